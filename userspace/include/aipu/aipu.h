@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * libaipu: devices, contexts, buffers, segment bindings, programs, queues. It knows nothing of language
+ * models. Use it like liburing: get a job, prep it, submit, wait or peek, seen.
+ *
+ * Errors: functions that return int give 0 (or a count) or -errno. Where a `struct aipu_message` is taken
+ * (it may be NULL) it then holds one line for people. No globals; an object belongs to the one who created
+ * it and is destroyed in reverse order. Different objects may be used by different threads at once; one
+ * object by one thread at a time, but for aipu_queue_abort and queries, which any thread may call.
+ */
+#ifndef AIPU_AIPU_H
+#define AIPU_AIPU_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "aipu_job.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct aipu_device;
+struct aipu_context;
+struct aipu_buffer;
+struct aipu_program;
+struct aipu_queue;
+
+struct aipu_message {
+	char text[512];
+};
+
+/* "0.9.0"; and the contract's range that this library speaks */
+const char *aipu_version(void);
+const char *aipu_status_text(unsigned int status);
+/* -errno that stands for a device status; 0 for AIPU_STATUS_OK */
+int aipu_status_errno(unsigned int status);
+
+/* ---- device ---- */
+
+/* All zero: the default of each */
+struct aipu_device_options {
+	uint32_t cores; /* soft: compute threads; 0 = all CPUs of the process */
+	uint32_t simd; /* soft: enum aipu_dm_simd; 0 = best */
+	uint64_t memory_bytes; /* soft: device memory; 0 = default */
+	const char *firmware; /* path of an image; NULL = the default one */
+	uint64_t reserved[4];
+};
+
+/*
+ * name: "soft"; "auto" or NULL: a card if there is one, else soft; later also an accel index or a PCI
+ * address. Boots the device if it does not run yet. -ENODEV: no such device; -EACCES: no permission;
+ * -EPROTO: versions do not overlap; -ENOEXEC: firmware refused; -ENOENT: firmware or plug-in not found;
+ * -ENOTSUP: not offered here.
+ */
+int aipu_device_open(struct aipu_device **device, const char *name,
+		     const struct aipu_device_options *options, struct aipu_message *message);
+void aipu_device_close(struct aipu_device *device);
+
+struct aipu_device_info {
+	char name[64]; /* "soft" */
+	char transport[16];
+	char vendor[32];
+	char model[64];
+	char serial[32];
+	char firmware[64];
+	uint32_t firmware_version; /* major << 24 | minor << 16 | patch */
+	uint32_t abi_oldest, abi_newest, abi_in_use; /* of the device */
+	uint64_t capabilities, operations, formats;
+	uint64_t memory_bytes, memory_free; /* ~0: unknown */
+	uint32_t cores, max_lanes, max_queues, max_segments;
+	uint32_t longest_step_us;
+	uint64_t reserved[8];
+};
+int aipu_device_query(struct aipu_device *device, struct aipu_device_info *info);
+
+/* ---- context: owns a segment table, programs and queues; isolated from other contexts ---- */
+
+int aipu_context_create(struct aipu_device *device, struct aipu_context **context);
+void aipu_context_destroy(struct aipu_context *context);
+/* Ends all its jobs with CONTEXT_RESET */
+int aipu_context_reset(struct aipu_context *context);
+
+/* ---- buffers ---- */
+
+enum aipu_buffer_kind {
+	AIPU_BUFFER_HOST = 1, /* host memory, allocated and pinned */
+	AIPU_BUFFER_DEVICE = 2, /* device memory; zeroed; aipu_buffer_data is NULL unless it can be mapped */
+};
+/* -ENOSPC: device memory is full */
+int aipu_buffer_create(struct aipu_device *device, enum aipu_buffer_kind kind, uint64_t bytes,
+		       struct aipu_buffer **buffer);
+/* Pins the caller's memory (page aligned); it stays the caller's and outlives the buffer */
+int aipu_buffer_import(struct aipu_device *device, void *memory, uint64_t bytes, unsigned int access,
+		       struct aipu_buffer **buffer);
+/*
+ * Maps [offset, offset + bytes) of a file read-only, offset page aligned. If the file becomes shorter
+ * while mapped, jobs that touch the lost part end with DATA_LOST.
+ */
+int aipu_buffer_map_file(struct aipu_device *device, int fd, uint64_t offset, uint64_t bytes,
+			 struct aipu_buffer **buffer);
+/* -EBUSY while bound */
+int aipu_buffer_destroy(struct aipu_buffer *buffer);
+void *aipu_buffer_data(struct aipu_buffer *buffer);
+uint64_t aipu_buffer_bytes(const struct aipu_buffer *buffer);
+
+/* ---- segments ---- */
+
+#define AIPU_READ 1u
+#define AIPU_WRITE 2u
+/* Binds a part of a buffer; returns the segment id >= 0. offset page aligned; length 0: to the end */
+int aipu_segment_bind(struct aipu_context *context, struct aipu_buffer *buffer, uint64_t offset,
+		      uint64_t length, unsigned int access);
+/* Returns when no access through the segment runs or can start */
+int aipu_segment_unbind(struct aipu_context *context, int segment);
+
+/* ---- programs ---- */
+
+/* Loads the image at (segment, offset). -ENOEXEC: refused, the message says why and where */
+int aipu_program_load(struct aipu_context *context, int segment, uint64_t offset, uint32_t bytes,
+		      struct aipu_program **program, struct aipu_message *message);
+int aipu_program_unload(struct aipu_program *program);
+uint32_t aipu_program_id(const struct aipu_program *program); /* for struct aipu_block */
+
+/* ---- queues and jobs ---- */
+
+/* entries: jobs in flight at most, 1..4096, rounded up to a power of two */
+int aipu_queue_create(struct aipu_context *context, uint32_t entries, struct aipu_queue **queue);
+/* Aborts what runs */
+void aipu_queue_destroy(struct aipu_queue *queue);
+
+/* A zeroed job to be prepped, or NULL when the queue is full. It is the caller's until submit. */
+struct aipu_job *aipu_queue_get_job(struct aipu_queue *queue, uint64_t user_data);
+
+void aipu_prep_nop(struct aipu_job *job);
+void aipu_prep_copy(struct aipu_job *job, int dst_segment, uint64_t dst_offset, int src_segment,
+		    uint64_t src_offset, uint64_t length);
+void aipu_prep_copy_list(struct aipu_job *job, int list_segment, uint64_t list_offset, uint32_t count);
+void aipu_prep_fill(struct aipu_job *job, int segment, uint64_t offset, uint64_t length,
+		    uint32_t pattern);
+void aipu_prep_run(struct aipu_job *job, int block_segment, uint64_t block_offset, uint32_t block_count,
+		   int lane_segment, uint64_t lane_offset, uint32_t lane_count);
+void aipu_prep_generate(struct aipu_job *job, int block_segment, uint64_t block_offset,
+			uint32_t block_count, int lane_segment, uint64_t lane_offset,
+			uint32_t lane_count, int ring_segment, uint64_t ring_offset,
+			uint32_t ring_entries);
+void aipu_job_set_timeout(struct aipu_job *job, uint32_t milliseconds);
+
+/* Hands all prepped jobs to the device with one doorbell; returns their number. */
+int aipu_queue_submit(struct aipu_queue *queue);
+
+struct aipu_result {
+	uint64_t user_data;
+	uint64_t time_ns; /* device time */
+	uint32_t detail;
+	uint32_t step_seen, step_start, step_end;
+	uint16_t status; /* enum aipu_status */
+	uint16_t reserved[3];
+};
+/* 0 and *result, valid until seen; -EAGAIN: none */
+int aipu_queue_peek(struct aipu_queue *queue, const struct aipu_result **result);
+/* Waits at most timeout_ns (< 0: for ever): -ETIME; -EINTR: a signal came */
+int aipu_queue_wait(struct aipu_queue *queue, const struct aipu_result **result, int64_t timeout_ns);
+void aipu_queue_seen(struct aipu_queue *queue, const struct aipu_result *result);
+/* Submit and wait for one job that was just prepped on an otherwise empty queue */
+int aipu_queue_submit_and_wait(struct aipu_queue *queue, struct aipu_result *result);
+/* Readable while completions or token records wait; reading it is not needed: peek clears it */
+int aipu_queue_fd(struct aipu_queue *queue);
+/* Aborts the job; its result comes as usual. -ENOENT: it has ended. Any thread */
+int aipu_queue_abort(struct aipu_queue *queue, uint64_t user_data);
+
+/* ---- token rings (struct aipu_token_ring in a host buffer) ---- */
+
+struct aipu_ring {
+	struct aipu_queue *queue;
+	struct aipu_token_ring *header;
+	const struct aipu_token_record *records;
+	uint32_t mask;
+};
+#define AIPU_RING_BYTES(entries) \
+	(sizeof(struct aipu_token_ring) + (uint64_t)(entries) * sizeof(struct aipu_token_record))
+/* memory: AIPU_RING_BYTES(entries) in a bound host buffer, 64-byte aligned; zeroes the header */
+int aipu_ring_init(struct aipu_ring *ring, struct aipu_queue *queue, void *memory, uint32_t entries);
+/* Copies up to `count` records out and frees their places; returns how many, 0: none */
+int aipu_ring_take(struct aipu_ring *ring, struct aipu_token_record *records, uint32_t count);
+/* Waits until there is a record or a completion of the queue; 0, -ETIME, -EINTR. Not called while ready. */
+int aipu_ring_wait(struct aipu_ring *ring, int64_t timeout_ns);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The device model: a software AIPU behind its registers. It is mounted by libaipu's soft transport and
+ * by the vfio-user server. A mount drives it through register accesses only, and serves its DMA. No
+ * globals: any number of models live in one process. Register accesses may come from any thread and
+ * never block on device work.
+ */
+#ifndef AIPU_DM_H
+#define AIPU_DM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct aipu_dm;
+
+/*
+ * What the host offers. Called from the model's own threads, several at a time; none may call back into
+ * the model, but for interrupt(), which may wake somebody who does.
+ */
+struct aipu_dm_ops {
+	/* Copy between the model and host memory. 0, or -EFAULT where the range is not wholly DMA-able. */
+	int (*dma_read)(void *host, uint64_t address, void *to, size_t bytes);
+	int (*dma_write)(void *host, uint64_t address, const void *from, size_t bytes);
+	/*
+	 * A direct pointer to host memory, valid until dma_unmap; NULL if there is none (the range is not
+	 * contiguous for the process, say). Optional: without it the UMA capability reads 0.
+	 * *lost, if set, points to a flag that becomes true when the memory behind the pointer went away
+	 * (a mapped file was truncated) and reads as zeros since.
+	 */
+	void *(*dma_map)(void *host, uint64_t address, size_t bytes, bool write, const volatile bool **lost);
+	void (*dma_unmap)(void *host, void *pointer, size_t bytes);
+	void (*interrupt)(void *host, unsigned int vector);
+	/* Nanoseconds, monotonic; optional (CLOCK_MONOTONIC) */
+	uint64_t (*clock)(void *host);
+};
+
+/* SIMD level of the compute kernels; all give the same bits */
+enum aipu_dm_simd { AIPU_DM_SIMD_AUTO, AIPU_DM_SIMD_SCALAR, AIPU_DM_SIMD_AVX2, AIPU_DM_SIMD_AVX512 };
+
+/* Zero means the default of each */
+struct aipu_dm_config {
+	uint64_t memory_bytes; /* device memory (BAR2); default 1 GiB; reserved, committed when touched */
+	uint32_t cores; /* compute threads; default: the CPUs of the process's affinity mask */
+	uint32_t max_queues; /* default 64 */
+	uint32_t vectors; /* default 64 */
+	uint32_t board_id; /* default AIPU_BOARD_SOFT */
+	uint32_t rollback; /* smallest anti-rollback counter that the boot ROM takes */
+	uint32_t abi_oldest; /* of the boot ROM; default AIPU_ABI_OLDEST .. AIPU_ABI_CURRENT */
+	uint32_t abi_newest;
+	uint64_t serial;
+	enum aipu_dm_simd simd;
+	bool uma; /* offer AIPU_CAP_UMA (needs dma_map) */
+};
+
+/* 0; -ENOMEM; -EINVAL: a value of config is out of range; -ENOTSUP: no such SIMD level here */
+int aipu_dm_create(const struct aipu_dm_config *config, const struct aipu_dm_ops *ops, void *host,
+		   struct aipu_dm **dm);
+/* Stops all threads; afterwards no ops are called */
+void aipu_dm_destroy(struct aipu_dm *dm);
+
+/* 32-bit accesses to BAR0; misaligned or unknown offsets read 0 and ignore writes */
+uint32_t aipu_dm_read32(struct aipu_dm *dm, uint32_t offset);
+void aipu_dm_write32(struct aipu_dm *dm, uint32_t offset, uint32_t value);
+uint32_t aipu_dm_bar0_bytes(const struct aipu_dm *dm);
+
+/* BAR2, and the file descriptor behind it (memfd; owned by the model) */
+void *aipu_dm_memory(struct aipu_dm *dm, uint64_t *bytes, int *fd);
+
+/* PCI's Bus Master bit: while off no DMA starts; returns when none is in flight. On after create. */
+void aipu_dm_bus_master(struct aipu_dm *dm, bool on);
+/* Function-level reset: like CONTROL.RESET; returns when no DMA is in flight */
+void aipu_dm_reset(struct aipu_dm *dm);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
