@@ -1,0 +1,390 @@
+# SPDX-License-Identifier: MIT
+#
+# The one build file. Every list is a wildcard: a new source file needs no change here.
+#
+#   make                      libraries, tools, default firmware -> $(BUILD)
+#   make check [PATTERN=...]  build the tests and run them
+#   make install DESTDIR= PREFIX=/usr/local
+#   make fuzz                 fuzz targets (clang, libFuzzer) -> $(BUILD)/tests/fuzz
+#   make format-check | clean | uninstall
+#
+# WERROR=1 makes warnings errors, SAN=address,undefined or SAN=thread builds into a directory of
+# its own with those sanitizers, V=1 shows the commands.
+
+VERSION := 0.9.0
+SOVERSION := 0
+
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+ifeq ($(origin CXX),default)
+CXX := g++
+endif
+ifeq ($(origin AR),default)
+AR := gcc-ar
+endif
+FUZZ_CC ?= clang
+FUZZ_CXX ?= clang++
+CLANG_FORMAT ?= clang-format
+PKG_CONFIG ?= pkg-config
+
+comma := ,
+SRC := $(CURDIR)
+BUILD ?= build$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))
+
+DESTDIR ?=
+PREFIX ?= /usr/local
+BINDIR ?= $(PREFIX)/bin
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+MANDIR ?= $(PREFIX)/share/man
+
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-7s %s\n' $(1) $(2))
+
+# -- flags -----------------------------------------------------------------------------------------
+
+ifeq ($(origin CFLAGS),undefined)
+CFLAGS := -O2 -g
+OPT_COMPUTE := -O3
+endif
+CXXFLAGS ?= $(CFLAGS)
+
+san_flags := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer $(if \
+	$(findstring undefined,$(SAN)),-fno-sanitize-recover=undefined))
+# Set by the fuzz target's own make: compile for libFuzzer, build archives only.
+ifdef FUZZ
+san_flags := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all \
+	-fno-omit-frame-pointer
+endif
+
+WARN := -Wall -Wextra
+WERROR_FLAG := $(if $(filter 1,$(WERROR)),-Werror)
+base_cpp := -D_GNU_SOURCE -DAIPU_PACKAGE_VERSION='"$(VERSION)"' -Ifirmware-abi -Iuserspace/include
+# No contraction of a*b+c anywhere: numerics are contract, a compiler must not change a bit.
+base_c := -fPIC -pthread -ffp-contract=off -fno-math-errno $(san_flags)
+all_c = $(base_cpp) $(INC) $(CPPFLAGS) -std=c17 $(base_c) $(WARN) $(CFLAGS) $(OPT) $(SIMD)
+all_cxx = $(base_cpp) $(INC) $(CPPFLAGS) -std=c++17 $(base_c) $(WARN) $(CXXFLAGS) $(OPT)
+all_ld = -pthread $(san_flags) -Wl,--as-needed -Wl,-z,now -Wl,-z,relro $(LDFLAGS)
+lib_ld = -shared $(if $(FUZZ),,-Wl,--no-undefined) $(all_ld)
+
+PKGS := jansson libcrypto
+SYS_LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS) 2>/dev/null || echo -ljansson -lcrypto)
+SPM_LIBS := $(shell $(PKG_CONFIG) --libs sentencepiece 2>/dev/null || echo -lsentencepiece)
+
+# SIMD sources are built for x86-64 only; the code that dispatches knows by __x86_64__.
+x86 := $(findstring x86_64,$(shell $(CC) -dumpmachine))
+simd_filter = $(if $(x86),$(1),$(filter-out %_avx2.c %_avx512.c,$(1)))
+
+# -- sources ---------------------------------------------------------------------------------------
+
+rwild = $(foreach d,$(wildcard $(1)/*),$(call rwild,$(d),$(2)) $(filter $(2),$(d)))
+objs = $(patsubst %,$(BUILD)/obj/%.o,$(basename $(1)))
+
+dm_src := $(call simd_filter,$(sort $(call rwild,userspace/device-model,%.c)))
+aipu_src := $(sort $(wildcard userspace/libaipu/*.c))
+soft_src := $(sort $(wildcard userspace/libaipu/soft/*.c))
+llm_src := $(sort $(wildcard userspace/llm/*.c userspace/llm/*.cc))
+common_src := $(sort $(wildcard tools/common/*.c))
+tool_names := $(filter-out common,$(patsubst tools/%/,%,$(sort $(dir $(wildcard tools/*/*.c)))))
+tool_src = $(sort $(wildcard tools/$(1)/*.c))
+all_tool_src := $(foreach t,$(tool_names),$(call tool_src,$(t)))
+ref_src := $(sort $(wildcard tests/ref/*.c))
+unit_src := $(sort $(wildcard tests/unit/test_*.c))
+unit_common_src := $(filter-out $(unit_src),$(sort $(wildcard tests/unit/*.c)))
+abi_src := $(sort $(wildcard tests/abi/*.c))
+fuzz_src := $(sort $(wildcard tests/fuzz/fuzz_*.c))
+fuzz_common_src := $(filter-out $(fuzz_src),$(sort $(wildcard tests/fuzz/*.c)))
+
+-include $(wildcard tools/*/libs.mk)
+
+# -- products --------------------------------------------------------------------------------------
+
+L := $(BUILD)/lib
+FW_TOOL ?= $(BUILD)/bin/aipu-fw
+FW_IMAGE ?= $(BUILD)/firmware/aipu-soft.fw
+have_fw := $(wildcard tools/aipu-fw/*.c)
+fw_a := $(if $(have_fw),$(L)/libaipu-firmware.a)
+
+dm_a := $(if $(dm_src),$(L)/libaipu-dm.a)
+ref_a := $(if $(ref_src),$(L)/libaipu-ref.a)
+common_a := $(if $(common_src),$(L)/libtools-common.a)
+# Not installed and not linked by tools: lets tests and fuzz targets reach internals.
+aipu_a := $(if $(aipu_src),$(L)/libaipu-static.a)
+soft_a := $(if $(soft_src),$(L)/libaipu-soft-static.a)
+llm_a := $(if $(llm_src),$(L)/libaipu-llm-static.a)
+tools_a := $(if $(all_tool_src),$(L)/libtools-all.a)
+
+aipu_so := $(if $(aipu_src),$(L)/libaipu.so.$(SOVERSION))
+llm_so := $(if $(llm_src),$(L)/libaipu-llm.so.$(SOVERSION))
+soft_so := $(if $(soft_src),$(L)/libaipu-soft.so)
+links := $(patsubst %.$(SOVERSION),%,$(aipu_so) $(llm_so))
+
+tools := $(addprefix $(BUILD)/bin/,$(tool_names))
+units := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(unit_src))
+abi_test := $(if $(abi_src),$(BUILD)/tests/abi/aipu-abi-test)
+FUZZ_OUT ?= $(BUILD)/tests/fuzz
+fuzzers := $(patsubst tests/fuzz/%.c,$(FUZZ_OUT)/%,$(fuzz_src))
+
+.PHONY: all tests check install uninstall clean format-check format fuzz fuzz-targets FORCE
+.DELETE_ON_ERROR:
+.SUFFIXES:
+MAKEFLAGS += --no-builtin-rules
+
+all: $(dm_a) $(aipu_so) $(llm_so) $(soft_so) $(links) $(tools) $(if $(have_fw),$(FW_IMAGE))
+tests: all $(units) $(abi_test)
+
+# -- compiling -------------------------------------------------------------------------------------
+
+# A change of compiler or flags rebuilds; WERROR is not one of them (see below).
+flags_now := $(CC) $(CXX) $(base_cpp) $(base_c) $(WARN) $(CPPFLAGS) $(CFLAGS) $(CXXFLAGS) $(LDFLAGS)
+ifeq ($(filter clean uninstall format-check format,$(MAKECMDGOALS)),)
+$(shell mkdir -p $(BUILD) && f=$(BUILD)/.flags && printf '%s\n' '$(subst ','\'',$(flags_now))' >$$f.$$$$ && \
+	if cmp -s $$f.$$$$ $$f; then rm -f $$f.$$$$; else mv $$f.$$$$ $$f; fi)
+# An object that compiled with warnings while they were no errors is compiled again now that they are.
+ifneq ($(WERROR_FLAG),)
+$(shell find $(BUILD)/obj -name '*.o.warn' 2>/dev/null | while read -r w; do rm -f "$${w%.warn}" "$$w"; done)
+endif
+endif
+
+# $(1): compiler and flags. Keeps what the compiler said in $@.warn unless it said nothing.
+define compile
+@mkdir -p $(@D)
+$(Q)$(1) $(WERROR_FLAG) -MMD -MP -c -o $@ $< 2>$@.warn; rc=$$?; \
+	if [ -s $@.warn ]; then cat $@.warn >&2; else rm -f $@.warn; fi; exit $$rc
+endef
+
+$(BUILD)/obj/%.o: %.c $(BUILD)/.flags
+	$(call say,CC,$<)
+	$(call compile,$(CC) $(all_c))
+
+$(BUILD)/obj/%.o: %.cc $(BUILD)/.flags
+	$(call say,CXX,$<)
+	$(call compile,$(CXX) $(all_cxx))
+
+# Who may include what: dependencies point down only.
+$(BUILD)/obj/userspace/device-model/%: INC = -Iuserspace/device-model
+$(BUILD)/obj/userspace/device-model/compute/%: OPT = $(OPT_COMPUTE)
+$(BUILD)/obj/%_avx2.o: SIMD = -mavx2 -mfma -mf16c
+$(BUILD)/obj/%_avx512.o: SIMD = -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mfma -mf16c
+$(BUILD)/obj/userspace/libaipu/%: INC = -Iuserspace/libaipu
+$(BUILD)/obj/userspace/llm/%: INC = -Iuserspace/llm
+$(BUILD)/obj/tools/%: INC = -Itools/common
+$(BUILD)/obj/tests/%: INC = -Iuserspace/device-model -Iuserspace/libaipu -Iuserspace/llm -Itests/ref \
+	-Itests/unit -Itools -Itools/common
+$(BUILD)/obj/tests/ref/%: INC = -Itests/ref
+$(BUILD)/obj/tests/abi/%: INC = -Itests/abi
+
+# -- archives --------------------------------------------------------------------------------------
+
+# Quick append to a new file: "r" would drop the first of two members of one name (a/x.o, b/x.o).
+define archive
+$(call say,AR,$@)
+@mkdir -p $(@D)
+$(Q)rm -f $@ && $(AR) qcs $@ $(filter %.o,$^)
+endef
+
+ifneq ($(dm_a),)
+$(dm_a): $(call objs,$(dm_src)) ; $(archive)
+endif
+ifneq ($(ref_a),)
+$(ref_a): $(call objs,$(ref_src)) ; $(archive)
+endif
+ifneq ($(common_a),)
+$(common_a): $(call objs,$(common_src)) ; $(archive)
+endif
+ifneq ($(aipu_a),)
+$(aipu_a): $(call objs,$(aipu_src)) ; $(archive)
+endif
+ifneq ($(soft_a),)
+$(soft_a): $(call objs,$(soft_src)) ; $(archive)
+endif
+ifneq ($(llm_a),)
+$(llm_a): $(call objs,$(llm_src)) ; $(archive)
+endif
+ifneq ($(tools_a),)
+$(tools_a): $(call objs,$(all_tool_src)) ; $(archive)
+endif
+
+# -- the default firmware image --------------------------------------------------------------------
+
+ifneq ($(have_fw),)
+$(BUILD)/firmware/aipu-soft.fw: $(FW_TOOL)
+	$(call say,FW,$@)
+	@mkdir -p $(@D)
+	$(Q)$(FW_TOOL) pack --default -o $@
+
+# .incbin names the image by its path from the source directory, where the assembler runs.
+$(BUILD)/firmware/aipu-soft-fw.S: $(FW_IMAGE) Makefile
+	@mkdir -p $(@D)
+	@printf '%s\n' \
+		'	.section .rodata' \
+		'	.balign 4096' \
+		'	.globl aipu_soft_firmware, aipu_soft_firmware_end' \
+		'	.type aipu_soft_firmware, %object' \
+		'	.type aipu_soft_firmware_end, %object' \
+		'aipu_soft_firmware:' \
+		'	.incbin "$(FW_IMAGE)"' \
+		'aipu_soft_firmware_end:' \
+		'	.byte 0' \
+		'	.section .note.GNU-stack,"",%progbits' >$@
+
+$(BUILD)/firmware/aipu-soft-fw.o: $(BUILD)/firmware/aipu-soft-fw.S
+	$(Q)$(CC) -c -o $@ $<
+
+$(fw_a): $(BUILD)/firmware/aipu-soft-fw.o ; $(archive)
+endif
+
+# -- shared objects --------------------------------------------------------------------------------
+
+# Without a map (a component that has just begun) a library exports everything.
+ifneq ($(aipu_so),)
+aipu_map := $(wildcard userspace/libaipu/libaipu.map)
+$(aipu_so): $(call objs,$(aipu_src)) $(aipu_map)
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(lib_ld) -Wl,-soname,$(@F) $(aipu_map:%=-Wl,--version-script=%) -o $@ \
+		$(filter %.o,$^) $(SYS_LIBS)
+endif
+
+ifneq ($(llm_so),)
+llm_map := $(wildcard userspace/llm/libaipu-llm.map)
+$(llm_so): $(call objs,$(llm_src)) $(llm_map) $(aipu_so)
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CXX) $(lib_ld) -Wl,-soname,$(@F) $(llm_map:%=-Wl,--version-script=%) \
+		-Wl,-rpath,'$$ORIGIN' -o $@ $(filter %.o,$^) $(aipu_so) $(SPM_LIBS) $(SYS_LIBS)
+endif
+
+ifneq ($(soft_so),)
+soft_map := $(wildcard userspace/libaipu/soft/libaipu-soft.map)
+$(soft_so): $(call objs,$(soft_src)) $(soft_map) $(dm_a) $(fw_a) $(aipu_so)
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(lib_ld) -Wl,-soname,$(@F) $(soft_map:%=-Wl,--version-script=%) \
+		-Wl,--exclude-libs,ALL -Wl,-rpath,'$$ORIGIN:$$ORIGIN/..' -o $@ \
+		$(filter %.o,$^) -Wl,--start-group $(dm_a) $(fw_a) -Wl,--end-group $(aipu_so) $(SYS_LIBS)
+endif
+
+$(links): %.so: %.so.$(SOVERSION)
+	@ln -sf $(<F) $@
+
+# -- tools -----------------------------------------------------------------------------------------
+
+# aipu-fw makes the image that libaipu-soft.so holds, so it comes before the libraries.
+no_libs := aipu-fw
+tool_libs = $(if $(filter $(1),$(no_libs)),,$(llm_so) $(aipu_so))
+
+define tool_rule
+$(BUILD)/bin/$(1): $(call objs,$(call tool_src,$(1))) $(common_a) $(call tool_libs,$(1)) \
+		$(filter %.a,$(LIBS_$(1))) $(if $(filter $(1),$(no_libs)),,| $(links) $(soft_so))
+	$$(call say,LD,$$@)
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(all_ld) -Wl,-rpath,'$$$$ORIGIN/../lib' -Wl,-rpath-link,$(L) -o $$@ \
+		$$(filter %.o,$$^) $(common_a) $(LIBS_$(1)) $(common_a) $(call tool_libs,$(1)) $$(SYS_LIBS)
+endef
+$(foreach t,$(tool_names),$(eval $(call tool_rule,$(t))))
+
+# -- tests -----------------------------------------------------------------------------------------
+
+# Shared libraries first: what they export comes from them; only internals come from the archives.
+test_a := $(ref_a) $(tools_a) $(common_a) $(soft_a) $(llm_a) $(aipu_a) $(dm_a) $(fw_a)
+test_libs = $(llm_so) $(aipu_so) -Wl,--start-group $(test_a) -Wl,--end-group \
+	$(SPM_LIBS) -lstdc++ $(SYS_LIBS)
+CMOCKA_LIBS := $(shell $(PKG_CONFIG) --libs cmocka 2>/dev/null || echo -lcmocka)
+
+$(units): $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(call objs,$(unit_common_src)) $(test_a) \
+		$(llm_so) $(aipu_so) | $(links) $(soft_so)
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(all_ld) -Wl,-rpath,'$$ORIGIN/../../lib' -Wl,-rpath-link,$(L) -o $@ \
+		$(filter %.o,$^) $(test_libs) $(CMOCKA_LIBS)
+
+ifneq ($(abi_test),)
+$(abi_test): $(call objs,$(abi_src)) $(dm_a) $(fw_a)
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(all_ld) -o $@ $(filter %.o,$^) -Wl,--start-group $(dm_a) $(fw_a) \
+		-Wl,--end-group $(SYS_LIBS)
+endif
+
+# The fuzz targets are a second build of the same sources by clang, as archives only.
+fuzz: $(if $(have_fw),$(FW_IMAGE))
+	+$(Q)$(MAKE) --no-print-directory FUZZ=1 SAN= BUILD=$(BUILD)/fuzz FUZZ_OUT=$(FUZZ_OUT) \
+		FW_TOOL=$(FW_TOOL) FW_IMAGE=$(FW_IMAGE) CC='$(FUZZ_CC)' CXX='$(FUZZ_CXX)' AR=ar \
+		fuzz-targets
+
+ifdef FUZZ
+fuzz-targets: $(fuzzers)
+$(fuzzers): $(FUZZ_OUT)/%: $(BUILD)/obj/tests/fuzz/%.o $(call objs,$(fuzz_common_src)) $(test_a)
+	$(call say,FUZZ,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CXX) $(all_ld) -fsanitize=fuzzer -o $@ $(filter %.o,$^) \
+		-Wl,--start-group $(test_a) -Wl,--end-group $(SPM_LIBS) $(SYS_LIBS)
+endif
+
+check: tests
+	$(Q)tests/runner --build $(BUILD) $(if $(SAN),--san '$(SAN)') $(PATTERN)
+
+# -- source form -----------------------------------------------------------------------------------
+
+formatted = $(shell git ls-files '*.c' '*.h' '*.cc')
+
+format-check:
+	$(Q)BUILD=$(BUILD) SRC=$(SRC) CLANG_FORMAT=$(CLANG_FORMAT) sh tests/tools/format.sh
+
+format:
+	$(Q)$(CLANG_FORMAT) -i $(formatted)
+
+# -- installing ------------------------------------------------------------------------------------
+
+D := $(DESTDIR)
+public_headers := $(wildcard $(addprefix userspace/include/aipu/,aipu.h llm.h))
+abi_headers := $(sort $(wildcard firmware-abi/*.h))
+man_pages := $(sort $(wildcard docs/man/*.1))
+
+# $(1): name, $(2): description, $(3): other lines
+define pc
+prefix=$(PREFIX)
+libdir=$(LIBDIR)
+includedir=$(INCLUDEDIR)
+
+Name: $(1)
+Description: $(2)
+Version: $(VERSION)
+$(3)
+Libs: -L$${libdir} -l$(1)
+Cflags: -I$${includedir} -I$${includedir}/aipu/abi
+endef
+export AIPU_PC := $(call pc,aipu,Runtime of the AIPU accelerator: devices contexts buffers queues,)
+export AIPU_LLM_PC := $(call pc,aipu-llm,Language models on the AIPU accelerator,Requires: aipu = $(VERSION))
+
+install: all
+	install -d $(D)$(BINDIR) $(D)$(LIBDIR)/aipu $(D)$(LIBDIR)/pkgconfig \
+		$(D)$(INCLUDEDIR)/aipu/abi $(D)$(MANDIR)/man1
+	for t in $(tool_names); do install -m 755 $(BUILD)/bin/$$t $(D)$(BINDIR)/ || exit 1; done
+	for l in $(notdir $(links)); do \
+		install -m 644 $(L)/$$l.$(SOVERSION) $(D)$(LIBDIR)/$$l.$(VERSION) && \
+		ln -sf $$l.$(VERSION) $(D)$(LIBDIR)/$$l.$(SOVERSION) && \
+		ln -sf $$l.$(SOVERSION) $(D)$(LIBDIR)/$$l || exit 1; done
+	for l in $(soft_so); do install -m 644 $$l $(D)$(LIBDIR)/aipu/ || exit 1; done
+	for h in $(public_headers); do install -m 644 $$h $(D)$(INCLUDEDIR)/aipu/ || exit 1; done
+	for h in $(abi_headers); do install -m 644 $$h $(D)$(INCLUDEDIR)/aipu/abi/ || exit 1; done
+	for m in $(man_pages); do install -m 644 $$m $(D)$(MANDIR)/man1/ || exit 1; done
+	printf '%s\n' "$$AIPU_PC" >$(D)$(LIBDIR)/pkgconfig/aipu.pc
+	printf '%s\n' "$$AIPU_LLM_PC" >$(D)$(LIBDIR)/pkgconfig/aipu-llm.pc
+
+uninstall:
+	rm -f $(addprefix $(D)$(BINDIR)/,$(tool_names)) \
+		$(addprefix $(D)$(MANDIR)/man1/,$(notdir $(man_pages))) \
+		$(foreach l,$(notdir $(links)),$(addprefix $(D)$(LIBDIR)/$(l),.$(VERSION) .$(SOVERSION)) \
+			$(D)$(LIBDIR)/$(l)) \
+		$(addprefix $(D)$(LIBDIR)/pkgconfig/,aipu.pc aipu-llm.pc)
+	rm -rf $(D)$(LIBDIR)/aipu $(D)$(INCLUDEDIR)/aipu
+
+clean:
+	rm -rf $(BUILD)
+
+-include $(patsubst %.o,%.d,$(call objs,$(dm_src) $(aipu_src) $(soft_src) $(llm_src) $(common_src) \
+	$(all_tool_src) $(ref_src) $(unit_src) $(unit_common_src) $(abi_src) $(fuzz_src) \
+	$(fuzz_common_src)))
