@@ -145,6 +145,8 @@ def write_draws(rng, count):
 def write_samples(rng, count):
     print("# sample SEED SEQUENCE POSITION TEMPERATURE TOP_K TOP_P MIN_P TOKEN KEPT LOGPROB N",
           "LOGIT...")
+    print("# KEPT: candidates left for the draw; LOGPROB: natural logarithm, to within 1e-5 relative")
+    print("# above 1; TEMPERATURE, TOP_P, MIN_P and LOGIT are float32 numbers in decimal, read back exact")
     written = 0
     while written < count:
         # Every sixth case at the edges of each parameter, the others as users set them.
