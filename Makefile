@@ -70,6 +70,8 @@ lib_ld = -shared $(if $(FUZZ),,-Wl,--no-undefined) $(all_ld)
 
 PKGS := jansson libcrypto
 SYS_LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS) 2>/dev/null || echo -ljansson -lcrypto)
+# Tests and tools only: the libraries link without libm, numerics must not reach it.
+MATH_LIBS := -lm
 SPM_LIBS := $(shell $(PKG_CONFIG) --libs sentencepiece 2>/dev/null || echo -lsentencepiece)
 
 # SIMD sources are built for x86-64 only; the code that dispatches knows by __x86_64__.
@@ -281,7 +283,7 @@ $(BUILD)/bin/$(1): $(call objs,$(call tool_src,$(1))) $(common_a) $(call tool_li
 	$$(call say,LD,$$@)
 	@mkdir -p $$(@D)
 	$$(Q)$$(CC) $$(all_ld) -Wl,-rpath,'$$$$ORIGIN/../lib' -Wl,-rpath-link,$(L) -o $$@ \
-		$$(filter %.o,$$^) $(common_a) $(LIBS_$(1)) $(common_a) $(call tool_libs,$(1)) $$(SYS_LIBS)
+		$$(filter %.o,$$^) $(common_a) $(LIBS_$(1)) $(common_a) $(call tool_libs,$(1)) $$(SYS_LIBS) $$(MATH_LIBS)
 endef
 $(foreach t,$(tool_names),$(eval $(call tool_rule,$(t))))
 
@@ -290,7 +292,7 @@ $(foreach t,$(tool_names),$(eval $(call tool_rule,$(t))))
 # Shared libraries first: what they export comes from them; only internals come from the archives.
 test_a := $(ref_a) $(tools_a) $(common_a) $(soft_a) $(llm_a) $(aipu_a) $(dm_a) $(fw_a)
 test_libs = $(llm_so) $(aipu_so) -Wl,--start-group $(test_a) -Wl,--end-group \
-	$(SPM_LIBS) -lstdc++ $(SYS_LIBS)
+	$(SPM_LIBS) -lstdc++ $(SYS_LIBS) $(MATH_LIBS)
 CMOCKA_LIBS := $(shell $(PKG_CONFIG) --libs cmocka 2>/dev/null || echo -lcmocka)
 
 $(units): $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(call objs,$(unit_common_src)) $(test_a) \

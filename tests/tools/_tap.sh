@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: MIT
+# TAP for shell tests: sourced by tests/tools/*.sh, run by none. A test ends with tap_done, which
+# prints the plan, so a script that dies on its way is seen to have none.
+
+: "${SRC:=$(cd "$(dirname "$0")/../.." && pwd)}"
+: "${BUILD:=$SRC/build}"
+: "${TMPDIR:=/tmp}"
+tap_count=0
+tap_bad=0
+
+# tap_ok NAME COMMAND...: passes if the command succeeds; its output is shown only if it fails.
+tap_ok()
+{
+	tap_name=$1
+	shift
+	tap_count=$((tap_count + 1))
+	if tap_out=$("$@" 2>&1); then
+		echo "ok $tap_count - $tap_name"
+	else
+		tap_bad=$((tap_bad + 1))
+		echo "not ok $tap_count - $tap_name"
+		printf '%s\n' "$tap_out" | sed 's/^/# /'
+	fi
+}
+
+# tap_exit NAME STATUS COMMAND...: passes if the command ends with that exit status.
+tap_exit()
+{
+	tap_name=$1
+	tap_want=$2
+	shift 2
+	tap_ok "$tap_name" tap_status "$tap_want" "$@"
+}
+
+tap_status()
+{
+	tap_want=$1
+	shift
+	tap_got=0
+	"$@" || tap_got=$?
+	[ "$tap_got" -eq "$tap_want" ] || {
+		echo "exit status $tap_got, expected $tap_want: $*"
+		return 1
+	}
+}
+
+# tap_skip NAME REASON
+tap_skip()
+{
+	tap_count=$((tap_count + 1))
+	echo "ok $tap_count - $1 # SKIP $2"
+}
+
+tap_done()
+{
+	echo "1..$tap_count"
+	[ "$tap_bad" -eq 0 ]
+	exit
+}
