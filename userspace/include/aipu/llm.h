@@ -124,8 +124,14 @@ void aipu_llm_abort(struct aipu_llm *llm);
 /* Host's sampler: the same choice as the device's, for single steps. logits: vocabulary floats */
 int aipu_sample(const float *logits, uint32_t vocabulary, const struct aipu_sampling *sampling,
 		uint64_t sequence, uint32_t position, uint32_t *token, float *logprob);
-/* The 64-bit sequence id that a session's draws use */
+/*
+ * The 64-bit sequence id that a session's draws use; 0 at first. Sessions with the same seed, prompt and id
+ * give the same text, in whatever lane and company they run.
+ */
 uint64_t aipu_session_sequence(const struct aipu_session *session);
+void aipu_session_set_sequence(struct aipu_session *session, uint64_t sequence);
+/* Ids 0..length-1, prompt and generated; valid until the session changes */
+const uint32_t *aipu_session_tokens(const struct aipu_session *session);
 
 #ifdef __cplusplus
 }
