@@ -81,8 +81,7 @@ struct aipu_kv_row {
  * heads is a multiple of kv_heads and all rows have the same kv_heads, head_dim and f16.
  * For rows [row0, row1) and KV heads [head0, head1): reads of each row's q the query heads of those KV heads, of its K
  * and V planes those KV heads at positions [first, position], and writes the same query heads of dst. dst may be q
- * itself. Rows that share one lane (same k) run faster side by side, in ascending position.
- * scratch: AIPU_ATTENTION_SCRATCH bytes, 64-byte aligned, private to the calling core.
+ * itself. Neighbouring rows of one lane (same k, in ascending position) share the reading of keys and values.
  */
 struct aipu_attention {
 	const struct aipu_kv_row *rows;
@@ -93,9 +92,6 @@ struct aipu_attention {
 	uint32_t heads;
 	float scale;
 };
-#define AIPU_ATTENTION_ROWS 4u /* (row, head) pairs in flight: an implementation constant */
-#define AIPU_ATTENTION_SCRATCH \
-	(AIPU_ATTENTION_ROWS * (AIPU_CHUNK + 3u * AIPU_MAX_HEAD_DIM) * 4u)
 
 /*
  * Bytes of one quantized row of k columns; a multiple of 64. Its inside belongs to the table that wrote it:
@@ -140,7 +136,7 @@ struct aipu_kernels {
 			  uint32_t head1);
 
 	void (*attention)(const struct aipu_attention *at, uint32_t row0, uint32_t row1, uint32_t head0,
-			  uint32_t head1, void *scratch);
+			  uint32_t head1);
 
 	/* y[i] = silu(a[i]) * b[i], i in [0, n); b NULL: without the product. In place permitted (y == a or b). */
 	void (*silu_mul)(const float *a, const float *b, float *y, size_t n);
