@@ -1,0 +1,112 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""Draws stories from the demo model with torch and judges them; for the model's author.
+
+Starts from opening sentences that training never saw, samples at temperature 0.7 until </s>, and
+prints the share that the grammar accepts and the share that is not in the training text.  As the
+openings are new by choice, what follows the opening is looked up, among all that follows one in the
+training text.  A sample that does not end within the context does not count as a story.  With --judge it draws nothing and
+judges texts from a file (one a line, or JSON as aipu-gen writes it), which needs neither torch nor
+sentencepiece.  With --openings it prints the openings alone, for another program to go on from.
+"""
+
+import argparse
+import os
+import sys
+
+import stories
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+MIN_PARSE, MIN_NEW = 0.95, 0.5
+
+
+def openings(count):
+    """Different opening sentences that no training story has."""
+    import split
+    seen = {}
+    for text in split.held_out_stream():
+        seen.setdefault(stories.opening(text))
+        if len(seen) == count:
+            return list(seen)
+
+
+def draw(directory, prompts, temperature, seed, batch=25):
+    """A story from each prompt; an unfinished one is marked with a trailing "..."."""
+    import model as net
+    import sentencepiece
+    import torch
+
+    torch.set_num_threads(1)
+    torch.manual_seed(seed)
+    model = net.load(directory)
+    tokenizer = sentencepiece.SentencePieceProcessor(
+        model_file=os.path.join(directory, "tokenizer.model"))
+    limit = model.config["max_position_embeddings"]
+    texts = [None] * len(prompts)
+    # Rows of one length need no padding: prompts of a length go together.
+    by_length = {}
+    for i, ids in enumerate(tokenizer.encode(prompts)):
+        by_length.setdefault(len(ids), []).append((i, [net.BOS, *ids]))
+    for group in by_length.values():
+        for begin in range(0, len(group), batch):
+            rows = group[begin:begin + batch]
+            ids = torch.tensor([r for _, r in rows])
+            done = torch.zeros(len(rows), dtype=torch.bool)
+            with torch.no_grad():
+                while ids.shape[1] < limit and not done.all():
+                    logits = model(ids)[:, -1]
+                    chosen = torch.multinomial((logits / temperature).softmax(-1), 1)
+                    chosen[done] = net.EOS
+                    ids = torch.cat((ids, chosen), 1)
+                    done |= chosen[:, 0] == net.EOS
+            for (i, _), row, ended in zip(rows, ids.tolist(), done.tolist()):
+                row = row[1:row.index(net.EOS)] if ended else row[1:]
+                texts[i] = tokenizer.decode(row) + ("" if ended else "...")
+    return texts
+
+
+def after_opening(text):
+    return text.partition(".")[2]
+
+
+def judge(texts, verbose):
+    """Print both shares; true when both are high enough."""
+    import split
+    known = {after_opening(t) for t in split.training_stories()}
+    good = [stories.parses(t) for t in texts]
+    new = [after_opening(t) not in known for t in texts]
+    if verbose:
+        for text, ok in zip(texts, good):
+            print(("      " if ok else "wrong ") + text)
+    share_good, share_new = sum(good) / len(texts), sum(new) / len(texts)
+    print(f"{len(texts)} samples, {share_good:.1%} parse (at least {MIN_PARSE:.0%} is right), "
+          f"{share_new:.1%} not in the training text (at least {MIN_NEW:.0%})")
+    return share_good >= MIN_PARSE and share_new >= MIN_NEW
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Draws and judges stories of the demo model.")
+    parser.add_argument("--model", default=os.path.join(HERE, "demo"))
+    parser.add_argument("--count", type=int, default=200)
+    parser.add_argument("--temperature", type=float, default=0.7)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--openings", action="store_true", help="print the openings and stop")
+    parser.add_argument("--judge", metavar="FILE", help="judge these texts, - is standard input")
+    parser.add_argument("--verbose", action="store_true", help="print the samples too")
+    args = parser.parse_args()
+    if args.openings:
+        print("\n".join(openings(args.count)))
+        return 0
+    if args.judge:
+        with (sys.stdin if args.judge == "-" else open(args.judge, encoding="utf-8")) as handle:
+            texts = [t.strip() for t in stories.read_texts(handle)]
+        if not texts:
+            print(f"samples.py: no text in {args.judge}", file=sys.stderr)
+            return 1
+    else:
+        texts = draw(args.model, openings(args.count), args.temperature, args.seed)
+    return 0 if judge(texts, args.verbose) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
