@@ -26,9 +26,11 @@ static int check_sampling(struct aipu_llm *llm, const struct aipu_sampling *s)
 		return llm_fail(llm, -EINVAL, "temperature %g: it is a number from 0 to 1000000",
 				(double)s->temperature);
 	if (!(s->top_p >= 0.0f && s->top_p <= 1.0f))
-		return llm_fail(llm, -EINVAL, "top-p %g: it is a number from 0 to 1", (double)s->top_p);
+		return llm_fail(llm, -EINVAL, "top-p %g: it is a number from 0 to 1",
+				(double)s->top_p);
 	if (!(s->min_p >= 0.0f && s->min_p <= 1.0f))
-		return llm_fail(llm, -EINVAL, "min-p %g: it is a number from 0 to 1", (double)s->min_p);
+		return llm_fail(llm, -EINVAL, "min-p %g: it is a number from 0 to 1",
+				(double)s->min_p);
 	if (s->stop_count > LLM_STOP_IDS - llm->model.stop_count)
 		return llm_fail(llm, -EINVAL, "%u stop ids: at most %u", s->stop_count,
 				LLM_STOP_IDS - llm->model.stop_count);
@@ -59,7 +61,8 @@ static void fill_lane(struct aipu_llm *llm, uint32_t index, struct aipu_session 
 		lane->sampler.stop_offset = llm->at.stops + index * LLM_STOP_IDS * sizeof(uint32_t);
 		lane->sampler.stop_count = n;
 	}
-	lane->sampler.token_limit = s->max_tokens ? s->max_tokens : UINT32_MAX; /* the context ends it */
+	lane->sampler.token_limit = s->max_tokens ? s->max_tokens
+						  : UINT32_MAX; /* the context ends it */
 }
 
 struct generation {
@@ -139,10 +142,12 @@ static int drive(struct generation *g, struct aipu_result *end)
 }
 
 int aipu_llm_generate(struct aipu_llm *llm, struct aipu_session *const *sessions,
-		      const struct aipu_sampling *samplings, uint32_t count, aipu_token_fn fn, void *arg,
-		      uint32_t *reasons)
+		      const struct aipu_sampling *samplings, uint32_t count, aipu_token_fn fn,
+		      void *arg, uint32_t *reasons)
 {
-	struct generation g = { .llm = llm, .sessions = sessions, .count = count, .fn = fn, .arg = arg };
+	struct generation g = {
+		.llm = llm, .sessions = sessions, .count = count, .fn = fn, .arg = arg
+	};
 	struct aipu_result end;
 	uint32_t i, k;
 	int err;
@@ -172,13 +177,14 @@ int aipu_llm_generate(struct aipu_llm *llm, struct aipu_session *const *sessions
 	for (i = 0; i < count; i++)
 		fill_lane(llm, i, sessions[i], &samplings[i]);
 
-	err = aipu_ring_init(&g.ring, llm->queue, llm->control.data + llm->at.ring, LLM_RING_ENTRIES);
+	err = aipu_ring_init(&g.ring, llm->queue, llm->control.data + llm->at.ring,
+			     LLM_RING_ENTRIES);
 	if (err)
 		return llm_fail(llm, err, "token ring: %s", strerror(-err));
 	aipu_prep_generate(aipu_queue_get_job(llm->queue, 0), llm->control.segment,
 			   llm->at.blocks + LLM_DECODE * sizeof(struct aipu_block), 1,
-			   llm->control.segment, llm->at.lanes, count, llm->control.segment, llm->at.ring,
-			   LLM_RING_ENTRIES);
+			   llm->control.segment, llm->at.lanes, count, llm->control.segment,
+			   llm->at.ring, LLM_RING_ENTRIES);
 	err = aipu_queue_submit(llm->queue);
 	if (err < 0)
 		return llm_fail(llm, err, "generate: %s", strerror(-err));
@@ -193,7 +199,8 @@ int aipu_llm_generate(struct aipu_llm *llm, struct aipu_session *const *sessions
 		/* The last token that was handed out is computed when somebody goes on from it. */
 		s->computed = r->kv_length < s->length ? r->kv_length : s->length - 1;
 		if (reasons)
-			reasons[i] = g.stopped && r->reason == AIPU_END_NONE ? AIPU_END_ABORT : r->reason;
+			reasons[i] = g.stopped && r->reason == AIPU_END_NONE ? AIPU_END_ABORT
+									     : r->reason;
 	}
 	if (end.status == AIPU_STATUS_ABORTED && g.stopped)
 		return 0;

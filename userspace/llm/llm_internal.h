@@ -55,7 +55,8 @@ struct aipu_llm {
 	struct aipu_program *program;
 	struct aipu_tokenizer *tokenizer;
 	struct llm_memory file; /* the container, mapped */
-	struct llm_memory weights, constants; /* copies in device memory, unless the device is UMA */
+	struct llm_memory weights,
+		constants; /* copies in device memory, unless the device is UMA */
 	struct llm_memory kv, scratch, logits, control;
 	struct llm_memory readback; /* host memory for logits; made when first needed */
 	struct llm_control at;

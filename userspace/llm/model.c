@@ -29,8 +29,8 @@ int llm_check(struct aipu_llm *llm, const char *what, const struct aipu_result *
 {
 	if (result->status == AIPU_STATUS_OK)
 		return 0;
-	return llm_fail(llm, aipu_status_errno(result->status), "%s: %s (status %u, detail 0x%x)", what,
-			aipu_status_text(result->status), result->status, result->detail);
+	return llm_fail(llm, aipu_status_errno(result->status), "%s: %s (status %u, detail 0x%x)",
+			what, aipu_status_text(result->status), result->status, result->detail);
 }
 
 const char *aipu_llm_error(const struct aipu_llm *llm)
@@ -51,7 +51,8 @@ int llm_run(struct aipu_llm *llm, const char *what)
 	return llm_check(llm, what, &result);
 }
 
-static int bind(struct aipu_llm *llm, struct llm_memory *memory, unsigned int access, const char *what)
+static int bind(struct aipu_llm *llm, struct llm_memory *memory, unsigned int access,
+		const char *what)
 {
 	memory->segment = aipu_segment_bind(llm->context, memory->buffer, 0, 0, access);
 	if (memory->segment < 0)
@@ -70,8 +71,9 @@ int llm_memory_create(struct aipu_llm *llm, struct llm_memory *memory, enum aipu
 	memory->bytes = (bytes + AIPU_PAGE_BYTES - 1) / AIPU_PAGE_BYTES * AIPU_PAGE_BYTES;
 	err = aipu_buffer_create(llm->device, kind, memory->bytes, &memory->buffer);
 	if (err == -ENOSPC && !aipu_device_query(llm->device, &info))
-		return llm_fail(llm, err, "%s needs %llu bytes of device memory, %llu of %llu are free",
-				what, (unsigned long long)memory->bytes,
+		return llm_fail(llm, err,
+				"%s needs %llu bytes of device memory, %llu of %llu are free", what,
+				(unsigned long long)memory->bytes,
 				(unsigned long long)info.memory_free,
 				(unsigned long long)info.memory_bytes);
 	if (err)
@@ -92,7 +94,8 @@ static void memory_release(struct aipu_llm *llm, struct llm_memory *memory)
 static const struct aipu_slot *find_slots(struct aipu_llm *llm, uint32_t *count)
 {
 	const struct aipu_qpc_section *section = aipu_qpc_section(llm->qpc, AIPU_QPC_PROGRAM, 0);
-	const struct aipu_program_header *header = section ? aipu_qpc_data(llm->qpc, section) : NULL;
+	const struct aipu_program_header *header = section ? aipu_qpc_data(llm->qpc, section)
+							   : NULL;
 
 	if (!header || section->bytes < sizeof(*header) || header->magic != AIPU_PROGRAM_MAGIC ||
 	    header->header_bytes != sizeof(*header) || header->slot_count > AIPU_MAX_SLOTS ||
@@ -156,17 +159,21 @@ static int operand_for(struct aipu_llm *llm, const struct aipu_slot *slot, bool 
 		what = "logits";
 		break;
 	default:
-		return llm_fail(llm, -ENOTSUP, "the program has a slot of kind %u, which needs a newer runtime",
+		return llm_fail(llm, -ENOTSUP,
+				"the program has a slot of kind %u, which needs a newer runtime",
 				slot->kind);
 	}
 	if (section && section->bytes < slot->min_bytes)
-		return llm_fail(llm, -EINVAL, "damaged container: section %s has %llu bytes, the program needs %llu",
-				what, (unsigned long long)section->bytes,
-				(unsigned long long)slot->min_bytes);
+		return llm_fail(
+			llm, -EINVAL,
+			"damaged container: section %s has %llu bytes, the program needs %llu",
+			what, (unsigned long long)section->bytes,
+			(unsigned long long)slot->min_bytes);
 	if ((slot->kind == AIPU_SLOT_WEIGHTS || slot->kind == AIPU_SLOT_CONSTANTS) && !section)
 		return llm_fail(llm, -EINVAL, "damaged container: there is no section of %s", what);
 	if (memory->buffer)
-		return llm_fail(llm, -ENOTSUP, "the program has two slots for %s, which needs a newer runtime",
+		return llm_fail(llm, -ENOTSUP,
+				"the program has two slots for %s, which needs a newer runtime",
 				what);
 	operand->length = slot->min_bytes;
 	if (section && uma) {
@@ -217,7 +224,8 @@ static int place(struct aipu_llm *llm)
 	if (err)
 		return llm_fail(llm, err, "device: %s", strerror(-err));
 	control_layout(llm, count);
-	err = llm_memory_create(llm, &llm->control, AIPU_BUFFER_HOST, llm->at.bytes, "control block");
+	err = llm_memory_create(llm, &llm->control, AIPU_BUFFER_HOST, llm->at.bytes,
+				"control block");
 	if (err)
 		return err;
 	operands = (struct aipu_operand *)(llm->control.data + llm->at.operands);
@@ -227,7 +235,8 @@ static int place(struct aipu_llm *llm)
 			return err;
 	}
 	for (i = 0; i < LLM_ENTRIES; i++) {
-		struct aipu_block *block = (struct aipu_block *)(llm->control.data + llm->at.blocks) + i;
+		struct aipu_block *block =
+			(struct aipu_block *)(llm->control.data + llm->at.blocks) + i;
 
 		block->program = aipu_program_id(llm->program);
 		block->entry = entries[i];
@@ -249,8 +258,9 @@ static int load_tokenizer(struct aipu_llm *llm, const char *qpc, struct aipu_mes
 	if (err == -ENOENT || err == -ENOTDIR)
 		return 0;
 	if (!err && aipu_tokenizer_vocabulary(llm->tokenizer) > llm->model.vocabulary)
-		return llm_fail(llm, -EINVAL, "%s: has %u pieces, the model's vocabulary is %u", path,
-				aipu_tokenizer_vocabulary(llm->tokenizer), llm->model.vocabulary);
+		return llm_fail(llm, -EINVAL, "%s: has %u pieces, the model's vocabulary is %u",
+				path, aipu_tokenizer_vocabulary(llm->tokenizer),
+				llm->model.vocabulary);
 	return err;
 }
 
@@ -258,9 +268,11 @@ static int check_model(struct aipu_llm *llm, const char *qpc)
 {
 	const struct aipu_qpc_model *m = &llm->model;
 
-	if (!m->vocabulary || !m->ctx_len || !m->prompt_len || !m->batch_size || m->stop_count > 8 ||
-	    m->ctx_len > 1u << 24 || m->batch_size > 1024 || m->prompt_len > m->ctx_len)
-		return llm_fail(llm, -EINVAL, "%s: damaged container: model description out of range", qpc);
+	if (!m->vocabulary || !m->ctx_len || !m->prompt_len || !m->batch_size ||
+	    m->stop_count > 8 || m->ctx_len > 1u << 24 || m->batch_size > 1024 ||
+	    m->prompt_len > m->ctx_len)
+		return llm_fail(llm, -EINVAL,
+				"%s: damaged container: model description out of range", qpc);
 	return 0;
 }
 
@@ -284,7 +296,8 @@ static int load(struct aipu_llm *llm, const char *qpc, const struct aipu_llm_opt
 	if (err)
 		return err;
 	if (lanes > llm->model.batch_size)
-		return llm_fail(llm, -EINVAL, "%u lanes asked for, the container has %u (--batch-size)", lanes,
+		return llm_fail(llm, -EINVAL,
+				"%u lanes asked for, the container has %u (--batch-size)", lanes,
 				llm->model.batch_size);
 	llm->lanes = lanes ? lanes : llm->model.batch_size;
 	llm->step_tokens = llm->model.prompt_len;
@@ -321,8 +334,9 @@ static int load(struct aipu_llm *llm, const char *qpc, const struct aipu_llm_opt
 	return place(llm);
 }
 
-int aipu_llm_open(struct aipu_device *device, const char *qpc, const struct aipu_llm_options *options,
-		  struct aipu_llm **llm, struct aipu_message *message)
+int aipu_llm_open(struct aipu_device *device, const char *qpc,
+		  const struct aipu_llm_options *options, struct aipu_llm **llm,
+		  struct aipu_message *message)
 {
 	struct aipu_llm *m;
 	int err;
@@ -344,7 +358,8 @@ int aipu_llm_open(struct aipu_device *device, const char *qpc, const struct aipu
 		if (message && m->error.text[0])
 			*message = m->error;
 		else if (message && !message->text[0])
-			snprintf(message->text, sizeof(message->text), "%s: %s", qpc, strerror(-err));
+			snprintf(message->text, sizeof(message->text), "%s: %s", qpc,
+				 strerror(-err));
 		aipu_llm_close(m);
 		return err;
 	}

@@ -68,7 +68,8 @@ int aipu_sample(const float *logits, uint32_t vocabulary, const struct aipu_samp
 			uint32_t p = fraction(sampling->min_p);
 
 			for (i = 1; i < kept; i++)
-				if (!aipu_fraction_reached(c[i].weight, p, 1ull << AIPU_WEIGHT_SHIFT))
+				if (!aipu_fraction_reached(c[i].weight, p,
+							   1ull << AIPU_WEIGHT_SHIFT))
 					break;
 			kept = i;
 		}

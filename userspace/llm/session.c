@@ -20,7 +20,8 @@ int aipu_session_create(struct aipu_llm *llm, struct aipu_session **session)
 	for (lane = 0; lane < llm->lanes && llm->sessions[lane]; lane++)
 		;
 	if (lane == llm->lanes)
-		return llm_fail(llm, -ENOSPC, "all %u lanes are in use; compile with a larger --batch-size",
+		return llm_fail(llm, -ENOSPC,
+				"all %u lanes are in use; compile with a larger --batch-size",
 				llm->lanes);
 	s = calloc(1, sizeof(*s));
 	if (!s)
@@ -156,18 +157,19 @@ int aipu_session_prefill(struct aipu_session *session, const uint32_t *tokens, u
 
 	if (!llm || (!tokens && count))
 		return -EINVAL;
-	room = llm->model.ctx_len - (session->length < llm->model.ctx_len ? session->length
-									 : llm->model.ctx_len);
+	room = llm->model.ctx_len -
+	       (session->length < llm->model.ctx_len ? session->length : llm->model.ctx_len);
 	if (count > room)
 		return llm_fail(llm, -E2BIG,
-				"%u tokens do not fit: the context holds %u and %u are in use", count,
-				llm->model.ctx_len, session->length);
+				"%u tokens do not fit: the context holds %u and %u are in use",
+				count, llm->model.ctx_len, session->length);
 	for (i = 0; i < count; i++)
 		if (tokens[i] >= llm->model.vocabulary)
-			return llm_fail(llm, -ERANGE, "token id %u: the vocabulary has %u", tokens[i],
-					llm->model.vocabulary);
+			return llm_fail(llm, -ERANGE, "token id %u: the vocabulary has %u",
+					tokens[i], llm->model.vocabulary);
 	if (logits && llm->model.logits_entry == ~0u)
-		return llm_fail(llm, -ENOTSUP, "this container has no entry for logits of all rows");
+		return llm_fail(llm, -ENOTSUP,
+				"this container has no entry for logits of all rows");
 	if (logits && !llm->readback.buffer) {
 		err = llm_memory_create(llm, &llm->readback, AIPU_BUFFER_HOST,
 					(uint64_t)llm->step_tokens * llm->model.vocabulary *

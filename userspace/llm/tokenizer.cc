@@ -33,7 +33,10 @@ static bool is_utf8(const unsigned char *p, size_t n)
 
 	while (i < n) {
 		unsigned char c = p[i];
-		size_t more = c < 0x80 ? 0 : c >= 0xc2 && c < 0xe0 ? 1 : c >= 0xe0 && c < 0xf0 ? 2 : 3;
+		size_t more = c < 0x80		      ? 0
+			      : c >= 0xc2 && c < 0xe0 ? 1
+			      : c >= 0xe0 && c < 0xf0 ? 2
+						      : 3;
 
 		if (c >= 0x80 && (c < 0xc2 || c > 0xf4))
 			return false;
@@ -65,9 +68,11 @@ extern "C" int aipu_tokenizer_open(const char *path, struct aipu_tokenizer **tok
 			say(message, std::string(path) + ": " + strerror(err));
 			return -err;
 		}
-		std::string bytes((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+		std::string bytes((std::istreambuf_iterator<char>(in)),
+				  std::istreambuf_iterator<char>());
 		if (in.bad() || bytes.empty()) {
-			say(message, std::string(path) + ": empty or unreadable, not a sentencepiece model");
+			say(message,
+			    std::string(path) + ": empty or unreadable, not a sentencepiece model");
 			return -EINVAL;
 		}
 		std::unique_ptr<aipu_tokenizer> t(new aipu_tokenizer);
@@ -96,8 +101,8 @@ extern "C" uint32_t aipu_tokenizer_vocabulary(const struct aipu_tokenizer *token
 	return static_cast<uint32_t>(tokenizer->processor.GetPieceSize());
 }
 
-extern "C" int aipu_tokenizer_encode(struct aipu_tokenizer *tokenizer, const char *text, size_t bytes,
-				     uint32_t **ids)
+extern "C" int aipu_tokenizer_encode(struct aipu_tokenizer *tokenizer, const char *text,
+				     size_t bytes, uint32_t **ids)
 {
 	if (!tokenizer || (!text && bytes) || !ids)
 		return -EINVAL;
@@ -121,8 +126,8 @@ extern "C" int aipu_tokenizer_encode(struct aipu_tokenizer *tokenizer, const cha
 	}
 }
 
-extern "C" int aipu_tokenizer_piece(struct aipu_tokenizer *tokenizer, uint32_t previous, uint32_t id,
-				    char *text, size_t bytes)
+extern "C" int aipu_tokenizer_piece(struct aipu_tokenizer *tokenizer, uint32_t previous,
+				    uint32_t id, char *text, size_t bytes)
 {
 	static const char space[] = "\xe2\x96\x81"; /* U+2581 stands for a space */
 

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * aipu-gen: continues a text with a compiled model and streams the answer to standard output. The way from
+ * here down is libaipu-llm, libaipu, the device; nothing of the model is known here.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "options.h"
+#include "report.h"
+
+/* For the signal handler alone */
+static struct aipu_llm *volatile running;
+static volatile sig_atomic_t interrupted;
+
+static void on_interrupt(int signal)
+{
+	(void)signal;
+	if (interrupted)
+		_exit(CLI_INTERRUPTED); /* asked twice */
+	interrupted = 1;
+	if (running)
+		aipu_llm_abort(running);
+}
+
+struct answer {
+	const struct options *options;
+	struct aipu_tokenizer *tokenizer;
+	struct aipu_utf8 utf8;
+	uint32_t previous; /* token before the next one */
+	char *text; /* what was printed, NUL-terminated */
+	size_t length, room;
+	uint32_t *tokens;
+	uint32_t count;
+	double start_ms, first_ms, last_ms;
+	int err; /* -errno of writing or memory: generation was given up */
+};
+
+static int answer_append(struct answer *a, const char *text, size_t bytes)
+{
+	if (a->length + bytes + 1 > a->room) {
+		size_t room = (a->length + bytes + 1) * 2;
+		char *more = realloc(a->text, room);
+
+		if (!more)
+			return -ENOMEM;
+		a->text = more;
+		a->room = room;
+	}
+	memcpy(a->text + a->length, text, bytes);
+	a->length += bytes;
+	a->text[a->length] = 0;
+	if (a->options->json || !bytes)
+		return 0;
+	if (fwrite(text, 1, bytes, stdout) != bytes || fflush(stdout))
+		return errno ? -errno : -EIO;
+	return 0;
+}
+
+static int on_token(void *arg, const struct aipu_token *token)
+{
+	struct answer *a = arg;
+	char piece[1024], whole[3 * sizeof(piece) + 12];
+	int bytes;
+
+	a->last_ms = cli_now_ms();
+	if (!a->count)
+		a->first_ms = a->last_ms;
+	a->tokens[a->count++] = token->token;
+	if (token->reason == AIPU_END_STOP) /* a mark, not text */
+		return 0;
+	bytes = aipu_tokenizer_piece(a->tokenizer, a->previous, token->token, piece, sizeof(piece));
+	a->previous = token->token;
+	if (bytes < 0) /* ids above the tokenizer's have no text */
+		bytes = 0;
+	a->err = answer_append(a, whole, aipu_utf8_push(&a->utf8, piece, (size_t)bytes, whole));
+	return a->err;
+}
+
+static char *read_prompt(const struct options *o)
+{
+	FILE *in;
+	char *text = NULL;
+	size_t room = 0;
+	ssize_t n;
+
+	if (o->prompt)
+		return strdup(o->prompt);
+	in = strcmp(o->prompt_file, "-") ? fopen(o->prompt_file, "re") : stdin;
+	if (!in)
+		return NULL;
+	n = getdelim(&text, &room, '\0', in);
+	if (n < 0 && feof(in) && text)
+		text[0] = 0;
+	else if (n < 0) {
+		free(text);
+		text = feof(in) ? strdup("") : NULL;
+	}
+	if (in != stdin)
+		fclose(in);
+	return text;
+}
+
+/* bos and the prompt's tokens; their number or an exit code as a negative number */
+static int encode(struct aipu_llm *llm, const char *prompt, const struct aipu_llm_info *model,
+		  uint32_t **tokens)
+{
+	uint32_t *ids, bos = model->bos_id != ~0u;
+	int count = aipu_tokenizer_encode(aipu_llm_tokenizer(llm), prompt, strlen(prompt), &ids);
+
+	if (count == -EILSEQ)
+		return -cli_fail(TOOL, CLI_FAILED, "the prompt is not valid UTF-8");
+	if (count < 0)
+		return -cli_fail(TOOL, CLI_FAILED, "tokenizer: %s", strerror(-count));
+	*tokens = malloc(((size_t)count + 1) * sizeof(**tokens));
+	if (!*tokens) {
+		free(ids);
+		return -cli_fail(TOOL, CLI_FAILED, "out of memory");
+	}
+	if (bos)
+		(*tokens)[0] = model->bos_id;
+	memcpy(*tokens + bos, ids, (size_t)count * sizeof(*ids));
+	free(ids);
+	if ((uint32_t)count + bos > model->ctx_len)
+		return -cli_fail(TOOL, CLI_FAILED, "the prompt has %u tokens, the context holds %u",
+				 (uint32_t)count + bos, model->ctx_len);
+	if (!count && !bos)
+		return -cli_fail(TOOL, CLI_FAILED,
+				 "the prompt is empty, and the model has no begin token");
+	return count + (int)bos;
+}
+
+static const char *finish_reason(uint32_t reason)
+{
+	switch (reason) {
+	case AIPU_END_STOP:
+		return "stop";
+	case AIPU_END_LIMIT:
+	case AIPU_END_CONTEXT:
+		return "length";
+	default:
+		return "abort";
+	}
+}
+
+/* Prefill and generation; the exit code */
+static int answer(const struct options *o, struct aipu_llm *llm, struct run *run, struct answer *a)
+{
+	struct aipu_sampling sampling = {
+		.temperature = o->temperature,
+		.top_p = o->top_p,
+		.min_p = o->min_p,
+		.top_k = o->top_k,
+		.seed = run->seed,
+		.max_tokens = o->max_tokens,
+	};
+	struct aipu_session *session;
+	uint32_t reason = AIPU_END_ABORT;
+	double start = cli_now_ms();
+	int err;
+
+	if (aipu_session_create(llm, &session))
+		return cli_fail(TOOL, CLI_FAILED, "%s", aipu_llm_error(llm));
+	if (o->echo)
+		a->err = answer_append(a, run->prompt, strlen(run->prompt));
+	a->previous = run->prompt_tokens[run->prompt_count - 1];
+	err = a->err ? 0
+		     : aipu_session_prefill(session, run->prompt_tokens, run->prompt_count, NULL);
+	run->prefill_tokens = run->prompt_count - 1;
+	run->prefill_ms = run->prefill_tokens && !err ? cli_now_ms() - start : -1;
+	if (!err && !a->err)
+		err = aipu_llm_generate(llm, &session, &sampling, 1, on_token, a, &reason);
+	if (!a->err) {
+		char rest[16];
+
+		a->err = answer_append(a, rest, aipu_utf8_flush(&a->utf8, rest));
+	}
+	aipu_session_destroy(session);
+	if (a->err == -EPIPE)
+		return CLI_CLOSED_PIPE;
+	if (a->err)
+		return cli_fail(TOOL, CLI_FAILED, "cannot write to standard output: %s",
+				strerror(-a->err));
+	if (err && !interrupted)
+		return cli_fail(TOOL, cli_exit_code(err), "%s", aipu_llm_error(llm));
+	run->text = a->text;
+	run->tokens = a->tokens;
+	run->token_count = a->count;
+	run->finish_reason = finish_reason(reason);
+	run->ttft_ms = a->count ? a->first_ms - a->start_ms : -1;
+	run->decode_tokens = a->count ? a->count - 1 : 0;
+	run->decode_ms = run->decode_tokens ? a->last_ms - a->first_ms : -1;
+	return interrupted && reason == AIPU_END_ABORT ? CLI_INTERRUPTED : CLI_OK;
+}
+
+static int generate(const struct options *o, struct aipu_llm *llm, struct run *run)
+{
+	struct answer a = { .options = o, .tokenizer = aipu_llm_tokenizer(llm) };
+	char *prompt = read_prompt(o);
+	uint32_t *tokens = NULL;
+	int count, code;
+
+	if (!prompt)
+		return cli_fail(TOOL, errno == EACCES ? CLI_NO_PERMISSION : CLI_FAILED, "%s: %s",
+				o->prompt_file ? o->prompt_file : "prompt", strerror(errno));
+	a.start_ms = cli_now_ms();
+	count = encode(llm, prompt, &run->model, &tokens);
+	run->tokenize_ms = cli_now_ms() - a.start_ms;
+	if (count < 0) {
+		free(tokens);
+		free(prompt);
+		return -count;
+	}
+	run->prompt = prompt;
+	run->prompt_tokens = tokens;
+	run->prompt_count = (uint32_t)count;
+	a.tokens = malloc(((size_t)run->model.ctx_len + 1) * sizeof(*a.tokens));
+	code = a.tokens ? answer(o, llm, run, &a) : cli_fail(TOOL, CLI_FAILED, "out of memory");
+	if (run->finish_reason) {
+		if (o->json && report_json(stdout, run))
+			code = cli_finish(TOOL, CLI_FAILED);
+		if (!o->json && isatty(STDOUT_FILENO))
+			putchar('\n');
+		if (o->show_stats)
+			report_stats(stderr, run);
+	}
+	free(a.text);
+	free(a.tokens);
+	free(tokens);
+	free(prompt);
+	return code;
+}
+
+static int with_device(const struct options *o, struct aipu_device *device, double start_ms)
+{
+	struct aipu_llm_options llm_options = { .verify = o->verify, .lanes = 1 };
+	struct run run = { .seed = o->seed, .temperature = o->temperature };
+	struct aipu_message message = { "" };
+	struct aipu_llm *llm;
+	int err, code;
+
+	err = aipu_llm_open(device, o->qpc, &llm_options, &llm, &message);
+	if (err)
+		return cli_fail(TOOL, cli_exit_code(err), "%s", message.text);
+	run.load_ms = cli_now_ms() - start_ms;
+	aipu_llm_query(llm, &run.model);
+	aipu_device_query(device, &run.device);
+	if (o->verbose)
+		report_start(stderr, &run.device, &run.model);
+	running = llm;
+	if (interrupted)
+		code = CLI_INTERRUPTED;
+	else if (!aipu_llm_tokenizer(llm))
+		code = cli_fail(TOOL, CLI_FAILED, "%s: tokenizer.model is missing", o->qpc);
+	else
+		code = generate(o, llm, &run);
+	running = NULL;
+	aipu_llm_close(llm);
+	return code;
+}
+
+int main(int argc, char **argv)
+{
+	struct sigaction interrupt = { .sa_handler = on_interrupt };
+	struct aipu_device_options device_options = { 0 };
+	struct aipu_message message = { "" };
+	struct aipu_device *device;
+	struct options o;
+	double start_ms = cli_now_ms();
+	int err, code = options_parse(argc, argv, &o);
+
+	if (code >= 0)
+		return code;
+	signal(SIGPIPE, SIG_IGN);
+	sigaction(SIGINT, &interrupt, NULL);
+	sigaction(SIGTERM, &interrupt, NULL);
+	if (!o.seed_given && getrandom(&o.seed, sizeof(o.seed), 0) != sizeof(o.seed))
+		o.seed = (uint64_t)(start_ms * 1e6);
+	o.seed &= INT64_MAX; /* what JSON can say */
+	device_options.cores = o.cores;
+	err = aipu_device_open(&device, o.device, &device_options, &message);
+	if (err)
+		return cli_fail(TOOL, cli_exit_code(err), "%s", message.text);
+	code = with_device(&o, device, start_ms);
+	aipu_device_close(device);
+	return code == CLI_CLOSED_PIPE ? code : cli_finish(TOOL, code);
+}

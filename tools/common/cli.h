@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What all tools share: exit codes, one-line errors, strict numbers, --version. Called by the tools' main.c
+ * only; keeps no state.
+ */
+#ifndef AIPU_CLI_H
+#define AIPU_CLI_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum cli_exit {
+	CLI_OK = 0,
+	CLI_FAILED = 1,
+	CLI_USAGE = 2,
+	CLI_NO_DEVICE = 3,
+	CLI_NO_PERMISSION = 4,
+	CLI_INTERRUPTED = 130,
+	CLI_CLOSED_PIPE = 141,
+};
+
+/* "tool: text" on stderr; returns `code` */
+int cli_fail(const char *tool, int code, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+/* The exit code for an -errno of libaipu */
+int cli_exit_code(int err);
+/* "tool 0.9.0 (contract 0.9)" on stdout */
+void cli_version(const char *tool);
+
+/*
+ * Strict numbers: the whole text, nothing else. False after an error line that names the option, the value
+ * and the range.
+ */
+bool cli_integer(const char *tool, const char *option, const char *text, uint64_t min, uint64_t max,
+		 uint64_t *value);
+bool cli_real(const char *tool, const char *option, const char *text, double min, double max,
+	      double *value);
+
+/* Milliseconds, monotonic */
+double cli_now_ms(void);
+
+/*
+ * Flushes stdout; the exit code for what became of it: `code` if all was written, CLI_CLOSED_PIPE if the
+ * reader went away, else CLI_FAILED with an error line. Call it last. SIGPIPE has to be ignored.
+ */
+int cli_finish(const char *tool, int code);
+
+#endif
