@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Inside the control plane of the device model: the device, its queues, contexts and segments, and what
+ * the files that own them call of each other. Programs and compute know model.h only.
+ *
+ * Who touches what: registers and commands lie under `lock`, and a register access takes nothing else.
+ * Doorbells are atomics. All the rest belongs to the engine thread, which is also the only one that does
+ * DMA (the other cores work inside a step that it runs); so "no DMA after the acknowledgement" holds
+ * because the acknowledgement is the engine's own, between two units of work.
+ */
+#ifndef AIPU_DM_DEVICE_H
+#define AIPU_DM_DEVICE_H
+
+#include <pthread.h>
+
+#include "aipu_firmware.h"
+#include "model.h"
+
+#define DM_MAX_CONTEXTS 64u
+#define DM_MAX_SEGMENTS 256u
+#define DM_MAX_PROGRAMS 64u
+#define DM_MAX_LANES 64u
+#define DM_MAX_QUEUE_ENTRIES 4096u
+#define DM_MAX_QUEUES 1022u
+#define DM_MAX_VECTORS 2048u
+#define DM_MAX_CORES 256u
+#define DM_MAX_PROGRAM_BYTES (16u << 20)
+#define DM_MAX_EXTENTS (1u << 20)
+#define DM_READY_TIMEOUT_MS 30000u
+#define DM_MAX_DEFERRED 1024u /* admin commands that wait for something, events included */
+#define DM_MAX_EVENT_WAITS 8u
+#define DM_SLICE_BYTES (4u << 20) /* of COPY and FILL: one step */
+#define DM_POLL_NS 1000000u /* a paused GENERATE looks at its ring at least so often */
+#define DM_NEVER UINT64_MAX
+
+/* --- memory that others write at the same time (dma.c) ---------------------------------------- */
+
+/* memcpy and memmove of bytes that the host may be changing: any mixture of old and new is fine */
+void dm_copy_shared(void *to, const void *from, size_t bytes);
+void dm_move_shared(void *to, const void *from, size_t bytes);
+
+/*
+ * 0, or -EFAULT: not DMA-able, bus master off, or a stop was asked for. *lost (may be NULL) becomes true
+ * when the host said that the memory behind the address went away.
+ */
+int dm_dma_read(struct aipu_dm *dm, uint64_t address, void *to, size_t bytes, bool *lost);
+int dm_dma_write(struct aipu_dm *dm, uint64_t address, const void *from, size_t bytes, bool *lost);
+bool dm_dma_permitted(struct aipu_dm *dm);
+
+/* --- segments --------------------------------------------------------------------------------- */
+
+struct dm_extent {
+	uint64_t start; /* offset in the segment */
+	uint64_t address;
+	uint64_t bytes;
+};
+
+/* One row of a segment table. Immutable but for `refs` and `unbinding`. */
+struct dm_binding {
+	struct aipu_dm *dm;
+	uint8_t kind; /* enum aipu_segment_kind */
+	uint8_t access; /* AIPU_ACCESS_* */
+	bool unbinding; /* UNBIND waits for refs == 0; nothing new may start */
+	uint32_t refs; /* accesses that run */
+	uint64_t length;
+	uint64_t address; /* DEVICE: offset in device memory */
+	uint32_t extent_count; /* HOST; neighbours in DMA space are merged */
+	struct dm_extent *extents;
+};
+
+/* Checks the descriptor and copies it with its extents. enum aipu_status; *field: offset in it. */
+unsigned int dm_binding_create(struct aipu_dm *dm, const struct aipu_segment_descriptor *descriptor,
+			       struct dm_binding **out, uint32_t *field);
+void dm_binding_destroy(struct dm_binding *binding);
+/* Looks a segment up and checks range and access; the binding is held until dm_binding_put */
+unsigned int dm_binding_get(struct dm_context *context, uint32_t segment, uint64_t offset,
+			    uint64_t length, unsigned int access, struct dm_binding **out);
+void dm_binding_put(struct dm_binding *binding);
+/* In range, as checked by dm_binding_get */
+unsigned int dm_binding_read(struct dm_binding *binding, uint64_t offset, void *to, size_t bytes);
+unsigned int dm_binding_write(struct dm_binding *binding, uint64_t offset, const void *from,
+			      size_t bytes);
+/* DEVICE segments only */
+uint8_t *dm_binding_memory(const struct dm_binding *binding, uint64_t offset);
+
+/* --- contexts --------------------------------------------------------------------------------- */
+
+struct dm_context {
+	struct aipu_dm *dm;
+	uint32_t id;
+	struct dm_binding *segments[DM_MAX_SEGMENTS];
+	struct dm_program *programs[DM_MAX_PROGRAMS];
+	/* For GET_PROGRESS: the job that runs or ran last */
+	struct {
+		uint32_t queue, job, running, block, instruction, step;
+	} progress;
+};
+
+int dm_context_create(struct aipu_dm *dm, uint32_t id);
+/* No queue of the context may exist any more */
+void dm_context_destroy(struct dm_context *context);
+
+/* --- jobs ------------------------------------------------------------------------------------- */
+
+/* A COPY or FILL that runs */
+struct dm_transfer {
+	struct dm_binding *src, *dst; /* of the piece in work; held */
+	uint64_t src_offset, dst_offset, length, done;
+	struct aipu_copy_entry *list; /* private copy, or NULL */
+	uint32_t list_count, next; /* next list entry to start */
+	uint32_t pattern;
+	bool fill, verify;
+	struct evp_md_ctx_st *digest;
+	uint8_t *bounce;
+};
+
+struct dm_job {
+	struct aipu_job entry; /* the device's own copy */
+	bool active;
+	bool paused;
+	uint32_t step_seen, step_start;
+	uint64_t started_ns; /* moved forward by each pause: what the time limit counts from */
+	uint64_t paused_ns; /* since when */
+	uint64_t poll_ns; /* when paused: look again */
+	uint64_t busy_ns; /* time in its own steps */
+	struct dm_transfer *transfer;
+	struct dm_step_job *step;
+};
+
+enum dm_unit { DM_UNIT_MORE, DM_UNIT_PAUSED, DM_UNIT_DONE };
+
+struct dm_queue;
+/* Takes queue->job.entry and starts it. enum aipu_status: when not OK, it has ended. */
+unsigned int dm_job_begin(struct dm_queue *queue, uint32_t *detail);
+/* One unit of work. On DONE *status and *detail are the job's and nothing is held any more. */
+enum dm_unit dm_job_step(struct dm_queue *queue, unsigned int *status, uint32_t *detail);
+/* Ends a running job early with `reason`; without write_back no memory of the host is touched */
+void dm_job_stop(struct dm_queue *queue, unsigned int reason, bool write_back);
+
+unsigned int dm_transfer_begin(struct dm_context *context, const struct aipu_job *job,
+			       struct dm_transfer **out, uint32_t *detail);
+/* true: more to do. Else *status is the end. */
+bool dm_transfer_step(struct dm_context *context, struct dm_transfer *transfer,
+		      unsigned int *status, uint32_t *detail);
+void dm_transfer_end(struct dm_transfer *transfer);
+
+/* --- queues ----------------------------------------------------------------------------------- */
+
+struct dm_ring {
+	uint64_t address;
+	uint8_t *pointer; /* NULL: by dma_read and dma_write */
+	size_t bytes;
+};
+
+/* What became of a submission entry that will not run: ABORT, RESET_CONTEXT */
+struct dm_slot {
+	uint32_t seen; /* step counter when the tail passed it */
+	uint16_t end; /* AIPU_STATUS_OK: to be run */
+	bool posted; /* its completion is out */
+	uint16_t id; /* of the job, when end is set */
+};
+
+struct dm_queue {
+	struct aipu_dm *dm;
+	struct dm_context *context; /* NULL: the admin queue */
+	uint32_t id;
+	uint32_t entries;
+	unsigned int vector;
+	struct dm_ring sq, cq;
+	uint64_t head, tail; /* free running; place = value & (entries - 1) */
+	uint64_t cq_head, cq_tail;
+	bool dead; /* a doorbell or a ring was bad: nothing runs any more */
+	uint32_t stopped; /* slots in head..tail with `end` set and not posted */
+	struct dm_slot *slots;
+	struct dm_job job;
+	/* Interrupts */
+	uint32_t coalesce_count;
+	uint64_t coalesce_ns;
+	uint32_t unsignalled;
+	uint64_t signal_ns; /* when the first of them is due */
+};
+
+struct dm_queue_config {
+	uint32_t id, entries, vector;
+	uint64_t sq_address, cq_address;
+	uint32_t coalesce_count, coalesce_us;
+};
+
+/* -ENOMEM; -EFAULT: a ring is not DMA-able */
+int dm_queue_create(struct aipu_dm *dm, struct dm_context *context,
+		    const struct dm_queue_config *config, struct dm_queue **out);
+void dm_queue_destroy(struct dm_queue *queue);
+/* Takes in doorbell values. false: one was out of range. */
+bool dm_queue_doorbell(struct dm_queue *queue, uint32_t sq_tail, uint32_t cq_head);
+uint32_t dm_queue_room(const struct dm_queue *queue); /* free completion places */
+/* The entry at a free-running index in head..tail. 0 or -EFAULT. */
+int dm_queue_read(struct dm_queue *queue, uint64_t index, void *entry);
+/* Needs room. Raises or defers the interrupt. 0 or -EFAULT. */
+int dm_queue_post(struct dm_queue *queue, const struct aipu_completion *fields);
+/* Marks all queued entries up to the tail as ended */
+void dm_queue_stop_all(struct dm_queue *queue, unsigned int status);
+/* Posts what stands marked as far as there is room and drops ended entries at the head */
+void dm_queue_settle(struct dm_queue *queue);
+void dm_queue_signal(struct dm_queue *queue); /* raises the interrupt now */
+
+/* --- admin commands that wait ------------------------------------------------------------------- */
+
+struct dm_deferred {
+	struct dm_deferred *next;
+	uint8_t opcode;
+	uint16_t id;
+	uint32_t context, object; /* UNBIND: the segment; ABORT: the queue */
+	uint64_t index; /* ABORT: entry; RESET_CONTEXT: unused */
+	uint64_t serial; /* of the queue or context meant: ids may be taken anew */
+	uint32_t seen, start;
+};
+
+/* --- the device --------------------------------------------------------------------------------- */
+
+/* Written by register accesses, read by the engine */
+struct dm_doorbell {
+	atomic_uint tail, head;
+	atomic_bool kick;
+};
+
+enum dm_stop { DM_STOP_NONE, DM_STOP_DISABLE, DM_STOP_RESET };
+
+struct dm_enable {
+	uint32_t host_oldest, host_newest;
+	struct dm_queue_config admin;
+};
+
+#define DM_STORED_REGISTERS (0x200u / 4)
+
+struct aipu_dm {
+	struct aipu_dm_config config; /* with the defaults filled in */
+	struct aipu_dm_ops ops;
+	void *host;
+	uint8_t *memory;
+	int memory_fd;
+	struct dm_cores *cores;
+	const struct aipu_kernels *kernels;
+	struct dm_limits limits; /* what the device offers; abi_* is set by boot */
+	pthread_t engine;
+
+	pthread_mutex_t lock;
+	pthread_cond_t wake; /* for the engine */
+	pthread_cond_t boundary_passed; /* for those who wait for it */
+	/* Under lock: */
+	uint32_t stored[DM_STORED_REGISTERS]; /* what the host wrote */
+	unsigned int state; /* AIPU_STATE_* */
+	unsigned int error; /* AIPU_ERROR_* */
+	bool enabled; /* CONTROL.ENABLE */
+	bool quit;
+	enum dm_stop stop;
+	bool load_pending, enable_pending;
+	uint64_t load_address;
+	uint32_t load_bytes;
+	struct dm_enable enable;
+	struct aipu_firmware_header firmware; /* version 0: none runs */
+	uint32_t abi_in_use, reset_count;
+	bool sleeping, idle;
+	uint64_t sleep_ns; /* CLOCK_MONOTONIC, since when the engine sleeps */
+	uint32_t heartbeat;
+	uint64_t boundaries;
+	uint64_t stops; /* stops acknowledged */
+
+	atomic_uint generation; /* moved by each stop that is asked for */
+	atomic_bool bus_master;
+	atomic_bool rung; /* some doorbell was written */
+	struct dm_doorbell *doorbells; /* config.max_queues + 1 */
+
+	/* Telemetry: written by the engine */
+	atomic_uint steps, longest_us;
+	_Atomic uint64_t busy_ns;
+
+	/* The engine's own: */
+	unsigned int engine_generation;
+	unsigned int fatal; /* AIPU_ERROR_* that ends everything at the next boundary */
+	struct dm_queue *admin;
+	struct dm_queue **queues; /* by id, 1..config.max_queues */
+	uint32_t next_queue; /* round robin */
+	uint32_t queue_count;
+	uint64_t serial; /* of queues and contexts */
+	uint64_t *queue_serials;
+	struct dm_context *contexts[DM_MAX_CONTEXTS + 1];
+	struct dm_deferred *deferred; /* in order */
+	uint32_t deferred_count, event_waits;
+	uint32_t events; /* bit n: enum aipu_event n happened and was not reported */
+};
+
+uint64_t dm_clock(const struct aipu_dm *dm);
+uint64_t dm_real_clock(void); /* CLOCK_MONOTONIC, for heartbeat and sleeping */
+uint32_t dm_steps(struct aipu_dm *dm);
+/* A stop was asked for and is not acknowledged yet */
+bool dm_stopping(struct aipu_dm *dm);
+/* Under lock; the engine notices at its next boundary */
+void dm_stop_request(struct aipu_dm *dm, enum dm_stop stop);
+/* Barriers passed so far: shows that a long step is alive. Any thread. */
+unsigned int dm_cores_progress(struct dm_cores *cores);
+
+/* boot.c; the engine calls. enum aipu_error. */
+unsigned int dm_boot_load(struct aipu_dm *dm, uint64_t address, uint32_t bytes,
+			  struct aipu_firmware_header *firmware);
+unsigned int dm_boot_enable(struct aipu_dm *dm, const struct aipu_firmware_header *firmware,
+			    const struct dm_enable *enable, uint32_t *abi_in_use);
+
+/* engine.c */
+void *dm_engine_main(void *arg);
+/* Drops everything that ENABLE and the admin queue made, without any DMA */
+void dm_engine_clear(struct aipu_dm *dm);
+void dm_engine_event(struct aipu_dm *dm, enum aipu_event event);
+/* A queue's ring or doorbell is not usable: nothing of it runs any more */
+void dm_engine_queue_failed(struct dm_queue *queue);
+/* Ends the running job, if any, and posts its completion */
+void dm_engine_end_job(struct dm_queue *queue, unsigned int reason);
+
+/* admin.c: one command, or the wake-up of those that wait. true: something was done. */
+bool dm_admin_pass(struct aipu_dm *dm);
+bool dm_admin_deferred_pass(struct aipu_dm *dm);
+void dm_admin_clear(struct aipu_dm *dm);
+/* Completes a command; the caller made sure of room */
+void dm_admin_complete(struct aipu_dm *dm, uint16_t id, unsigned int status, uint32_t detail,
+		       uint32_t seen, uint32_t start);
+/* false: too many wait already */
+bool dm_admin_defer(struct aipu_dm *dm, const struct dm_deferred *deferred);
+
+void dm_full_fence(void);
+
+#endif
