@@ -1,0 +1,241 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# aipu-gen as its users see it: what is on stdout, exit codes, one clear line for bad input. Uses the demo model,
+# so it needs nothing but the build.
+set -u
+# shellcheck source=tests/tools/_tap.sh
+. "$(dirname "$0")/_tap.sh"
+
+gen=$BUILD/bin/aipu-gen
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+qpc=$work/demo
+
+setup()
+{
+	"$BUILD/bin/aipu-compile" "$SRC/models/demo" -o "$qpc" --precision int8 >"$work/log" 2>&1 || cat "$work/log"
+	[ -f "$qpc/model.qpc" ]
+}
+
+# line STATUS WORD... -- COMMAND: one line on stderr with all words, nothing on stdout, that exit status
+line()
+{
+	local status=$1 words=() got=0 word
+	shift
+	while [ "$1" != -- ]; do
+		words+=("$1")
+		shift
+	done
+	shift
+	"$@" >"$work/out" 2>"$work/err" </dev/null || got=$?
+	[ "$got" -eq "$status" ] || { echo "exit status $got, expected $status"; cat "$work/err"; return 1; }
+	[ -s "$work/out" ] && { echo "something on stdout"; return 1; }
+	[ "$(grep -c . "$work/err")" -eq 1 ] || { echo "not one line:"; cat "$work/err"; return 1; }
+	for word in "${words[@]}"; do
+		grep -qF -- "$word" "$work/err" || { echo "no '$word' in:"; cat "$work/err"; return 1; }
+	done
+}
+
+field()
+{
+	python3 -c 'import json,sys
+v = json.load(open(sys.argv[1]))
+for k in sys.argv[2].split("."):
+    v = v[k]
+print(json.dumps(v))' "$1" "$2"
+}
+
+repeats()
+{
+	"$gen" --qpc "$qpc" --prompt "Once upon a time" --temperature 0.8 --seed 7 --max-tokens 40 >"$work/a" || return 1
+	"$gen" --qpc "$qpc" --prompt "Once upon a time" --temperature 0.8 --seed 7 --max-tokens 40 --cores 1 >"$work/b" || return 1
+	"$gen" --qpc "$qpc" --prompt "Once upon a time" --temperature 0.8 --seed 8 --max-tokens 40 >"$work/c" || return 1
+	[ -s "$work/a" ] && cmp "$work/a" "$work/b" && ! cmp -s "$work/a" "$work/c"
+}
+
+echoes()
+{
+	"$gen" --qpc "$qpc" --prompt "Once upon a time" --max-tokens 12 >"$work/a" || return 1
+	"$gen" --qpc "$qpc" --prompt "Once upon a time" --max-tokens 12 --echo >"$work/b" || return 1
+	printf 'Once upon a time' | cat - "$work/a" | cmp - "$work/b"
+}
+
+from_file()
+{
+	"$gen" --qpc "$qpc" --prompt "Once upon a time" --max-tokens 12 >"$work/a" || return 1
+	printf 'Once upon a time' | "$gen" --qpc "$qpc" --prompt-file - --max-tokens 12 | cmp "$work/a" -
+}
+
+json_object()
+{
+	"$gen" --qpc "$qpc" --prompt "Once upon a time" --max-tokens 12 --json >"$work/j" 2>"$work/err" || return 1
+	"$gen" --qpc "$qpc" --prompt "Once upon a time" --max-tokens 12 >"$work/a" || return 1
+	[ ! -s "$work/err" ] || return 1
+	python3 - "$work/j" "$work/a" <<'PY'
+import json, sys
+j = json.load(open(sys.argv[1]))
+assert j["text"] == open(sys.argv[2]).read(), "text differs from the plain output"
+assert j["prompt"] == "Once upon a time" and j["finish_reason"] == "length"
+assert len(j["tokens"]) == 12 and j["prompt_tokens"][0] == 1 and j["schema_version"] == 1
+s = j["stats"]
+for k in ("load_ms", "tokenize_ms", "prefill_ms", "ttft_ms", "decode_ms", "decode_tokens_per_s"):
+    assert s[k] > 0, k
+assert s["rss_anon_bytes"] > 0 and s["weights_bytes"] > 1000000 and s["kv_bytes"] > 0
+assert j["seed"] is None
+PY
+}
+
+unknown_is_null()
+{
+	"$gen" --qpc "$qpc" --prompt "" --max-tokens 1 --json >"$work/j" || return 1
+	[ "$(field "$work/j" stats.decode_tokens_per_s)" = null ] &&
+		[ "$(field "$work/j" stats.prefill_ms)" = null ] &&
+		[ "$(field "$work/j" finish_reason)" = '"length"' ]
+}
+
+memory_is_bounded()
+{
+	"$gen" --qpc "$qpc" --prompt "Once upon a time" --max-tokens 200 --json >"$work/j" || return 1
+	python3 - "$work/j" <<'PY'
+import json, sys
+s = json.load(open(sys.argv[1]))["stats"]
+assert s["rss_anon_bytes"] <= s["kv_bytes"] + (64 << 20), s
+assert s["rss_file_bytes"] <= s["weights_bytes"] + (64 << 20), s
+PY
+}
+
+closed_pipe()
+{
+	local status
+	"$gen" --qpc "$qpc" --prompt "Once upon a time" --temperature 1 --seed 1 --max-tokens 400 2>"$work/err" | head -c 5 >/dev/null
+	status=${PIPESTATUS[0]}
+	[ "$status" -eq 141 ] || { echo "exit status $status"; return 1; }
+	[ ! -s "$work/err" ]
+}
+
+full_disk()
+{
+	[ -e /dev/full ] || return 0
+	local status=0
+	"$gen" --qpc "$qpc" --prompt "Once upon a time" --max-tokens 5 >/dev/full 2>"$work/err" || status=$?
+	[ "$status" -eq 1 ] && grep -q "standard output" "$work/err"
+}
+
+# Ends in the middle of a text: a fifo that nobody reads on holds the program while the signal comes.
+interrupted()
+{
+	local pid status=0 i
+	mkfifo "$work/fifo"
+	"$gen" --qpc "$qpc" --prompt "Once upon a time" --temperature 1 --seed 3 >"$work/fifo" 2>"$work/err" &
+	pid=$!
+	exec 8<"$work/fifo"
+	head -c 10 <&8 >/dev/null
+	kill -INT "$pid"
+	cat <&8 >/dev/null
+	wait "$pid" || status=$?
+	exec 8<&-
+	rm "$work/fifo"
+	# it may have ended before the signal came
+	[ "$status" -eq 130 ] || [ "$status" -eq 0 ] || { echo "exit status $status"; cat "$work/err"; return 1; }
+	[ ! -s "$work/err" ] || { cat "$work/err"; return 1; }
+}
+
+# Certain to come in time: --json says nothing until the end, and 100 lines of prompt keep it busy.
+interrupted_at_start()
+{
+	local status=0
+	timeout -s INT 0.02 "$gen" --qpc "$qpc" --prompt "Once" --temperature 1 --seed 3 >"$work/a" 2>"$work/err" || status=$?
+	[ "$status" -eq 124 ] || [ "$status" -eq 130 ] || [ "$status" -eq 0 ] || { echo "exit status $status"; return 1; }
+	[ ! -s "$work/err" ]
+}
+
+verbose_lines()
+{
+	"$gen" --qpc "$qpc" --prompt "Once" --max-tokens 2 -v >"$work/a" 2>"$work/err" || return 1
+	grep -q '^device:   soft' "$work/err" && grep -q '^firmware: .*in range' "$work/err" &&
+		grep -q '^model: ' "$work/err" && grep -q '^memory: .*free' "$work/err"
+}
+
+stats_lines()
+{
+	"$gen" --qpc "$qpc" --prompt "Once upon a time" --max-tokens 9 --show-stats >"$work/a" 2>"$work/err" || return 1
+	grep -q 'decode rate .*tokens/s' "$work/err" && grep -q '^answer .* 9 tokens' "$work/err"
+}
+
+help_is_complete()
+{
+	"$gen" --help >"$work/help" || return 1
+	for option in qpc prompt prompt-file max-tokens temperature top-k top-p min-p seed echo device cores \
+		show-stats json verify verbose version help; do
+		grep -q -- "--$option" "$work/help" || { echo "--$option is not in --help"; return 1; }
+	done
+	"$gen" --version | grep -Eq '^aipu-gen [0-9]+\.[0-9]+\.[0-9]+ \(contract [0-9]+\.[0-9]+\)$'
+}
+
+truncated()
+{
+	cp -r "$qpc" "$work/short"
+	truncate -s -8192 "$work/short/model.qpc"
+	line 1 "model.qpc" -- "$gen" --qpc "$work/short" --prompt x
+}
+
+flipped()
+{
+	rm -rf "$work/flip"
+	cp -r "$qpc" "$work/flip"
+	python3 - "$work/flip/model.qpc" "$1" <<'PY'
+import sys
+with open(sys.argv[1], "r+b") as f:
+    f.seek(int(sys.argv[2])); b = f.read(1); f.seek(int(sys.argv[2])); f.write(bytes([b[0] ^ 4]))
+PY
+	shift
+	line "$@"
+}
+
+# Offset of the middle of the largest section: the weights
+weights_offset()
+{
+	python3 - "$qpc/model.qpc" <<'PY'
+import struct, sys
+data = open(sys.argv[1], "rb").read(4096)
+best = (0, 0)
+for i in range(60):
+    kind, flags, offset, size = struct.unpack_from("<IIQQ", data, 256 + 64 * i)
+    if kind == 4:
+        best = (offset, size)
+print(best[0] + best[1] // 2)
+PY
+}
+
+long_prompt=$(printf 'word %.0s' $(seq 600))
+
+tap_ok "the demo model compiles" setup
+tap_ok "--help names every option, --version the versions" help_is_complete
+tap_ok "same seed same text, whatever the cores; another seed another text" repeats
+tap_ok "--echo puts the prompt before the answer" echoes
+tap_ok "--prompt-file - reads standard input" from_file
+tap_ok "--json is one object with the same text" json_object
+tap_ok "what is unknown is null" unknown_is_null
+tap_ok "memory: anonymous at most KV + 64 MiB, file at most weights + 64 MiB" memory_is_bounded
+tap_ok "-v says device, firmware, model, memory" verbose_lines
+tap_ok "--show-stats goes to stderr" stats_lines
+tap_ok "--verify passes on a good container" "$gen" --qpc "$qpc" --prompt x --max-tokens 1 --verify
+tap_ok "a closed pipe ends it with 141" closed_pipe
+tap_ok "a full disk is one line and 1" full_disk
+tap_ok "an interrupt while generating ends it with 130" interrupted
+tap_ok "an interrupt at any time leaves no noise" interrupted_at_start
+tap_ok "no --qpc" line 2 --qpc -- "$gen" --prompt x
+tap_ok "no prompt" line 2 --prompt -- "$gen" --qpc "$qpc"
+tap_ok "a stray argument" line 2 "'stray'" -- "$gen" --qpc "$qpc" --prompt x stray
+tap_ok "a bad number" line 2 --max-tokens "'12x'" "integer" -- "$gen" --qpc "$qpc" --prompt x --max-tokens 12x
+tap_ok "a number out of range" line 2 --top-p "'1.5'" "from 0 to 1" -- "$gen" --qpc "$qpc" --prompt x --top-p 1.5
+tap_ok "no such device" line 3 accel7 -- "$gen" --qpc "$qpc" --prompt x --device accel7
+tap_ok "no such container" line 1 "$work/none" -- "$gen" --qpc "$work/none" --prompt x
+tap_ok "prompt longer than the context says both numbers" line 1 512 tokens -- "$gen" --qpc "$qpc" --prompt "$long_prompt"
+tap_ok "prompt that is not UTF-8" line 1 UTF-8 -- "$gen" --qpc "$qpc" --prompt $'a\xffb'
+tap_ok "truncated container" truncated
+tap_ok "bit flipped in the header: found by its digest" flipped 40 1 "header" -- "$gen" --qpc "$work/flip" --prompt x
+tap_ok "bit flipped in the section table: found by the header's digest" flipped 300 1 "digest" -- "$gen" --qpc "$work/flip" --prompt x
+tap_ok "bit flipped in the model description: found by its section's digest" flipped 4100 1 "digest" -- "$gen" --qpc "$work/flip" --prompt x
+tap_ok "bit flipped in the weights: found by --verify" flipped "$(weights_offset)" 1 "weights" -- "$gen" --qpc "$work/flip" --prompt x --verify
+tap_done
