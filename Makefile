@@ -87,6 +87,11 @@ dm_src := $(call simd_filter,$(sort $(call rwild,userspace/device-model,%.c)))
 aipu_src := $(sort $(wildcard userspace/libaipu/*.c))
 soft_src := $(sort $(wildcard userspace/libaipu/soft/*.c))
 llm_src := $(sort $(wildcard userspace/llm/*.c userspace/llm/*.cc))
+# Any other directory of userspace/ is a static library for libaipu-llm, tools and tests.
+part_names := $(filter-out include device-model libaipu llm,$(patsubst userspace/%/,%,$(sort \
+	$(dir $(wildcard userspace/*/*.c)))))
+part_src = $(sort $(wildcard userspace/$(1)/*.c))
+all_part_src := $(foreach p,$(part_names),$(call part_src,$(p)))
 common_src := $(sort $(wildcard tools/common/*.c))
 tool_names := $(filter-out common,$(patsubst tools/%/,%,$(sort $(dir $(wildcard tools/*/*.c)))))
 tool_src = $(sort $(wildcard tools/$(1)/*.c))
@@ -110,6 +115,7 @@ fw_a := $(if $(have_fw),$(L)/libaipu-firmware.a)
 
 dm_a := $(if $(dm_src),$(L)/libaipu-dm.a)
 ref_a := $(if $(ref_src),$(L)/libaipu-ref.a)
+parts_a := $(if $(part_names),$(L)/libaipu-parts.a)
 common_a := $(if $(common_src),$(L)/libtools-common.a)
 # Not installed and not linked by tools: lets tests and fuzz targets reach internals.
 aipu_a := $(if $(aipu_src),$(L)/libaipu-static.a)
@@ -128,7 +134,7 @@ abi_test := $(if $(abi_src),$(BUILD)/tests/abi/aipu-abi-test)
 FUZZ_OUT ?= $(BUILD)/tests/fuzz
 fuzzers := $(patsubst tests/fuzz/%.c,$(FUZZ_OUT)/%,$(fuzz_src))
 
-.PHONY: all tests check install uninstall clean format-check format fuzz fuzz-targets FORCE
+.PHONY: all tests check install install-files uninstall clean format-check format fuzz fuzz-targets
 .DELETE_ON_ERROR:
 .SUFFIXES:
 MAKEFLAGS += --no-builtin-rules
@@ -140,7 +146,7 @@ tests: all $(units) $(abi_test)
 
 # A change of compiler or flags rebuilds; WERROR is not one of them (see below).
 flags_now := $(CC) $(CXX) $(base_cpp) $(base_c) $(WARN) $(CPPFLAGS) $(CFLAGS) $(CXXFLAGS) $(LDFLAGS)
-ifeq ($(filter clean uninstall format-check format,$(MAKECMDGOALS)),)
+ifeq ($(filter clean uninstall install-files format-check format,$(MAKECMDGOALS)),)
 $(shell mkdir -p $(BUILD) && f=$(BUILD)/.flags && printf '%s\n' '$(subst ','\'',$(flags_now))' >$$f.$$$$ && \
 	if cmp -s $$f.$$$$ $$f; then rm -f $$f.$$$$; else mv $$f.$$$$ $$f; fi)
 # An object that compiled with warnings while they were no errors is compiled again now that they are.
@@ -148,6 +154,9 @@ ifneq ($(WERROR_FLAG),)
 $(shell find $(BUILD)/obj -name '*.o.warn' 2>/dev/null | while read -r w; do rm -f "$${w%.warn}" "$$w"; done)
 endif
 endif
+
+$(BUILD)/.flags:
+	@mkdir -p $(@D) && printf '%s\n' '$(subst ','\'',$(flags_now))' >$@
 
 # $(1): compiler and flags. Keeps what the compiler said in $@.warn unless it said nothing.
 define compile
@@ -171,9 +180,9 @@ $(BUILD)/obj/%_avx2.o: SIMD = -mavx2 -mfma -mf16c
 $(BUILD)/obj/%_avx512.o: SIMD = -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mfma -mf16c
 $(BUILD)/obj/userspace/libaipu/%: INC = -Iuserspace/libaipu
 $(BUILD)/obj/userspace/llm/%: INC = -Iuserspace/llm
-$(BUILD)/obj/tools/%: INC = -Itools/common
+$(BUILD)/obj/tools/%: INC = -Itools/common -Iuserspace $(part_names:%=-Iuserspace/%)
 $(BUILD)/obj/tests/%: INC = -Iuserspace/device-model -Iuserspace/libaipu -Iuserspace/llm -Itests/ref \
-	-Itests/unit -Itools -Itools/common
+	-Itests/unit -Itools -Itools/common -Iuserspace $(part_names:%=-Iuserspace/%)
 $(BUILD)/obj/tests/ref/%: INC = -Itests/ref
 $(BUILD)/obj/tests/abi/%: INC = -Itests/abi
 
@@ -191,6 +200,9 @@ $(dm_a): $(call objs,$(dm_src)) ; $(archive)
 endif
 ifneq ($(ref_a),)
 $(ref_a): $(call objs,$(ref_src)) ; $(archive)
+endif
+ifneq ($(parts_a),)
+$(parts_a): $(call objs,$(all_part_src)) ; $(archive)
 endif
 ifneq ($(common_a),)
 $(common_a): $(call objs,$(common_src)) ; $(archive)
@@ -251,11 +263,12 @@ endif
 
 ifneq ($(llm_so),)
 llm_map := $(wildcard userspace/llm/libaipu-llm.map)
-$(llm_so): $(call objs,$(llm_src)) $(llm_map) $(aipu_so)
+$(llm_so): $(call objs,$(llm_src)) $(llm_map) $(aipu_so) $(parts_a)
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CXX) $(lib_ld) -Wl,-soname,$(@F) $(llm_map:%=-Wl,--version-script=%) \
-		-Wl,-rpath,'$$ORIGIN' -o $@ $(filter %.o,$^) $(aipu_so) $(SPM_LIBS) $(SYS_LIBS)
+		-Wl,-rpath,'$$ORIGIN' -Wl,--exclude-libs,ALL -o $@ \
+		$(filter %.o,$^) $(parts_a) $(aipu_so) $(SPM_LIBS) $(SYS_LIBS)
 endif
 
 ifneq ($(soft_so),)
@@ -276,21 +289,23 @@ $(links): %.so: %.so.$(SOVERSION)
 # aipu-fw makes the image that libaipu-soft.so holds, so it comes before the libraries.
 no_libs := aipu-fw
 tool_libs = $(if $(filter $(1),$(no_libs)),,$(llm_so) $(aipu_so))
+tool_parts = $(if $(filter $(1),$(no_libs)),,$(parts_a))
 
 define tool_rule
 $(BUILD)/bin/$(1): $(call objs,$(call tool_src,$(1))) $(common_a) $(call tool_libs,$(1)) \
-		$(filter %.a,$(LIBS_$(1))) $(if $(filter $(1),$(no_libs)),,| $(links) $(soft_so))
+		$(call tool_parts,$(1)) $(filter %.a,$(LIBS_$(1))) $(if $(filter $(1),$(no_libs)),,| $(links) $(soft_so))
 	$$(call say,LD,$$@)
 	@mkdir -p $$(@D)
 	$$(Q)$$(CC) $$(all_ld) -Wl,-rpath,'$$$$ORIGIN/../lib' -Wl,-rpath-link,$(L) -o $$@ \
-		$$(filter %.o,$$^) $(common_a) $(LIBS_$(1)) $(common_a) $(call tool_libs,$(1)) $$(SYS_LIBS) $$(MATH_LIBS)
+		$$(filter %.o,$$^) $(common_a) $(call tool_parts,$(1)) $(LIBS_$(1)) $(common_a) \
+		$(call tool_libs,$(1)) $$(SYS_LIBS) $$(MATH_LIBS)
 endef
 $(foreach t,$(tool_names),$(eval $(call tool_rule,$(t))))
 
 # -- tests -----------------------------------------------------------------------------------------
 
 # Shared libraries first: what they export comes from them; only internals come from the archives.
-test_a := $(ref_a) $(tools_a) $(common_a) $(soft_a) $(llm_a) $(aipu_a) $(dm_a) $(fw_a)
+test_a := $(ref_a) $(tools_a) $(common_a) $(parts_a) $(soft_a) $(llm_a) $(aipu_a) $(dm_a) $(fw_a)
 test_libs = $(llm_so) $(aipu_so) -Wl,--start-group $(test_a) -Wl,--end-group \
 	$(SPM_LIBS) -lstdc++ $(SYS_LIBS) $(MATH_LIBS)
 CMOCKA_LIBS := $(shell $(PKG_CONFIG) --libs cmocka 2>/dev/null || echo -lcmocka)
@@ -362,6 +377,10 @@ export AIPU_PC := $(call pc,aipu,Runtime of the AIPU accelerator: devices contex
 export AIPU_LLM_PC := $(call pc,aipu-llm,Language models on the AIPU accelerator,Requires: aipu = $(VERSION))
 
 install: all
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD) install-files
+
+# What is built, as it is: for tests that must not build beside each other.
+install-files:
 	install -d $(D)$(BINDIR) $(D)$(LIBDIR)/aipu $(D)$(LIBDIR)/pkgconfig \
 		$(D)$(INCLUDEDIR)/aipu/abi $(D)$(MANDIR)/man1
 	for t in $(tool_names); do install -m 755 $(BUILD)/bin/$$t $(D)$(BINDIR)/ || exit 1; done
@@ -387,6 +406,6 @@ uninstall:
 clean:
 	rm -rf $(BUILD)
 
--include $(patsubst %.o,%.d,$(call objs,$(dm_src) $(aipu_src) $(soft_src) $(llm_src) $(common_src) \
+-include $(patsubst %.o,%.d,$(call objs,$(dm_src) $(aipu_src) $(soft_src) $(llm_src) $(all_part_src) $(common_src) \
 	$(all_tool_src) $(ref_src) $(unit_src) $(unit_common_src) $(abi_src) $(fuzz_src) \
 	$(fuzz_common_src)))
