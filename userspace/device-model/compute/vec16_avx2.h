@@ -167,30 +167,77 @@ VEC16_FUNCTION void i8_prepare(uint8_t dst[64], const int8_t q[32])
 	}
 }
 
-VEC16_FUNCTION void i8_dot(const uint8_t *w, const uint8_t *const x[], v16i acc[], const int rows)
+struct avx2_weights {
+	__m256i even_a, odd_a, even_b, odd_b; /* rows 0..7, rows 8..15 */
+};
+
+VEC16_FUNCTION struct avx2_weights avx2_split(const uint8_t *w)
 {
 	const __m256i low = _mm256_set1_epi16(0x00ff);
+	const __m256i a = _mm256_loadu_si256((const __m256i *)w);
+	const __m256i b = _mm256_loadu_si256((const __m256i *)(w + 32));
 
+	return (struct avx2_weights){ _mm256_and_si256(a, low), _mm256_srli_epi16(a, 8), _mm256_and_si256(b, low),
+				      _mm256_srli_epi16(b, 8) };
+}
+
+struct avx2_pairs {
+	int32_t even, odd;
+} __attribute__((packed, may_alias));
+
+/* Assembly, because compilers take more temporaries than the 3 that 8 accumulators and 4 weights leave. */
+VEC16_FUNCTION v16i avx2_products(v16i acc, struct avx2_weights w, const uint8_t *x)
+{
+	const struct avx2_pairs *p = (const struct avx2_pairs *)x;
+	__m256i t0, t1, t2;
+
+	__asm__("vpbroadcastd %[even], %[t0]\n\t"
+		"vpbroadcastd %[odd], %[t1]\n\t"
+		"vpmaddwd %[t0], %[ea], %[t2]\n\t"
+		"vpmaddwd %[t0], %[eb], %[t0]\n\t"
+		"vpaddd %[t2], %[a], %[a]\n\t"
+		"vpaddd %[t0], %[b], %[b]\n\t"
+		"vpmaddwd %[t1], %[oa], %[t2]\n\t"
+		"vpmaddwd %[t1], %[ob], %[t1]\n\t"
+		"vpaddd %[t2], %[a], %[a]\n\t"
+		"vpaddd %[t1], %[b], %[b]"
+		: [a] "+x"(acc.a), [b] "+x"(acc.b), [t0] "=&x"(t0), [t1] "=&x"(t1), [t2] "=&x"(t2)
+		: [even] "m"(p->even), [odd] "m"(p->odd), [ea] "x"(w.even_a), [eb] "x"(w.even_b), [oa] "x"(w.odd_a),
+		  [ob] "x"(w.odd_b));
+	return acc;
+}
+
+/* The accumulators have names: only so do all compilers keep them in registers. */
+VEC16_FUNCTION void i8_dot(const uint8_t *w, const uint8_t *const x[], v16i acc[], const int rows)
+{
+	const uint8_t *const x0 = x[0], *const x1 = x[rows > 1 ? 1 : 0];
+	const uint8_t *const x2 = x[rows > 2 ? 2 : 0], *const x3 = x[rows > 3 ? 3 : 0];
+	v16i s0 = acc[0], s1 = acc[rows > 1 ? 1 : 0], s2 = acc[rows > 2 ? 2 : 0], s3 = acc[rows > 3 ? 3 : 0];
+
+	if (rows == 1) {
+#pragma GCC unroll 8
+		for (int k4 = 0; k4 < 8; k4++)
+			s0 = avx2_products(s0, avx2_split(w + k4 * 64), x0 + k4 * 8);
+		acc[0] = s0;
+		return;
+	}
 #pragma GCC unroll 8
 	for (int k4 = 0; k4 < 8; k4++) {
-		const __m256i wa = _mm256_loadu_si256((const __m256i *)(w + k4 * 64));
-		const __m256i wb = _mm256_loadu_si256((const __m256i *)(w + k4 * 64 + 32));
-		const __m256i ea = _mm256_and_si256(wa, low), oa = _mm256_srli_epi16(wa, 8);
-		const __m256i eb = _mm256_and_si256(wb, low), ob = _mm256_srli_epi16(wb, 8);
+		const struct avx2_weights wk = avx2_split(w + k4 * 64);
 
-#pragma GCC unroll 8
-		for (int r = 0; r < rows; r++) {
-			int32_t pairs[2];
-
-			memcpy(pairs, x[r] + k4 * 8, sizeof(pairs));
-			const __m256i xe = _mm256_set1_epi32(pairs[0]), xo = _mm256_set1_epi32(pairs[1]);
-
-			acc[r].a = _mm256_add_epi32(acc[r].a, _mm256_madd_epi16(ea, xe));
-			acc[r].b = _mm256_add_epi32(acc[r].b, _mm256_madd_epi16(eb, xe));
-			acc[r].a = _mm256_add_epi32(acc[r].a, _mm256_madd_epi16(oa, xo));
-			acc[r].b = _mm256_add_epi32(acc[r].b, _mm256_madd_epi16(ob, xo));
-		}
+		s0 = avx2_products(s0, wk, x0 + k4 * 8);
+		s1 = avx2_products(s1, wk, x1 + k4 * 8);
+		if (rows > 2)
+			s2 = avx2_products(s2, wk, x2 + k4 * 8);
+		if (rows > 3)
+			s3 = avx2_products(s3, wk, x3 + k4 * 8);
 	}
+	acc[0] = s0;
+	acc[1] = s1;
+	if (rows > 2)
+		acc[2] = s2;
+	if (rows > 3)
+		acc[3] = s3;
 }
 
 #define MATMUL_ROWS 6

@@ -163,7 +163,10 @@ VEC16_FUNCTION void i8_prepare(uint8_t dst[64], const int8_t q[32])
 #define AVX512_DPBUSD(acc, w, x) \
 	__asm__("vpdpbusd %1%{1to16%}, %2, %0" \
 		: "+v"(acc) \
-		: "m"(*(const int32_t __attribute__((may_alias, aligned(1))) *)(x)), "v"(w))
+		: "m"(((const struct avx512_unaligned *)(x))->v), "v"(w))
+struct avx512_unaligned {
+	int32_t v;
+} __attribute__((packed, may_alias));
 #endif
 
 VEC16_FUNCTION int32_t load_i32(const void *p)
