@@ -44,7 +44,7 @@ struct aipu_device_options {
 	uint32_t cores; /* soft: compute threads; 0 = all CPUs of the process */
 	uint32_t simd; /* soft: enum aipu_dm_simd; 0 = best */
 	uint64_t memory_bytes; /* soft: device memory; 0 = default */
-	const char *firmware; /* path of an image; NULL = the default one */
+	const char *firmware; /* path of an image; NULL = the default one. Read by open only */
 	uint64_t reserved[4];
 };
 
@@ -96,7 +96,7 @@ int aipu_buffer_import(struct aipu_device *device, void *memory, uint64_t bytes,
 		       struct aipu_buffer **buffer);
 /*
  * Maps [offset, offset + bytes) of a file read-only, offset page aligned. If the file becomes shorter
- * while mapped, jobs that touch the lost part end with DATA_LOST.
+ * while mapped, jobs that touch the lost part end with DATA_LOST. -ENODATA: it is shorter already.
  */
 int aipu_buffer_map_file(struct aipu_device *device, int fd, uint64_t offset, uint64_t bytes,
 			 struct aipu_buffer **buffer);
@@ -109,7 +109,10 @@ uint64_t aipu_buffer_bytes(const struct aipu_buffer *buffer);
 
 #define AIPU_READ 1u
 #define AIPU_WRITE 2u
-/* Binds a part of a buffer; returns the segment id >= 0. offset page aligned; length 0: to the end */
+/*
+ * Binds a part of a buffer; returns the segment id >= 0. offset page aligned; length 0: to the end. A
+ * length in device memory is rounded up to 64 bytes. -EXDEV: of another device; -EACCES: read-only memory.
+ */
 int aipu_segment_bind(struct aipu_context *context, struct aipu_buffer *buffer, uint64_t offset,
 		      uint64_t length, unsigned int access);
 /* Returns when no access through the segment runs or can start */
@@ -125,7 +128,7 @@ uint32_t aipu_program_id(const struct aipu_program *program); /* for struct aipu
 
 /* ---- queues and jobs ---- */
 
-/* entries: jobs in flight at most, 1..4096, rounded up to a power of two */
+/* entries: 1..4095 jobs that are handed out, in flight, or ended and not seen. -ENOSPC: no queue is left */
 int aipu_queue_create(struct aipu_context *context, uint32_t entries, struct aipu_queue **queue);
 /* Aborts what runs */
 void aipu_queue_destroy(struct aipu_queue *queue);
@@ -163,11 +166,17 @@ int aipu_queue_peek(struct aipu_queue *queue, const struct aipu_result **result)
 /* Waits at most timeout_ns (< 0: for ever): -ETIME; -EINTR: a signal came */
 int aipu_queue_wait(struct aipu_queue *queue, const struct aipu_result **result, int64_t timeout_ns);
 void aipu_queue_seen(struct aipu_queue *queue, const struct aipu_result *result);
-/* Submit and wait for one job that was just prepped on an otherwise empty queue */
+/*
+ * Submit and wait for one job that was just prepped on an otherwise empty queue. 0: it ended, with
+ * result->status. -EINTR: a signal came; the job goes on, and aipu_queue_wait gets its result.
+ */
 int aipu_queue_submit_and_wait(struct aipu_queue *queue, struct aipu_result *result);
-/* Readable while completions or token records wait; reading it is not needed: peek clears it */
+/*
+ * Readable while completions or token records wait. Reading it is not needed: a peek that finds nothing
+ * clears it. So peek first, then look at the token ring, then poll.
+ */
 int aipu_queue_fd(struct aipu_queue *queue);
-/* Aborts the job; its result comes as usual. -ENOENT: it has ended. Any thread */
+/* Aborts the job; its result comes as usual. -ENOENT: not submitted, or it has ended. Any thread */
 int aipu_queue_abort(struct aipu_queue *queue, uint64_t user_data);
 
 /* ---- token rings (struct aipu_token_ring in a host buffer) ---- */
@@ -182,7 +191,10 @@ struct aipu_ring {
 	(sizeof(struct aipu_token_ring) + (uint64_t)(entries) * sizeof(struct aipu_token_record))
 /* memory: AIPU_RING_BYTES(entries) in a bound host buffer, 64-byte aligned; zeroes the header */
 int aipu_ring_init(struct aipu_ring *ring, struct aipu_queue *queue, void *memory, uint32_t entries);
-/* Copies up to `count` records out and frees their places; returns how many, 0: none */
+/*
+ * Copies up to `count` records out and frees their places; returns how many, 0: none. -EIO: the indices
+ * cannot be.
+ */
 int aipu_ring_take(struct aipu_ring *ring, struct aipu_token_record *records, uint32_t count);
 /* Waits until there is a record or a completion of the queue; 0, -ETIME, -EINTR. Not called while ready. */
 int aipu_ring_wait(struct aipu_ring *ring, int64_t timeout_ns);

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Devices: which transport a name means, open, close, query. What a device can do is the transport's
+ * business; nothing here touches one.
+ */
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "internal.h"
+
+#define SOFT_PLUGIN "libaipu-soft.so"
+
+/* Nodes of accelerators of any kind: names for the message only */
+static unsigned int accel_nodes(void)
+{
+	DIR *directory = opendir("/dev/accel");
+	const struct dirent *entry;
+	unsigned int count = 0;
+
+	if (!directory)
+		return 0;
+	while ((entry = readdir(directory)))
+		count += !strncmp(entry->d_name, "accel", 5);
+	closedir(directory);
+	return count;
+}
+
+/* "accel0", "3", "0000:03:00.0": what will name a card */
+static bool names_card(const char *name)
+{
+	if (!strncmp(name, "accel", 5) || !strncmp(name, "/dev/", 5))
+		return true;
+	return *name && name[strspn(name, "0123456789abcdefABCDEF:.")] == '\0' &&
+	       isdigit((unsigned char)name[strlen(name) - 1]);
+}
+
+int aipu_device_open_transport(struct aipu_device **device, const struct aipu_transport_ops *ops,
+			       const struct aipu_device_options *options,
+			       struct aipu_message *message)
+{
+	static const struct aipu_device_options defaults;
+	struct aipu_device *opened;
+	int error;
+
+	if (!options)
+		options = &defaults;
+	for (size_t i = 0; i < sizeof(options->reserved) / sizeof(options->reserved[0]); i++) {
+		if (options->reserved[i])
+			return aipu_message_set(message, -EINVAL,
+						"device options: reserved[%zu] is not zero", i);
+	}
+	opened = calloc(1, sizeof(*opened));
+	if (!opened)
+		return aipu_message_set(message, -ENOMEM, "%s: out of memory", ops->name);
+	opened->ops = ops;
+	opened->name = ops->name;
+	error = ops->device_open(&opened->transport, options, message);
+	if (error) {
+		free(opened);
+		return error;
+	}
+	*device = opened;
+	return 0;
+}
+
+int aipu_device_open(struct aipu_device **device, const char *name,
+		     const struct aipu_device_options *options, struct aipu_message *message)
+{
+	const struct aipu_transport_ops *ops;
+	bool any = !name || !strcmp(name, "auto");
+	unsigned int nodes;
+	int error;
+
+	if (message)
+		message->text[0] = '\0';
+	if (!device)
+		return aipu_message_set(message, -EINVAL, "aipu_device_open: device is NULL");
+	*device = NULL;
+	if (!any && strcmp(name, "soft")) {
+		if (names_card(name))
+			return aipu_message_set(message, -ENODEV,
+						"%.64s: no such device: libaipu %s drives no cards "
+						"yet; use \"soft\" or \"auto\"",
+						name, aipu_version());
+		return aipu_message_set(
+			message, -ENODEV,
+			"%.64s: no such device: the names are \"auto\" and \"soft\"", name);
+	}
+	error = aipu_plugin_load(SOFT_PLUGIN, &ops, message);
+	if (error)
+		return error;
+	error = aipu_device_open_transport(device, ops, options, message);
+	if (error || !any)
+		return error;
+	nodes = accel_nodes();
+	if (nodes)
+		aipu_message_set(message, 0,
+				 "%u node(s) in /dev/accel, but libaipu %s drives no cards yet: "
+				 "using the software device",
+				 nodes, aipu_version());
+	else
+		aipu_message_set(message, 0, "no card: using the software device");
+	return 0;
+}
+
+void aipu_device_close(struct aipu_device *device)
+{
+	if (!device)
+		return;
+	device->ops->device_close(device->transport);
+	free(device);
+}
+
+int aipu_device_query(struct aipu_device *device, struct aipu_device_info *info)
+{
+	if (!device || !info)
+		return -EINVAL;
+	memset(info, 0, sizeof(*info));
+	snprintf(info->name, sizeof(info->name), "%s", device->name);
+	snprintf(info->transport, sizeof(info->transport), "%s", device->ops->name);
+	return device->ops->device_query(device->transport, info);
+}
