@@ -92,49 +92,58 @@ VEC16_FUNCTION void stretch_i8_plain(const int rows, const struct stretch *s, fl
 		v16f_store(acc[r], a[r]);
 }
 
-/* int8 weights, int8 activations: one tile; k0 is a multiple of 64 */
-VEC16_FUNCTION void stretch_i8_quant(const int rows, const struct stretch *s, float (*acc)[16])
+/* int8 weights, int8 activations; k0 is a multiple of 64. acc[t * rows + r]: tile t, row r */
+VEC16_FUNCTION void stretch_i8_quant(const int rows, const int tiles, const struct stretch *s, float (*acc)[16])
 {
 	const uint32_t groups = (s->k + AIPU_GROUP - 1) / AIPU_GROUP;
 	const uint32_t g1 = (s->k1 + AIPU_GROUP - 1) / AIPU_GROUP;
 	const uint8_t *super = s->tile + (size_t)(s->k0 / AIPU_I8_SUPER_K) * AIPU_I8_SUPER_BYTES;
 	const uint8_t *x[rows];
-	v16f a[rows];
+	v16f a[rows * tiles];
 
 #pragma GCC unroll 16
-	for (int r = 0; r < rows; r++) {
-		a[r] = v16f_load(acc[r]);
+	for (int i = 0; i < rows * tiles; i++)
+		a[i] = v16f_load(acc[i]);
+#pragma GCC unroll 16
+	for (int r = 0; r < rows; r++)
 		x[r] = s->xq + (size_t)r * s->xq_bytes;
-	}
 	for (uint32_t g = s->k0 / AIPU_GROUP; g < g1; g++) {
 		const uint32_t half = g & 1;
-		const uint8_t *w = super + AIPU_I8_SUPER_SCALES + half * AIPU_I8_SUPER_BLOCK;
-		const v16f scale = v16f_load_f16((const uint16_t *)(super + half * 32));
 		const uint8_t *xg[rows];
-		v16i sum[rows];
 
 #pragma GCC unroll 16
-		for (int r = 0; r < rows; r++) {
-			int32_t correction;
-
-			memcpy(&correction, x[r] + (size_t)groups * 68 + (size_t)g * 4, sizeof(correction));
-			sum[r] = v16i_set1(correction);
+		for (int r = 0; r < rows; r++)
 			xg[r] = x[r] + (size_t)g * 64;
-		}
-		i8_dot(w, xg, sum, rows);
 #pragma GCC unroll 16
-		for (int r = 0; r < rows; r++) {
-			float xs;
+		for (int t = 0; t < tiles; t++) {
+			const uint8_t *block = super + (size_t)t * s->tile_bytes;
+			v16i sum[rows];
+			v16f scale;
 
-			memcpy(&xs, x[r] + (size_t)groups * 64 + (size_t)g * 4, sizeof(xs));
-			a[r] = v16f_fma(v16i_to_f(sum[r]), v16f_mul(scale, v16f_set1(xs)), a[r]);
+#pragma GCC unroll 16
+			for (int r = 0; r < rows; r++) {
+				int32_t correction;
+
+				memcpy(&correction, x[r] + (size_t)groups * 68 + (size_t)g * 4, sizeof(correction));
+				sum[r] = v16i_set1(correction);
+			}
+			i8_dot(block + AIPU_I8_SUPER_SCALES + half * AIPU_I8_SUPER_BLOCK, xg, sum, rows);
+			scale = v16f_load_f16((const uint16_t *)(block + half * 32));
+#pragma GCC unroll 16
+			for (int r = 0; r < rows; r++) {
+				float xs;
+
+				memcpy(&xs, x[r] + (size_t)groups * 64 + (size_t)g * 4, sizeof(xs));
+				a[t * rows + r] = v16f_fma(v16i_to_f(sum[r]), v16f_mul(scale, v16f_set1(xs)),
+							   a[t * rows + r]);
+			}
 		}
 		if (half)
 			super += AIPU_I8_SUPER_BYTES;
 	}
 #pragma GCC unroll 16
-	for (int r = 0; r < rows; r++)
-		v16f_store(acc[r], a[r]);
+	for (int i = 0; i < rows * tiles; i++)
+		v16f_store(acc[i], a[i]);
 }
 
 /* One micro-kernel per number of rows, so that the accumulators stay in registers. */
@@ -156,7 +165,7 @@ typedef void (*stretch_fn)(const struct stretch *s, float (*acc)[16]);
 #define STRETCH_QUANT(rows) \
 	static void stretch_quant_##rows(const struct stretch *s, float (*acc)[16]) \
 	{ \
-		stretch_i8_quant(rows, s, acc); \
+		stretch_i8_quant(rows, 1, s, acc); \
 	}
 /* clang-format off */
 STRETCH(1) STRETCH(2) STRETCH(3) STRETCH(4)
@@ -192,7 +201,10 @@ static const stretch_fn stretch_f16[] = STRETCH_TABLE(stretch_f16);
 static const stretch_fn stretch_plain[] = STRETCH_TABLE(stretch_plain);
 static const stretch_fn stretch_quant[] = STRETCH_QUANT_TABLE(stretch_quant);
 
-/* One row of x against several tiles: a single row alone would wait for its own additions. */
+/*
+ * One row of x against several tiles: a single row alone would wait for its own additions, and a single stream of
+ * weights does not reach the memory's bandwidth.
+ */
 static void vector_f32(const struct stretch *s, float (*acc)[16])
 {
 	stretch_float(AIPU_FMT_F32, 1, MATVEC_TILES, s, acc);
@@ -201,6 +213,11 @@ static void vector_f32(const struct stretch *s, float (*acc)[16])
 static void vector_f16(const struct stretch *s, float (*acc)[16])
 {
 	stretch_float(AIPU_FMT_F16, 1, MATVEC_TILES, s, acc);
+}
+
+static void vector_quant(const struct stretch *s, float (*acc)[16])
+{
+	stretch_i8_quant(1, MATVEC_TILES, s, acc);
 }
 
 /* [NUM-33], [NUM-34]: bias, then what y holds; `tile` is a number, not a pointer */
@@ -240,6 +257,7 @@ static int kernel_matmul(const struct aipu_matmul *mm, uint32_t n0, uint32_t n1)
 		vector = vector_f16;
 	} else if (mm->format == AIPU_FMT_I8_G32 && mm->xq) {
 		table = stretch_quant;
+		vector = vector_quant;
 		step = QUANT_ROWS;
 	} else if (mm->format == AIPU_FMT_I8_G32 && mm->x) {
 		table = stretch_plain;
@@ -249,6 +267,7 @@ static int kernel_matmul(const struct aipu_matmul *mm, uint32_t n0, uint32_t n1)
 
 	if (vector && mm->m == 1) {
 		s.x = mm->x;
+		s.xq = mm->xq;
 		s.k1 = mm->k;
 		for (; tile + MATVEC_TILES <= tile1; tile += MATVEC_TILES) {
 			memset(acc, 0, MATVEC_TILES * sizeof(acc[0]));
