@@ -1,5 +1,5 @@
-# shellcheck shell=bash
 # SPDX-License-Identifier: MIT
+# shellcheck shell=bash
 # TAP for shell tests: sourced by tests/tools/*.sh, run by none. A test ends with tap_done, which
 # prints the plan, so a script that dies on its way is seen to have none.
 
