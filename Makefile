@@ -99,6 +99,7 @@ all_tool_src := $(foreach t,$(tool_names),$(call tool_src,$(t)))
 ref_src := $(sort $(wildcard tests/ref/*.c))
 unit_src := $(sort $(wildcard tests/unit/test_*.c))
 unit_common_src := $(filter-out $(unit_src),$(sort $(wildcard tests/unit/*.c)))
+bench_src := $(if $(x86),$(sort $(wildcard tests/bench/*.c)))
 abi_src := $(sort $(wildcard tests/abi/*.c))
 fuzz_src := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 fuzz_common_src := $(filter-out $(fuzz_src),$(sort $(wildcard tests/fuzz/*.c)))
@@ -130,6 +131,7 @@ links := $(patsubst %.$(SOVERSION),%,$(aipu_so) $(llm_so))
 
 tools := $(addprefix $(BUILD)/bin/,$(tool_names))
 units := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(unit_src))
+benches := $(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(bench_src))
 abi_test := $(if $(abi_src),$(BUILD)/tests/abi/aipu-abi-test)
 FUZZ_OUT ?= $(BUILD)/tests/fuzz
 fuzzers := $(patsubst tests/fuzz/%.c,$(FUZZ_OUT)/%,$(fuzz_src))
@@ -140,7 +142,7 @@ fuzzers := $(patsubst tests/fuzz/%.c,$(FUZZ_OUT)/%,$(fuzz_src))
 MAKEFLAGS += --no-builtin-rules
 
 all: $(dm_a) $(aipu_so) $(llm_so) $(soft_so) $(links) $(tools) $(if $(have_fw),$(FW_IMAGE))
-tests: all $(units) $(abi_test)
+tests: all $(units) $(abi_test) $(benches)
 
 # -- compiling -------------------------------------------------------------------------------------
 
@@ -325,6 +327,12 @@ $(abi_test): $(call objs,$(abi_src)) $(dm_a) $(fw_a)
 		-Wl,--end-group $(SYS_LIBS)
 endif
 
+# Run by hand; built with the tests so that they keep compiling.
+$(benches): $(BUILD)/tests/bench/%: $(BUILD)/obj/tests/bench/%.o $(dm_a)
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(all_ld) -o $@ $< $(dm_a) $(SYS_LIBS) $(MATH_LIBS)
+
 # The fuzz targets are a second build of the same sources by clang, as archives only.
 fuzz: $(if $(have_fw),$(FW_IMAGE))
 	+$(Q)$(MAKE) --no-print-directory FUZZ=1 SAN= BUILD=$(BUILD)/fuzz FUZZ_OUT=$(FUZZ_OUT) \
@@ -407,5 +415,5 @@ clean:
 	rm -rf $(BUILD)
 
 -include $(patsubst %.o,%.d,$(call objs,$(dm_src) $(aipu_src) $(soft_src) $(llm_src) $(all_part_src) $(common_src) \
-	$(all_tool_src) $(ref_src) $(unit_src) $(unit_common_src) $(abi_src) $(fuzz_src) \
+	$(all_tool_src) $(ref_src) $(unit_src) $(unit_common_src) $(abi_src) $(bench_src) $(fuzz_src) \
 	$(fuzz_common_src)))
