@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Lines of results as a table for people, CSV, or a JSON array (schema_version in every object). A figure that does not
+ * apply or is not known is empty, or null.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "bench.h"
+
+static void cell(FILE *out, int width, int digits, double value)
+{
+	if (value < 0)
+		fprintf(out, " %*s |", width, "");
+	else
+		fprintf(out, " %*.*f |", width, digits, value);
+}
+
+static void table(const struct bench_model *model, const struct bench_line *l, bool first)
+{
+	if (first) {
+		printf("| model                | cores | test   |            t/s |   GB/s | of "
+		       "bandwidth |   GOP/s | of peak |\n");
+		printf("| -------------------- | ----: | ------ | -------------: | -----: | "
+		       "-----------: | ------: | ------: |\n");
+	}
+	printf("| %-20.20s | %5u | %-6s | %7.2f ± %4.2f |", model->info.name, l->cores, l->test,
+	       l->mean, l->sd);
+	cell(stdout, 6, 2, l->gbs);
+	cell(stdout, 12, 3, l->fraction_of_bandwidth);
+	cell(stdout, 7, 1, l->gops);
+	cell(stdout, 7, 3, l->fraction_of_peak);
+	putchar('\n');
+}
+
+static void csv(const struct bench_model *model, const struct bench_line *l, bool first)
+{
+	if (first)
+		puts("model,precision,cores,test,repetitions,tokens_per_s,tokens_per_s_sd,gb_per_s,"
+		     "fraction_of_bandwidth,gop_per_s,fraction_of_peak,limit_read_gb_per_s,limit_"
+		     "gop_per_s");
+	printf("\"%s\",%u,%u,%s,%u,%.4f,%.4f,", model->info.name, model->info.precision, l->cores,
+	       l->test, l->repetitions, l->mean, l->sd);
+	if (l->gbs >= 0)
+		printf("%.4f,%.4f,,,", l->gbs, l->fraction_of_bandwidth);
+	else if (l->fraction_of_peak >= 0)
+		printf(",,%.4f,%.4f,", l->gops, l->fraction_of_peak);
+	else
+		printf(",,%.4f,,", l->gops);
+	printf("%.4f,", l->limits.read_gbs);
+	if (l->limits.int8_gops >= 0)
+		printf("%.4f", model->cost.int8 ? l->limits.int8_gops : l->limits.fp32_gflops);
+	putchar('\n');
+}
+
+static json_t *number(double value)
+{
+	return value < 0 || !isfinite(value) ? json_null() : json_real(value);
+}
+
+static void json(const struct bench_model *model, const struct bench_line *l, bool first)
+{
+	json_t *o = json_object();
+	char *text;
+
+	json_object_set_new(o, "schema_version", json_integer(1));
+	json_object_set_new(o, "model", json_string(model->info.name));
+	json_object_set_new(o, "parameters", json_integer((json_int_t)model->info.parameters));
+	json_object_set_new(o, "device", json_string(model->device.name));
+	json_object_set_new(o, "cores", json_integer(l->cores));
+	json_object_set_new(o, "test", json_string(l->test));
+	json_object_set_new(o, "repetitions", json_integer(l->repetitions));
+	json_object_set_new(o, "tokens_per_s", number(l->mean));
+	json_object_set_new(o, "tokens_per_s_sd", number(l->sd));
+	json_object_set_new(o, "load_ms", number(l->load_ms));
+	json_object_set_new(o, "weights_bytes",
+			    json_integer((json_int_t)model->info.weights_bytes));
+	json_object_set_new(o, "bytes_per_token",
+			    json_integer((json_int_t)model->cost.decode_bytes));
+	json_object_set_new(o, "operations_per_token",
+			    json_integer((json_int_t)model->cost.prefill_operations));
+	json_object_set_new(o, "gb_per_s", number(l->gbs));
+	json_object_set_new(o, "fraction_of_bandwidth", number(l->fraction_of_bandwidth));
+	json_object_set_new(o, "gop_per_s", number(l->gops));
+	json_object_set_new(o, "fraction_of_peak", number(l->fraction_of_peak));
+	json_object_set_new(o, "limit_read_gb_per_s", number(l->limits.read_gbs));
+	json_object_set_new(o, "limit_int8_gop_per_s", number(l->limits.int8_gops));
+	json_object_set_new(o, "limit_int8_instruction",
+			    l->limits.int8_instruction ? json_string(l->limits.int8_instruction)
+						       : json_null());
+	json_object_set_new(o, "limit_fp32_gflop_per_s", number(l->limits.fp32_gflops));
+	text = json_dumps(o, JSON_COMPACT | JSON_PRESERVE_ORDER);
+	printf("%s%s", first ? "[\n" : ",\n", text ? text : "null");
+	free(text);
+	json_decref(o);
+}
+
+void output_line(void *arg, const struct bench_model *model, const struct bench_line *line)
+{
+	struct output *output = arg;
+	bool first = !output->lines++;
+
+	switch (output->format) {
+	case BENCH_TABLE:
+		table(model, line, first);
+		break;
+	case BENCH_CSV:
+		csv(model, line, first);
+		break;
+	case BENCH_JSON:
+		json(model, line, first);
+		break;
+	}
+	fflush(stdout);
+}
+
+void output_end(const struct output *output)
+{
+	if (output->format == BENCH_JSON)
+		puts(output->lines ? "\n]" : "[]");
+}
