@@ -114,7 +114,8 @@
 	X(ADMIN_QUEUE, 12, "address or size of the admin queue is not permitted") \
 	X(STATE, 13, "the command is not permitted in this state") \
 	X(ADMIN_DMA, 14, "the admin queue could not be read or written") \
-	X(FATAL, 15, "internal failure")
+	X(FATAL, 15, "internal failure") \
+	X(QUEUE, 16, "a doorbell value or a ring of an I/O queue is not valid: that queue has stopped")
 #define AIPU_ERROR_ENUM(name, code, text) AIPU_ERROR_##name = (code),
 enum aipu_error { AIPU_ERROR_LIST(AIPU_ERROR_ENUM) AIPU_ERROR_COUNT };
 #undef AIPU_ERROR_ENUM
