@@ -31,6 +31,7 @@
 #define DM_MAX_EVENT_WAITS 8u
 #define DM_SLICE_BYTES (4u << 20) /* of COPY and FILL: one step */
 #define DM_POLL_NS 1000000u /* a paused GENERATE looks at its ring at least so often */
+#define DM_HEARTBEAT_NS 50000000u /* a resting device's heartbeat moves so often */
 #define DM_NEVER UINT64_MAX
 
 /* --- memory that others write at the same time (dma.c) ---------------------------------------- */
@@ -88,6 +89,7 @@ uint8_t *dm_binding_memory(const struct dm_binding *binding, uint64_t offset);
 struct dm_context {
 	struct aipu_dm *dm;
 	uint32_t id;
+	uint64_t serial; /* never given twice: tells a context from the next of its id */
 	struct dm_binding *segments[DM_MAX_SEGMENTS];
 	struct dm_program *programs[DM_MAX_PROGRAMS];
 	/* For GET_PROGRESS: the job that runs or ran last */
@@ -164,6 +166,7 @@ struct dm_queue {
 	struct aipu_dm *dm;
 	struct dm_context *context; /* NULL: the admin queue */
 	uint32_t id;
+	uint64_t serial; /* never given twice */
 	uint32_t entries;
 	unsigned int vector;
 	struct dm_ring sq, cq;
@@ -202,18 +205,6 @@ void dm_queue_stop_all(struct dm_queue *queue, unsigned int status);
 /* Posts what stands marked as far as there is room and drops ended entries at the head */
 void dm_queue_settle(struct dm_queue *queue);
 void dm_queue_signal(struct dm_queue *queue); /* raises the interrupt now */
-
-/* --- admin commands that wait ------------------------------------------------------------------- */
-
-struct dm_deferred {
-	struct dm_deferred *next;
-	uint8_t opcode;
-	uint16_t id;
-	uint32_t context, object; /* UNBIND: the segment; ABORT: the queue */
-	uint64_t index; /* ABORT: entry; RESET_CONTEXT: unused */
-	uint64_t serial; /* of the queue or context meant: ids may be taken anew */
-	uint32_t seen, start;
-};
 
 /* --- the device --------------------------------------------------------------------------------- */
 
@@ -280,9 +271,7 @@ struct aipu_dm {
 	struct dm_queue *admin;
 	struct dm_queue **queues; /* by id, 1..config.max_queues */
 	uint32_t next_queue; /* round robin */
-	uint32_t queue_count;
-	uint64_t serial; /* of queues and contexts */
-	uint64_t *queue_serials;
+	uint64_t serial; /* the last one given to a queue or context */
 	struct dm_context *contexts[DM_MAX_CONTEXTS + 1];
 	struct dm_deferred *deferred; /* in order */
 	uint32_t deferred_count, event_waits;
@@ -306,24 +295,37 @@ unsigned int dm_boot_enable(struct aipu_dm *dm, const struct aipu_firmware_heade
 			    const struct dm_enable *enable, uint32_t *abi_in_use);
 
 /* engine.c */
-void *dm_engine_main(void *arg);
+void *dm_engine_main(void *aipu_dm);
 /* Drops everything that ENABLE and the admin queue made, without any DMA */
 void dm_engine_clear(struct aipu_dm *dm);
 void dm_engine_event(struct aipu_dm *dm, enum aipu_event event);
-/* A queue's ring or doorbell is not usable: nothing of it runs any more */
-void dm_engine_queue_failed(struct dm_queue *queue);
+/* A queue's ring or doorbell is not usable: nothing of it runs any more. enum aipu_error */
+void dm_engine_queue_failed(struct dm_queue *queue, unsigned int error);
 /* Ends the running job, if any, and posts its completion */
 void dm_engine_end_job(struct dm_queue *queue, unsigned int reason);
 
-/* admin.c: one command, or the wake-up of those that wait. true: something was done. */
+/* admin.c: runs new commands. true: something was done. */
 bool dm_admin_pass(struct aipu_dm *dm);
-bool dm_admin_deferred_pass(struct aipu_dm *dm);
-void dm_admin_clear(struct aipu_dm *dm);
-/* Completes a command; the caller made sure of room */
+
+/* deferred.c: admin commands that wait, in order */
+struct dm_deferred {
+	struct dm_deferred *next;
+	uint8_t opcode; /* UNBIND, ABORT, RESET_CONTEXT, ASYNC_EVENT */
+	uint16_t id;
+	uint32_t object; /* id of the context; ABORT: of the queue */
+	uint32_t segment; /* UNBIND */
+	uint64_t serial; /* of the object: its id may have been given anew */
+	uint64_t index; /* ABORT: free-running index of the entry */
+	uint32_t seen, start;
+};
+/* false: too many wait already, or no memory */
+bool dm_deferred_add(struct aipu_dm *dm, const struct dm_deferred *deferred);
+/* Completes those whose condition holds. true: there was one. */
+bool dm_deferred_pass(struct aipu_dm *dm);
+void dm_deferred_clear(struct aipu_dm *dm);
+/* Posts an admin completion; the caller made sure of room */
 void dm_admin_complete(struct aipu_dm *dm, uint16_t id, unsigned int status, uint32_t detail,
 		       uint32_t seen, uint32_t start);
-/* false: too many wait already */
-bool dm_admin_defer(struct aipu_dm *dm, const struct dm_deferred *deferred);
 
 void dm_full_fence(void);
 

@@ -1,0 +1,440 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The engine: one thread that boots, executes admin commands, shares the cores among the queues and stops it
+ * all. A unit of work is one step of RUN or GENERATE, one slice of COPY or FILL, or one short job; between two
+ * units stands a boundary, where doorbells, commands and stops are seen. A stop is acknowledged here, after
+ * the last unit, so nothing can follow it.
+ */
+#include "device.h"
+
+#include <string.h>
+#include <time.h>
+
+/* --- failures ----------------------------------------------------------------------------------- */
+
+void dm_engine_event(struct aipu_dm *dm, enum aipu_event event)
+{
+	dm->events |= 1u << event;
+}
+
+void dm_engine_queue_failed(struct dm_queue *queue, unsigned int error)
+{
+	struct aipu_dm *dm = queue->dm;
+
+	if (queue->dead)
+		return;
+	queue->dead = true;
+	if (queue->job.active) {
+		queue->job.active = false;
+		queue->context->progress.running = 0;
+		dm_job_stop(queue, AIPU_STATUS_DMA_ERROR, dm_dma_permitted(dm));
+	}
+	if (dm_stopping(dm))
+		return; /* it failed because everything ends */
+	if (!queue->context) {
+		dm->fatal = error;
+		return;
+	}
+	pthread_mutex_lock(&dm->lock);
+	dm->error = error;
+	pthread_mutex_unlock(&dm->lock);
+	dm_engine_event(dm, AIPU_EVENT_ERROR);
+}
+
+/* --- jobs --------------------------------------------------------------------------------------- */
+
+static void finish_job(struct dm_queue *queue, unsigned int status, uint32_t detail)
+{
+	struct dm_job *job = &queue->job;
+	struct aipu_completion completion = {
+		.time_ns = job->busy_ns,
+		.detail = detail,
+		.step_seen = job->step_seen,
+		.step_start = job->step_start,
+		.step_end = dm_steps(queue->dm),
+		.id = job->entry.id,
+		.status = (uint16_t)status,
+	};
+
+	job->active = false;
+	queue->context->progress.running = 0;
+	if (dm_queue_post(queue, &completion))
+		dm_engine_queue_failed(queue, AIPU_ERROR_QUEUE);
+}
+
+void dm_engine_end_job(struct dm_queue *queue, unsigned int reason)
+{
+	if (!queue->job.active)
+		return;
+	dm_job_stop(queue, reason, dm_dma_permitted(queue->dm));
+	finish_job(queue, reason, 0);
+}
+
+/* false: the entry could not be read */
+static bool start_job(struct dm_queue *queue, uint64_t now)
+{
+	const struct dm_slot *slot = &queue->slots[queue->head & (queue->entries - 1)];
+	struct dm_job *job = &queue->job;
+
+	*job = (struct dm_job){ .step_seen = slot->seen,
+				.step_start = dm_steps(queue->dm),
+				.started_ns = now };
+	if (dm_queue_read(queue, queue->head, &job->entry))
+		return false;
+	queue->head++;
+	job->active = true;
+	queue->context->progress.queue = queue->id;
+	queue->context->progress.job = job->entry.id;
+	queue->context->progress.running = 1;
+	queue->context->progress.block = 0;
+	queue->context->progress.instruction = 0;
+	queue->context->progress.step = job->step_start;
+	return true;
+}
+
+/* The time limit does not run while a full ring holds the job up */
+static bool time_is_up(const struct dm_job *job, uint64_t now)
+{
+	return job->entry.timeout_ms && !job->paused &&
+	       now - job->started_ns > job->entry.timeout_ms * 1000000ull;
+}
+
+static enum dm_unit work_on_job(struct dm_queue *queue, bool fresh, uint64_t now,
+				unsigned int *status, uint32_t *detail)
+{
+	*status = AIPU_STATUS_OK;
+	*detail = 0;
+	if (fresh)
+		*status = dm_job_begin(queue, detail);
+	if (*status)
+		return DM_UNIT_DONE;
+	if (!atomic_load(&queue->dm->bus_master)) {
+		*status =
+			AIPU_STATUS_DMA_ERROR; /* operands and token ring may be the host's memory */
+		dm_job_stop(queue, *status, false);
+		return DM_UNIT_DONE;
+	}
+	if (time_is_up(&queue->job, now)) {
+		*status = AIPU_STATUS_TIMEOUT;
+		dm_job_stop(queue, *status, dm_dma_permitted(queue->dm));
+		return DM_UNIT_DONE;
+	}
+	return dm_job_step(queue, status, detail);
+}
+
+static void count_step(struct aipu_dm *dm, uint64_t spent)
+{
+	uint64_t longest = atomic_load_explicit(&dm->longest_us, memory_order_relaxed);
+
+	atomic_fetch_add_explicit(&dm->steps, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&dm->busy_ns, spent, memory_order_relaxed);
+	if (spent / 1000 > longest)
+		atomic_store_explicit(&dm->longest_us,
+				      (uint32_t)(spent / 1000 > UINT32_MAX ? UINT32_MAX
+									   : spent / 1000),
+				      memory_order_relaxed);
+}
+
+static void run_unit(struct dm_queue *queue)
+{
+	struct dm_job *job = &queue->job;
+	uint64_t now = dm_clock(queue->dm);
+	bool fresh = !job->active;
+	unsigned int status;
+	enum dm_unit unit;
+	uint64_t spent;
+	uint32_t detail;
+
+	if (fresh && !start_job(queue, now)) {
+		dm_engine_queue_failed(queue, AIPU_ERROR_QUEUE);
+		return;
+	}
+	unit = work_on_job(queue, fresh, now, &status, &detail);
+	spent = dm_clock(queue->dm) - now;
+	if (unit == DM_UNIT_PAUSED) {
+		if (!job->paused)
+			job->paused_ns = now;
+		job->paused = true;
+		job->poll_ns = now + spent + DM_POLL_NS;
+		return;
+	}
+	if (job->paused)
+		job->started_ns += now - job->paused_ns;
+	job->paused = false;
+	job->busy_ns += spent;
+	count_step(queue->dm, spent);
+	if (unit == DM_UNIT_DONE)
+		finish_job(queue, status, detail);
+}
+
+/* --- arbitration -------------------------------------------------------------------------------- */
+
+static void earlier(uint64_t *deadline, uint64_t candidate)
+{
+	if (candidate < *deadline)
+		*deadline = candidate;
+}
+
+static bool runnable(struct dm_queue *queue, uint64_t now, uint64_t *deadline)
+{
+	if (queue->dead)
+		return false;
+	if (!queue->job.active)
+		return queue->head != queue->tail &&
+		       !queue->slots[queue->head & (queue->entries - 1)].end &&
+		       dm_queue_room(queue);
+	if (!queue->job.paused || now >= queue->job.poll_ns ||
+	    atomic_exchange(&queue->dm->doorbells[queue->id].kick, false))
+		return true;
+	earlier(deadline, queue->job.poll_ns);
+	return false;
+}
+
+/* Round robin: the queue after the last one served is asked first */
+static struct dm_queue *next_runnable(struct aipu_dm *dm, uint64_t now, uint64_t *deadline)
+{
+	uint32_t count = dm->config.max_queues;
+
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t id = (dm->next_queue + i) % count + 1;
+		struct dm_queue *queue = dm->queues[id];
+
+		if (queue && runnable(queue, now, deadline)) {
+			dm->next_queue = id % count;
+			return queue;
+		}
+	}
+	return NULL;
+}
+
+static void take_doorbell(struct dm_queue *queue, unsigned int error)
+{
+	const struct dm_doorbell *doorbell = &queue->dm->doorbells[queue->id];
+
+	if (!queue->dead &&
+	    !dm_queue_doorbell(queue, atomic_load(&doorbell->tail), atomic_load(&doorbell->head)))
+		dm_engine_queue_failed(queue, error);
+}
+
+/* What does not depend on a doorbell of the same pass: marked entries and late interrupts */
+static void tend_queue(struct dm_queue *queue, uint64_t now, uint64_t *deadline)
+{
+	if (!queue->dead)
+		dm_queue_settle(queue);
+	if (!queue->unsignalled)
+		return;
+	if (now >= queue->signal_ns)
+		dm_queue_signal(queue);
+	else
+		earlier(deadline, queue->signal_ns);
+}
+
+/* Everything between two boundaries. true: something was done, look again at once. */
+static bool pass(struct aipu_dm *dm, uint64_t *deadline)
+{
+	bool rung = atomic_exchange(&dm->rung, false);
+	uint64_t now = dm_clock(dm);
+	struct dm_queue *queue;
+	bool did;
+
+	if (rung)
+		take_doorbell(dm->admin, AIPU_ERROR_ADMIN_QUEUE);
+	for (uint32_t id = 1; rung && id <= dm->config.max_queues; id++)
+		if (dm->queues[id])
+			take_doorbell(dm->queues[id], AIPU_ERROR_QUEUE);
+	did = dm_admin_pass(dm);
+	for (uint32_t id = 1; id <= dm->config.max_queues; id++)
+		if (dm->queues[id])
+			tend_queue(dm->queues[id], now, deadline);
+	did |= dm_deferred_pass(dm);
+	queue = next_runnable(dm, now, deadline);
+	if (queue && !dm_stopping(dm))
+		run_unit(queue);
+	return did || queue;
+}
+
+/* --- stopping ------------------------------------------------------------------------------------- */
+
+void dm_engine_clear(struct aipu_dm *dm)
+{
+	for (uint32_t id = 1; id <= dm->config.max_queues; id++) {
+		if (!dm->queues[id])
+			continue;
+		dm_job_stop(dm->queues[id], AIPU_STATUS_ABORTED, false);
+		dm_queue_destroy(dm->queues[id]);
+		dm->queues[id] = NULL;
+	}
+	for (uint32_t id = 1; id <= DM_MAX_CONTEXTS; id++)
+		if (dm->contexts[id])
+			dm_context_destroy(dm->contexts[id]);
+	dm_deferred_clear(dm);
+	dm_queue_destroy(dm->admin);
+	dm->admin = NULL;
+	dm->next_queue = 0;
+	dm->events = 0;
+	dm->fatal = AIPU_ERROR_NONE;
+	atomic_store(&dm->rung, false);
+}
+
+/* Called and left with the lock held */
+static void do_stop(struct aipu_dm *dm)
+{
+	pthread_mutex_unlock(&dm->lock);
+	dm_engine_clear(dm);
+	pthread_mutex_lock(&dm->lock);
+	/* A disable may have become a reset meanwhile; what was cleared is the same. */
+	if (dm->stop == DM_STOP_RESET) {
+		memset(dm->stored, 0, sizeof(dm->stored));
+		memset(&dm->firmware, 0, sizeof(dm->firmware));
+		dm->error = AIPU_ERROR_NONE;
+		dm->reset_count++;
+		atomic_store(&dm->steps, 0);
+		atomic_store(&dm->longest_us, 0);
+		atomic_store(&dm->busy_ns, 0);
+	}
+	dm->state = dm->firmware.version ? AIPU_STATE_RUNNING : AIPU_STATE_ROM;
+	dm->abi_in_use = 0;
+	dm->stop = DM_STOP_NONE;
+	dm->stops++;
+	dm->engine_generation = atomic_load(&dm->generation);
+	dm->idle = true;
+}
+
+static void fail(struct aipu_dm *dm, unsigned int error)
+{
+	dm->error = error;
+	dm->state = AIPU_STATE_FAILED;
+	dm->enabled = false;
+	dm->idle = true;
+}
+
+static void do_fatal(struct aipu_dm *dm)
+{
+	unsigned int error = dm->fatal;
+
+	pthread_mutex_unlock(&dm->lock);
+	dm_engine_clear(dm);
+	pthread_mutex_lock(&dm->lock);
+	if (!dm->stop)
+		fail(dm, error);
+}
+
+/* --- boot and enable ------------------------------------------------------------------------------ */
+
+static void do_load(struct aipu_dm *dm)
+{
+	struct aipu_firmware_header firmware = { 0 };
+	uint64_t address = dm->load_address;
+	uint32_t bytes = dm->load_bytes;
+	unsigned int error;
+
+	dm->load_pending = false;
+	pthread_mutex_unlock(&dm->lock);
+	error = dm_boot_load(dm, address, bytes, &firmware);
+	pthread_mutex_lock(&dm->lock);
+	if (dm->stop)
+		return;
+	if (error) {
+		fail(dm, error);
+		return;
+	}
+	dm->firmware = firmware;
+	dm->limits.abi_oldest = firmware.abi_oldest;
+	dm->limits.abi_newest = firmware.abi_newest;
+	dm->state = AIPU_STATE_RUNNING;
+	dm->idle = true;
+}
+
+static void do_enable(struct aipu_dm *dm)
+{
+	struct dm_enable enable = dm->enable;
+	uint32_t abi_in_use = 0;
+	unsigned int error;
+
+	dm->enable_pending = false;
+	pthread_mutex_unlock(&dm->lock);
+	error = dm_boot_enable(dm, &dm->firmware, &enable, &abi_in_use);
+	if (!error && dm_queue_create(dm, NULL, &enable.admin, &dm->admin))
+		error = AIPU_ERROR_ADMIN_DMA;
+	pthread_mutex_lock(&dm->lock);
+	if (dm->stop)
+		return;
+	if (error) {
+		fail(dm, error);
+		return;
+	}
+	dm->abi_in_use = abi_in_use;
+	dm->state = AIPU_STATE_READY;
+}
+
+/* --- the loop ------------------------------------------------------------------------------------- */
+
+static void rest(struct aipu_dm *dm, uint64_t deadline)
+{
+	dm->idle = deadline == DM_NEVER;
+	dm->sleeping = true;
+	dm->sleep_ns = dm_real_clock();
+	if (deadline == DM_NEVER) {
+		pthread_cond_wait(&dm->wake, &dm->lock);
+	} else {
+		/* The host's clock may be another one than the condition variable's: wait for a span. */
+		uint64_t now = dm_clock(dm), until = dm->sleep_ns;
+		struct timespec time;
+
+		until += deadline > now ? deadline - now : 0;
+		if (until > dm->sleep_ns + 1000000000u)
+			until = dm->sleep_ns + 1000000000u;
+		time.tv_sec = (time_t)(until / 1000000000u);
+		time.tv_nsec = (long)(until % 1000000000u);
+		pthread_cond_timedwait(&dm->wake, &dm->lock, &time);
+	}
+	dm->sleeping = false;
+	dm->heartbeat += (uint32_t)((dm_real_clock() - dm->sleep_ns) / DM_HEARTBEAT_NS);
+}
+
+static bool commanded(const struct aipu_dm *dm)
+{
+	return dm->stop || dm->load_pending || dm->enable_pending || dm->fatal;
+}
+
+static void work(struct aipu_dm *dm)
+{
+	uint64_t deadline = DM_NEVER;
+	bool did = false;
+
+	if (dm->state == AIPU_STATE_READY) {
+		dm->idle = false;
+		pthread_mutex_unlock(&dm->lock);
+		did = pass(dm, &deadline);
+		pthread_mutex_lock(&dm->lock);
+	}
+	if (!did && !commanded(dm) && !atomic_load(&dm->rung))
+		rest(dm, deadline);
+}
+
+void *dm_engine_main(void *aipu_dm)
+{
+	struct aipu_dm *dm = aipu_dm;
+
+	pthread_mutex_lock(&dm->lock);
+	for (;;) {
+		dm->boundaries++;
+		dm->heartbeat++;
+		pthread_cond_broadcast(&dm->boundary_passed);
+		if (dm->stop) {
+			do_stop(dm);
+			if (dm->quit)
+				break;
+		} else if (dm->fatal) {
+			do_fatal(dm);
+		} else if (dm->load_pending) {
+			do_load(dm);
+		} else if (dm->enable_pending) {
+			do_enable(dm);
+		} else {
+			work(dm);
+		}
+	}
+	pthread_mutex_unlock(&dm->lock);
+	return NULL;
+}
