@@ -368,7 +368,7 @@ static void generate_equals_single_steps(void **state)
 					      : logits + (t.prompt - 1) * f.info.vocabulary;
 
 			length = aipu_session_length(session);
-			assert_int_equal(aipu_sample(last, f.info.vocabulary, &sampling, 77 + d,
+			assert_int_equal(aipu_llm_sample(last, f.info.vocabulary, &sampling, 77 + d,
 						     length, &token, &logprob),
 					 0);
 			assert_int_equal(token, c.tokens[i]);

@@ -140,17 +140,17 @@ static void sampler_agrees_with_reference(void **state)
 			/* coarse, so that ties occur */
 			logits[k] = (float)(random >> 26) * 0.25f - 4.0f;
 		}
-		assert_int_equal(aipu_sample(logits, n, &s, i, i / 3, &token, &logprob), 0);
+		assert_int_equal(aipu_llm_sample(logits, n, &s, i, i / 3, &token, &logprob), 0);
 		assert_int_equal(ref_sample(&r, logits, n, i, i / 3, &choice), 0);
 		assert_int_equal(token, choice.token);
 		assert_true(fabsf(logprob - choice.logprob) < 1e-4f);
 	}
 	logits[0] = NAN;
 	logits[1] = 1;
-	assert_int_equal(aipu_sample(logits, 2, &(struct aipu_sampling){ 0 }, 0, 0, &token, NULL),
+	assert_int_equal(aipu_llm_sample(logits, 2, &(struct aipu_sampling){ 0 }, 0, 0, &token, NULL),
 			 0);
 	assert_int_equal(token, 1);
-	assert_int_equal(aipu_sample(logits, 2, &(struct aipu_sampling){ .temperature = -1 }, 0, 0,
+	assert_int_equal(aipu_llm_sample(logits, 2, &(struct aipu_sampling){ .temperature = -1 }, 0, 0,
 				     &token, NULL),
 			 -EINVAL);
 }

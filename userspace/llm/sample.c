@@ -35,7 +35,7 @@ static uint32_t fraction(float p)
 	return (uint32_t)(p * (float)(1u << AIPU_FRACTION_SHIFT));
 }
 
-int aipu_sample(const float *logits, uint32_t vocabulary, const struct aipu_sampling *sampling,
+int aipu_llm_sample(const float *logits, uint32_t vocabulary, const struct aipu_sampling *sampling,
 		uint64_t sequence, uint32_t position, uint32_t *token, float *logprob)
 {
 	float temperature = sampling->temperature;

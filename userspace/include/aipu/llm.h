@@ -122,7 +122,7 @@ int aipu_llm_generate(struct aipu_llm *llm, struct aipu_session *const *sessions
 void aipu_llm_abort(struct aipu_llm *llm);
 
 /* Host's sampler: the same choice as the device's, for single steps. logits: vocabulary floats */
-int aipu_sample(const float *logits, uint32_t vocabulary, const struct aipu_sampling *sampling,
+int aipu_llm_sample(const float *logits, uint32_t vocabulary, const struct aipu_sampling *sampling,
 		uint64_t sequence, uint32_t position, uint32_t *token, float *logprob);
 /*
  * The 64-bit sequence id that a session's draws use; 0 at first. Sessions with the same seed, prompt and id
