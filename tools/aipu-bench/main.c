@@ -11,7 +11,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "../../userspace/compiler/compiler.h"
+#include "compiler.h"
 #include "bench.h"
 #include "cli.h"
 #include "shapes.h"

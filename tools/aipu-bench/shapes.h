@@ -7,7 +7,7 @@
 
 #include <stdbool.h>
 
-#include "../../userspace/compiler/compiler.h"
+#include "compiler.h"
 
 extern const char shapes_names[];
 /* A name, or "dim=N,hidden=N,layers=N,heads=N,kv_heads=N,vocab=N" over the smallest one */
