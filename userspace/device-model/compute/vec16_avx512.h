@@ -3,7 +3,9 @@
  * 16 lanes as one 512-bit register (AVX-512 F, BW, DQ, VL, VNNI). Included by vec16.h alone, which says what the
  * operations mean.
  */
+#ifndef VEC16_EMULATED
 #include <immintrin.h>
+#endif
 
 typedef __m512 v16f;
 typedef __m512i v16i;
