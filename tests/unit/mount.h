@@ -35,7 +35,7 @@ struct mount {
 	atomic_uint interrupts[MOUNT_VECTORS];
 	/* Makes each DMA of 4 KiB and more take so long, so that a test can get in between */
 	atomic_uint slow_us;
-	_Atomic bool lost; /* what the flag of mappings of [lost_from, ..) points to */
+	/* What the flag of mappings of [lost_from, ..) points to */
 	volatile bool lost_flag;
 	uint64_t lost_from;
 	struct mount_queue *admin;
