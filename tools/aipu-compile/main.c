@@ -123,6 +123,17 @@ static bool parse_number(int option, const char *text, struct compile_options *o
 	return true;
 }
 
+/* It becomes part of a directory's name. */
+static bool name_good(const char *name)
+{
+	size_t i;
+
+	for (i = 0; name[i]; i++)
+		if (name[i] < ' ' || name[i] > '~' || name[i] == '/')
+			return false;
+	return i > 0 && i < 64 && name[0] != '.';
+}
+
 /* 0: go on; < 0: done, exit with 0; > 0: exit code */
 static int parse(int argc, char **argv, struct arguments *a)
 {
@@ -177,8 +188,10 @@ static int parse(int argc, char **argv, struct arguments *a)
 		return cli_fail(TOOL, CLI_USAGE, "%s; see aipu-compile --help",
 				argc == optind ? "which MODEL?" : "one MODEL is expected");
 	a->model = argv[optind];
-	if (a->name && (!a->name[0] || strlen(a->name) > 63))
-		return cli_fail(TOOL, CLI_USAGE, "--name '%s': 1 to 63 bytes are expected", a->name);
+	if (a->name && !name_good(a->name))
+		return cli_fail(TOOL, CLI_USAGE,
+				"--name '%s': 1 to 63 printable ASCII characters without '/' are expected",
+				a->name);
 	if (a->output && !a->output[0])
 		return cli_fail(TOOL, CLI_USAGE, "--output '': a directory is expected");
 	return 0;
@@ -271,7 +284,7 @@ static void print_json(const struct arguments *a, const struct compile_source *s
 
 static int compile(struct arguments *a, struct compile_source *source)
 {
-	char tokenizer[4096], output[4096];
+	char tokenizer[4096], generation[4096], output[4096];
 	struct compile_directory directory = { .force = a->force };
 	struct aipu_message message = { "" };
 	double begin = cli_now_ms();
@@ -290,6 +303,9 @@ static int compile(struct arguments *a, struct compile_source *source)
 	default_output(source, &a->options, output, sizeof(output));
 	directory.path = a->output ? a->output : output;
 	directory.tokenizer = a->tokenizer;
+	snprintf(generation, sizeof(generation), "%s/generation_config.json", a->model);
+	if (!strcmp(source->kind, "huggingface") && !access(generation, F_OK))
+		directory.generation_config = generation;
 	if (a->verbose)
 		describe(a, source, directory.path);
 	a->options.stop = &stopped;

@@ -19,11 +19,16 @@
 int compile_fail(struct aipu_message *message, int err, const char *format, ...)
 {
 	va_list args;
+	char *c;
 
 	if (message) {
 		va_start(args, format);
 		vsnprintf(message->text, sizeof(message->text), format, args);
 		va_end(args);
+		/* Names come from files: it stays one line whatever they hold. */
+		for (c = message->text; *c; c++)
+			if (*(unsigned char *)c < ' ' || *c == 0x7f)
+				*c = '?';
 	}
 	return err;
 }

@@ -97,9 +97,21 @@ void input_name(const char *path, bool strip, char *name, size_t bytes)
 	dot = strip ? strrchr(name, '.') : NULL;
 	if (dot && dot != name)
 		name[dot - name] = '\0';
+	/* It becomes part of JSON text and of messages. */
+	for (begin = 0; name[begin]; begin++)
+		if (name[begin] < ' ' || name[begin] > '~')
+			name[begin] = '_';
 }
 
 int compile_open(const char *path, struct compile_source *source, struct aipu_message *message)
 {
-	return compile_open_llama2c(path, source, message);
+	struct stat st;
+
+	if (stat(path, &st)) {
+		int err = -errno;
+
+		return compile_fail(message, err, "%s: %s", path, strerror(-err));
+	}
+	return S_ISDIR(st.st_mode) ? compile_open_hf(path, source, message) :
+				     compile_open_llama2c(path, source, message);
 }
