@@ -70,7 +70,7 @@ lib_ld = -shared $(if $(FUZZ),,-Wl,--no-undefined) $(all_ld)
 
 PKGS := jansson libcrypto
 SYS_LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS) 2>/dev/null || echo -ljansson -lcrypto)
-# Tests and tools only: the libraries link without libm, numerics must not reach it.
+# For fmaf() where the CPU has no FMA: exact by IEEE 754, and the only thing numerics take from libm.
 MATH_LIBS := -lm
 SPM_LIBS := $(shell $(PKG_CONFIG) --libs sentencepiece 2>/dev/null || echo -lsentencepiece)
 
@@ -280,7 +280,7 @@ $(soft_so): $(call objs,$(soft_src)) $(soft_map) $(dm_a) $(fw_a) $(aipu_so)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(lib_ld) -Wl,-soname,$(@F) $(soft_map:%=-Wl,--version-script=%) \
 		-Wl,--exclude-libs,ALL -Wl,-rpath,'$$ORIGIN:$$ORIGIN/..' -o $@ \
-		$(filter %.o,$^) -Wl,--start-group $(dm_a) $(fw_a) -Wl,--end-group $(aipu_so) $(SYS_LIBS)
+		$(filter %.o,$^) -Wl,--start-group $(dm_a) $(fw_a) -Wl,--end-group $(aipu_so) $(SYS_LIBS) $(MATH_LIBS)
 endif
 
 $(links): %.so: %.so.$(SOVERSION)
@@ -324,7 +324,7 @@ $(abi_test): $(call objs,$(abi_src)) $(dm_a) $(fw_a)
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(all_ld) -o $@ $(filter %.o,$^) -Wl,--start-group $(dm_a) $(fw_a) \
-		-Wl,--end-group $(SYS_LIBS)
+		-Wl,--end-group $(SYS_LIBS) $(MATH_LIBS)
 endif
 
 # Run by hand; built with the tests so that they keep compiling.
@@ -364,7 +364,7 @@ format:
 # -- installing ------------------------------------------------------------------------------------
 
 D := $(DESTDIR)
-public_headers := $(wildcard $(addprefix userspace/include/aipu/,aipu.h llm.h))
+public_headers := $(wildcard $(addprefix userspace/include/aipu/,aipu.h llm.h qpc.h))
 abi_headers := $(sort $(wildcard firmware-abi/*.h))
 man_pages := $(sort $(wildcard docs/man/*.1))
 
