@@ -75,8 +75,21 @@ static int parse_precision(const char *option, const char *text, bool kv, uint32
 	return 0;
 }
 
-enum { OPT_FORCE = 256, OPT_PRECISION, OPT_KV, OPT_PROMPT, OPT_CTX, OPT_BATCH, OPT_CORES,
-       OPT_TOKENIZER, OPT_NAME, OPT_THREADS, OPT_JSON, OPT_VERSION, OPT_HELP };
+enum {
+	OPT_FORCE = 256,
+	OPT_PRECISION,
+	OPT_KV,
+	OPT_PROMPT,
+	OPT_CTX,
+	OPT_BATCH,
+	OPT_CORES,
+	OPT_TOKENIZER,
+	OPT_NAME,
+	OPT_THREADS,
+	OPT_JSON,
+	OPT_VERSION,
+	OPT_HELP
+};
 
 static const struct option long_options[] = {
 	{ "output", required_argument, NULL, 'o' },
@@ -189,9 +202,10 @@ static int parse(int argc, char **argv, struct arguments *a)
 				argc == optind ? "which MODEL?" : "one MODEL is expected");
 	a->model = argv[optind];
 	if (a->name && !name_good(a->name))
-		return cli_fail(TOOL, CLI_USAGE,
-				"--name '%s': 1 to 63 printable ASCII characters without '/' are expected",
-				a->name);
+		return cli_fail(
+			TOOL, CLI_USAGE,
+			"--name '%s': 1 to 63 printable ASCII characters without '/' are expected",
+			a->name);
 	if (a->output && !a->output[0])
 		return cli_fail(TOOL, CLI_USAGE, "--output '': a directory is expected");
 	return 0;
@@ -219,13 +233,15 @@ static int find_tokenizer(struct arguments *a, const struct compile_source *sour
 	if (!a->tokenizer) {
 		if (strcmp(source->kind, "huggingface"))
 			return cli_fail(TOOL, CLI_FAILED,
-					"%s: has no tokenizer: name its sentencepiece model with --tokenizer FILE",
+					"%s: has no tokenizer: name its sentencepiece model with "
+					"--tokenizer FILE",
 					a->model);
 		snprintf(path, bytes, "%s/tokenizer.model", a->model);
 		a->tokenizer = path;
 	}
 	if (stat(a->tokenizer, &st))
-		return cli_fail(TOOL, CLI_FAILED, "%s: tokenizer missing: %s (--tokenizer FILE names another)",
+		return cli_fail(TOOL, CLI_FAILED,
+				"%s: tokenizer missing: %s (--tokenizer FILE names another)",
 				a->tokenizer, strerror(errno));
 	if (!S_ISREG(st.st_mode) || !st.st_size)
 		return cli_fail(TOOL, CLI_FAILED, "%s: not a tokenizer: it is %s", a->tokenizer,
@@ -244,18 +260,21 @@ static void default_output(const struct compile_source *source, const struct com
 		 o->batch_size, cores, compile_precision_name(o->precision));
 }
 
-static void describe(const struct arguments *a, const struct compile_source *source, const char *output)
+static void describe(const struct arguments *a, const struct compile_source *source,
+		     const char *output)
 {
 	const struct compile_shape *s = &source->shape;
 	const struct compile_options *o = &a->options;
 
 	fprintf(stderr,
-		"%s: %s, %.1f M parameters: %u layers, dim %u, hidden %u, %u heads of %u, %u KV heads, vocabulary %u, context %u\n",
+		"%s: %s, %.1f M parameters: %u layers, dim %u, hidden %u, %u heads of %u, %u KV "
+		"heads, vocabulary %u, context %u\n",
 		source->name, source->kind, (double)compile_parameters(s) / 1e6, s->layers, s->dim,
 		s->hidden_dim, s->heads, s->head_dim, s->kv_heads, s->vocabulary, s->positions);
 	fprintf(stderr, "%s: %s, KV %s, prompt %u, context %u, batch %u\n", output,
-		compile_precision_name(o->precision), o->kv_format == AIPU_FMT_F32 ? "fp32" : "fp16",
-		o->prompt_len, o->ctx_len, o->batch_size);
+		compile_precision_name(o->precision),
+		o->kv_format == AIPU_FMT_F32 ? "fp32" : "fp16", o->prompt_len, o->ctx_len,
+		o->batch_size);
 }
 
 static void print_json(const struct arguments *a, const struct compile_source *source,
@@ -269,14 +288,14 @@ static void print_json(const struct arguments *a, const struct compile_source *s
 	snprintf(path, sizeof(path), "%s/model.qpc", output);
 	if (stat(path, &st))
 		st.st_size = 0;
-	root = json_pack("{s:i, s:s, s:s, s:I, s:s, s:s, s:i, s:i, s:i, s:i, s:I, s:f}", "schema", 1,
-			 "output", output, "name", source->name, "parameters",
+	root = json_pack("{s:i, s:s, s:s, s:I, s:s, s:s, s:i, s:i, s:i, s:i, s:I, s:f}", "schema",
+			 1, "output", output, "name", source->name, "parameters",
 			 (json_int_t)compile_parameters(&source->shape), "precision",
 			 compile_precision_name(o->precision), "kv_precision",
 			 o->kv_format == AIPU_FMT_F32 ? "fp32" : "fp16", "prompt_len",
 			 (int)o->prompt_len, "ctx_len", (int)o->ctx_len, "batch_size",
-			 (int)o->batch_size, "cores", (int)o->cores, "bytes", (json_int_t)st.st_size,
-			 "compile_ms", ms);
+			 (int)o->batch_size, "cores", (int)o->cores, "bytes",
+			 (json_int_t)st.st_size, "compile_ms", ms);
 	json_dumpf(root, stdout, JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(6));
 	putchar('\n');
 	json_decref(root);
@@ -321,7 +340,8 @@ static int compile(struct arguments *a, struct compile_source *source)
 	if (a->json)
 		print_json(a, source, directory.path, cli_now_ms() - begin);
 	else if (a->verbose)
-		fprintf(stderr, "%s: done in %.1f s\n", directory.path, (cli_now_ms() - begin) / 1e3);
+		fprintf(stderr, "%s: done in %.1f s\n", directory.path,
+			(cli_now_ms() - begin) / 1e3);
 	return CLI_OK;
 }
 

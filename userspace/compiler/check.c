@@ -59,45 +59,53 @@ static int check_shape(const struct compile_shape *s, struct aipu_message *messa
 
 	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
 		if (!sizes[i].value || sizes[i].value > sizes[i].most)
-			return compile_fail(message, -EINVAL, "the model's %s is %u: 1 to %u can be compiled",
+			return compile_fail(message, -EINVAL,
+					    "the model's %s is %u: 1 to %u can be compiled",
 					    sizes[i].name, sizes[i].value, sizes[i].most);
 	if (s->head_dim % 2)
-		return compile_fail(message, -EINVAL, "the model's head dimension is %u: it must be even",
+		return compile_fail(message, -EINVAL,
+				    "the model's head dimension is %u: it must be even",
 				    s->head_dim);
 	if (s->heads % s->kv_heads)
 		return compile_fail(message, -EINVAL,
-				    "the model has %u heads and %u KV heads: the first must be a multiple of the second",
+				    "the model has %u heads and %u KV heads: the first must be a "
+				    "multiple of the second",
 				    s->heads, s->kv_heads);
 	if ((uint64_t)s->heads * s->head_dim > MAX_WIDTH)
 		return compile_fail(message, -EINVAL,
-				    "the model has %u heads of %u: at most %u elements together can be compiled",
+				    "the model has %u heads of %u: at most %u elements together "
+				    "can be compiled",
 				    s->heads, s->head_dim, MAX_WIDTH);
 	if (!(s->norm_epsilon >= 0.0f && s->norm_epsilon < 1.0f))
-		return compile_fail(message, -EINVAL, "the model's norm epsilon is %g: 0 to 1 is expected",
+		return compile_fail(message, -EINVAL,
+				    "the model's norm epsilon is %g: 0 to 1 is expected",
 				    (double)s->norm_epsilon);
 	if (!(s->rope_theta > 1.0 && s->rope_theta < 1e12))
-		return compile_fail(message, -EINVAL, "the model's RoPE theta is %g: 1 to 1e12 is expected",
+		return compile_fail(message, -EINVAL,
+				    "the model's RoPE theta is %g: 1 to 1e12 is expected",
 				    s->rope_theta);
 	if (s->rope != COMPILE_ROPE_PLAIN && !(s->rope_factor >= 1.0 && s->rope_factor < 1e6))
 		return compile_fail(message, -EINVAL,
 				    "the model's RoPE scaling factor is %g: 1 to 1e6 is expected",
 				    s->rope_factor);
-	if (s->rope == COMPILE_ROPE_LLAMA3 &&
-	    !(s->rope_low > 0.0 && s->rope_high > s->rope_low && s->rope_high < 1e6 &&
-	      s->rope_positions))
+	if (s->rope == COMPILE_ROPE_LLAMA3 && !(s->rope_low > 0.0 && s->rope_high > s->rope_low &&
+						s->rope_high < 1e6 && s->rope_positions))
 		return compile_fail(message, -EINVAL,
-				    "the model's RoPE scaling has factors %g and %g over %u positions: two ascending ones are expected",
+				    "the model's RoPE scaling has factors %g and %g over %u "
+				    "positions: two ascending ones are expected",
 				    s->rope_low, s->rope_high, s->rope_positions);
 	if (s->stop_count > 8)
-		return compile_fail(message, -EINVAL, "the model has %u stop ids: at most 8 can be compiled",
+		return compile_fail(message, -EINVAL,
+				    "the model has %u stop ids: at most 8 can be compiled",
 				    s->stop_count);
 	for (i = 0; i < s->stop_count; i++)
 		if (s->stop_ids[i] >= s->vocabulary)
-			return compile_fail(message, -EINVAL, "stop id %u is not below the vocabulary, %u",
+			return compile_fail(message, -EINVAL,
+					    "stop id %u is not below the vocabulary, %u",
 					    s->stop_ids[i], s->vocabulary);
 	if (s->bos_id != ~0u && s->bos_id >= s->vocabulary)
-		return compile_fail(message, -EINVAL, "bos id %u is not below the vocabulary, %u", s->bos_id,
-				    s->vocabulary);
+		return compile_fail(message, -EINVAL, "bos id %u is not below the vocabulary, %u",
+				    s->bos_id, s->vocabulary);
 	return 0;
 }
 
@@ -109,26 +117,31 @@ int compile_check(const struct compile_shape *shape, struct compile_options *o,
 	if (err)
 		return err;
 	if (!compile_precision_name(o->precision))
-		return compile_fail(message, -EINVAL, "precision %d is not fp32, fp16 or int8", o->precision);
+		return compile_fail(message, -EINVAL, "precision %d is not fp32, fp16 or int8",
+				    o->precision);
 	if (!o->kv_format)
 		o->kv_format = o->precision == AIPU_PRECISION_FP32 ? AIPU_FMT_F32 : AIPU_FMT_F16;
 	if (o->kv_format != AIPU_FMT_F32 && o->kv_format != AIPU_FMT_F16)
-		return compile_fail(message, -EINVAL, "KV format %u is not fp32 or fp16", o->kv_format);
+		return compile_fail(message, -EINVAL, "KV format %u is not fp32 or fp16",
+				    o->kv_format);
 	if (o->precision == AIPU_PRECISION_FP32 && o->kv_format != AIPU_FMT_F32)
 		return compile_fail(message, -ENOTSUP,
-				    "fp32 weights need an fp32 KV cache: leave --kv-precision out or choose another --precision");
+				    "fp32 weights need an fp32 KV cache: leave --kv-precision out "
+				    "or choose another --precision");
 	if (!o->ctx_len)
-		o->ctx_len = shape->positions < COMPILE_DEFAULT_CONTEXT ? shape->positions :
-									  COMPILE_DEFAULT_CONTEXT;
+		o->ctx_len = shape->positions < COMPILE_DEFAULT_CONTEXT ? shape->positions
+									: COMPILE_DEFAULT_CONTEXT;
 	if (o->ctx_len > shape->positions || o->ctx_len > COMPILE_MAX_CONTEXT)
 		return compile_fail(message, -EINVAL, "context %u is longer than the model's, %u",
 				    o->ctx_len,
-				    shape->positions < COMPILE_MAX_CONTEXT ? shape->positions :
-									     COMPILE_MAX_CONTEXT);
+				    shape->positions < COMPILE_MAX_CONTEXT ? shape->positions
+									   : COMPILE_MAX_CONTEXT);
 	if (!o->prompt_len)
-		o->prompt_len = o->ctx_len < COMPILE_DEFAULT_PROMPT ? o->ctx_len : COMPILE_DEFAULT_PROMPT;
+		o->prompt_len = o->ctx_len < COMPILE_DEFAULT_PROMPT ? o->ctx_len
+								    : COMPILE_DEFAULT_PROMPT;
 	if (o->prompt_len > o->ctx_len)
-		return compile_fail(message, -EINVAL, "prompt length %u is longer than the context, %u",
+		return compile_fail(message, -EINVAL,
+				    "prompt length %u is longer than the context, %u",
 				    o->prompt_len, o->ctx_len);
 	if (!o->batch_size)
 		o->batch_size = 1;
@@ -137,7 +150,8 @@ int compile_check(const struct compile_shape *shape, struct compile_options *o,
 				    o->batch_size, COMPILE_MAX_BATCH);
 	if (o->prompt_len * (uint64_t)o->batch_size > MAX_STEP_TOKENS)
 		return compile_fail(message, -EINVAL,
-				    "prompt length %u times batch size %u: at most %u tokens a step can be compiled",
+				    "prompt length %u times batch size %u: at most %u tokens a "
+				    "step can be compiled",
 				    o->prompt_len, o->batch_size, MAX_STEP_TOKENS);
 	return 0;
 }

@@ -70,8 +70,10 @@ struct compile_options {
 	uint32_t batch_size; /* 0: 1 */
 	uint32_t cores; /* a preference, 0: all */
 	uint32_t threads; /* of the compiler; 0: as many as the process may use. Changes no byte. */
-	const volatile sig_atomic_t *stop; /* not NULL: ends with -EINTR soon after it became non-zero */
-	void (*progress)(void *arg, uint64_t done, uint64_t total); /* bytes; from the calling thread */
+	const volatile sig_atomic_t
+		*stop; /* not NULL: ends with -EINTR soon after it became non-zero */
+	void (*progress)(void *arg, uint64_t done,
+			 uint64_t total); /* bytes; from the calling thread */
 	void *progress_arg;
 };
 
@@ -91,8 +93,8 @@ int compile_check(const struct compile_shape *shape, struct compile_options *opt
  * Writes the container to fd, an empty regular file open for reading and writing (a memfd will do). -ENOSPC,
  * -EFBIG, -EINTR, -EIO, or what compile_check() or the source returned; *message is one line.
  */
-int compile_write(const struct compile_source *source, const struct compile_options *options, int fd,
-		  struct aipu_message *message);
+int compile_write(const struct compile_source *source, const struct compile_options *options,
+		  int fd, struct aipu_message *message);
 
 /* Number of weights in the model */
 uint64_t compile_parameters(const struct compile_shape *shape);
@@ -103,7 +105,8 @@ const char *compile_precision_name(uint32_t precision);
 /* --- sources. 0, or -errno with one line in *message; close the source if 0 was returned. --- */
 
 /* path: a checkpoint of llama2.c, version 0 */
-int compile_open_llama2c(const char *path, struct compile_source *source, struct aipu_message *message);
+int compile_open_llama2c(const char *path, struct compile_source *source,
+			 struct aipu_message *message);
 /* path: a Hugging Face directory of a Llama model */
 int compile_open_hf(const char *path, struct compile_source *source, struct aipu_message *message);
 /* Whichever of the two path is */

@@ -101,11 +101,11 @@ static int put_specializations(const struct place *at, const struct compile_opti
 			       struct aipu_message *message)
 {
 	return put_json(at, "specializations.json",
-			json_pack("{s:[{s:s, s:i, s:i, s:i}, {s:s, s:i, s:i, s:i}]}", "specializations",
-				  "name", "prefill", "batch_size", (int)o->batch_size, "seq_len",
-				  (int)o->prompt_len, "ctx_len", (int)o->ctx_len, "name", "decode",
-				  "batch_size", (int)o->batch_size, "seq_len", 1, "ctx_len",
-				  (int)o->ctx_len),
+			json_pack("{s:[{s:s, s:i, s:i, s:i}, {s:s, s:i, s:i, s:i}]}",
+				  "specializations", "name", "prefill", "batch_size",
+				  (int)o->batch_size, "seq_len", (int)o->prompt_len, "ctx_len",
+				  (int)o->ctx_len, "name", "decode", "batch_size",
+				  (int)o->batch_size, "seq_len", 1, "ctx_len", (int)o->ctx_len),
 			message);
 }
 
@@ -116,13 +116,16 @@ static int put_container(const struct place *at, const struct compile_source *so
 
 	if (fd < 0) {
 		err = -errno;
-		return compile_fail(message, err, "cannot write %s: %s", file_names[0], strerror(-err));
+		return compile_fail(message, err, "cannot write %s: %s", file_names[0],
+				    strerror(-err));
 	}
 	err = compile_write(source, options, fd, message);
 	if (!err && fsync(fd))
-		err = compile_fail(message, -errno, "cannot write the container: %s", strerror(errno));
+		err = compile_fail(message, -errno, "cannot write the container: %s",
+				   strerror(errno));
 	if (close(fd) && !err)
-		err = compile_fail(message, -errno, "cannot write the container: %s", strerror(errno));
+		err = compile_fail(message, -errno, "cannot write the container: %s",
+				   strerror(errno));
 	return err;
 }
 
@@ -144,8 +147,8 @@ static int place_remove(int parent, const char *name)
  * Gives the finished directory its name. An older one is moved aside first and removed last: it must be a
  * QPC directory, so that --force never removes what the compiler did not make.
  */
-static int publish(int parent, const char *temporary, const char *name, bool force, const char *path,
-		   struct aipu_message *message)
+static int publish(int parent, const char *temporary, const char *name, bool force,
+		   const char *path, struct aipu_message *message)
 {
 	char old[300];
 	int err;
@@ -160,7 +163,8 @@ static int publish(int parent, const char *temporary, const char *name, bool for
 		return compile_fail(message, err, "%s: %s", path, strerror(-err));
 	snprintf(old, sizeof(old), "%s.old", temporary);
 	if (renameat(parent, name, parent, old))
-		return compile_fail(message, -errno, "%s: cannot replace it: %s", path, strerror(errno));
+		return compile_fail(message, -errno, "%s: cannot replace it: %s", path,
+				    strerror(errno));
 	if (renameat(parent, temporary, parent, name)) {
 		err = -errno;
 		renameat(parent, old, parent, name);
@@ -168,8 +172,8 @@ static int publish(int parent, const char *temporary, const char *name, bool for
 	}
 	err = place_remove(parent, old);
 	if (err)
-		return compile_fail(message, err, "%s: made, but the old one is left as %s: %s", path, old,
-				    strerror(-err));
+		return compile_fail(message, err, "%s: made, but the old one is left as %s: %s",
+				    path, old, strerror(-err));
 	return 0;
 }
 
@@ -181,14 +185,17 @@ static int check_target(int parent, const char *name, const struct compile_direc
 	char file[300];
 
 	if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW))
-		return errno == ENOENT ? 0 : compile_fail(message, -errno, "%s: %s", d->path,
-							  strerror(errno));
+		return errno == ENOENT
+			       ? 0
+			       : compile_fail(message, -errno, "%s: %s", d->path, strerror(errno));
 	if (!d->force)
-		return compile_fail(message, -EEXIST, "%s: exists already; --force replaces it", d->path);
+		return compile_fail(message, -EEXIST, "%s: exists already; --force replaces it",
+				    d->path);
 	snprintf(file, sizeof(file), "%s/%s", name, file_names[0]);
 	if (!S_ISDIR(st.st_mode) || fstatat(parent, file, &st, AT_SYMLINK_NOFOLLOW))
 		return compile_fail(message, -EEXIST,
-				    "%s: is not a QPC directory; --force replaces only those", d->path);
+				    "%s: is not a QPC directory; --force replaces only those",
+				    d->path);
 	return 0;
 }
 
@@ -258,7 +265,8 @@ int compile_to_directory(const struct compile_source *source, const struct compi
 		goto out;
 	}
 	at.fd = openat(parent, temporary, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	err = at.fd < 0 ? compile_fail(message, -errno, "%s: %s", directory->path, strerror(errno)) : 0;
+	err = at.fd < 0 ? compile_fail(message, -errno, "%s: %s", directory->path, strerror(errno))
+			: 0;
 	if (!err)
 		err = fill_place(&at, source, &checked, directory, message);
 	if (!err && checked.stop && *checked.stop)

@@ -35,8 +35,8 @@ static struct aipu_tensor tensor_describe(const struct graph *graph, uint32_t in
 	case VALUE_ACTIVATION:
 	case VALUE_LOGITS:
 		t.rows = value->rows;
-		t.dims[0] = value->rows == AIPU_ROWS_SELECTED ? graph->max_selected :
-								graph->max_tokens;
+		t.dims[0] = value->rows == AIPU_ROWS_SELECTED ? graph->max_selected
+							      : graph->max_tokens;
 		break;
 	case VALUE_MATRIX:
 		t.layout = AIPU_LAYOUT_TILE16;
@@ -215,9 +215,9 @@ int graph_emit(const struct graph *graph, void **image, size_t *bytes)
 			operations |= 1ull << graph->nodes[i].opcode;
 			code[count++] = instruction(&e, &graph->nodes[i]);
 		}
-		err = e.tensor_count > AIPU_MAX_TENSORS ?
-			      -E2BIG :
-			      image_write(&e, code, count, operations, image, bytes);
+		err = e.tensor_count > AIPU_MAX_TENSORS
+			      ? -E2BIG
+			      : image_write(&e, code, count, operations, image, bytes);
 	}
 	free(code);
 	free(e.tensors);

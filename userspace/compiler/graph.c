@@ -91,10 +91,10 @@ static void node_add(struct graph *graph, struct node node)
 static uint32_t activation(struct graph *graph, uint8_t rows, uint32_t columns)
 {
 	return graph_add_value(graph, (struct value){ .kind = VALUE_ACTIVATION,
-						.rows = rows,
-						.columns = columns,
-						.base = GRAPH_NONE,
-						.format = AIPU_FMT_F32 });
+						      .rows = rows,
+						      .columns = columns,
+						      .base = GRAPH_NONE,
+						      .format = AIPU_FMT_F32 });
 }
 
 static uint32_t weight(struct graph *graph, enum compile_tensor tensor, uint32_t layer)
@@ -102,11 +102,11 @@ static uint32_t weight(struct graph *graph, enum compile_tensor tensor, uint32_t
 	uint32_t rows = tensor_rows(&graph->shape, tensor);
 
 	return graph_add_value(graph,
-			 (struct value){ .kind = rows == 1 ? VALUE_NORM : VALUE_MATRIX,
-					 .columns = tensor_columns(&graph->shape, tensor),
-					 .base = GRAPH_NONE,
-					 .part_count = 1,
-					 .parts = { { tensor, layer, rows } } });
+			       (struct value){ .kind = rows == 1 ? VALUE_NORM : VALUE_MATRIX,
+					       .columns = tensor_columns(&graph->shape, tensor),
+					       .base = GRAPH_NONE,
+					       .part_count = 1,
+					       .parts = { { tensor, layer, rows } } });
 }
 
 static uint32_t kv_plane(struct graph *graph, enum value_kind kind)
@@ -217,9 +217,9 @@ int graph_build(struct graph *graph, const struct compile_shape *shape,
 	bounds(graph);
 	embedding = weight(graph, COMPILE_EMBEDDING, 0);
 	table = graph_add_value(graph, (struct value){ .kind = VALUE_ROPE,
-						 .columns = shape->head_dim,
-						 .base = GRAPH_NONE,
-						 .format = AIPU_FMT_F32 });
+						       .columns = shape->head_dim,
+						       .base = GRAPH_NONE,
+						       .format = AIPU_FMT_F32 });
 	x = activation(graph, AIPU_ROWS_TOKENS, shape->dim);
 	node_add(graph, node_of(AIPU_OP_EMBED, x, embedding, GRAPH_NONE));
 	for (i = 0; i < shape->layers; i++)
@@ -228,10 +228,10 @@ int graph_build(struct graph *graph, const struct compile_shape *shape,
 	node_add(graph, node_of(AIPU_OP_SELECT, selected, x, GRAPH_NONE));
 	x = norm(graph, selected, COMPILE_NORM_FINAL, 0, AIPU_ROWS_SELECTED);
 	graph->logits = graph_add_value(graph, (struct value){ .kind = VALUE_LOGITS,
-							 .rows = AIPU_ROWS_SELECTED,
-							 .columns = shape->vocabulary,
-							 .base = GRAPH_NONE,
-							 .format = AIPU_FMT_F32 });
+							       .rows = AIPU_ROWS_SELECTED,
+							       .columns = shape->vocabulary,
+							       .base = GRAPH_NONE,
+							       .format = AIPU_FMT_F32 });
 	node_add(graph, node_of(AIPU_OP_MATMUL, graph->logits, x,
 				shape->tied ? embedding : weight(graph, COMPILE_CLASSIFIER, 0)));
 	return graph->short_of_memory ? -ENOMEM : 0;

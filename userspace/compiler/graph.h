@@ -65,7 +65,8 @@ struct node {
 struct graph {
 	struct compile_shape shape;
 	struct compile_options options;
-	uint32_t max_tokens, max_selected, max_logits; /* of any entry: T, S; S of entry "logits", 0: none */
+	uint32_t max_tokens, max_selected,
+		max_logits; /* of any entry: T, S; S of entry "logits", 0: none */
 	struct value *values;
 	uint32_t value_count, value_room;
 	struct node *nodes;

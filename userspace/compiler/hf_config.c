@@ -28,15 +28,17 @@ static const json_t *member(const json_t *object, const char *key)
 static void missing(struct config *c, const char *key, const char *expected)
 {
 	if (!c->err)
-		c->err = compile_fail(c->message, -EINVAL, "%s: %s is missing or wrong: %s is expected",
-				      c->path, key, expected);
+		c->err = compile_fail(c->message, -EINVAL,
+				      "%s: %s is missing or wrong: %s is expected", c->path, key,
+				      expected);
 }
 
 static void unsupported(struct config *c, const char *key, const char *value, const char *expected)
 {
 	if (!c->err)
-		c->err = compile_fail(c->message, -ENOTSUP, "%s: %s is %.100s: only %s can be compiled",
-				      c->path, key, value, expected);
+		c->err = compile_fail(c->message, -ENOTSUP,
+				      "%s: %s is %.100s: only %s can be compiled", c->path, key,
+				      value, expected);
 }
 
 /* 1 to 2^31 - 1; `fallback` when missing, unless that is 0 */
@@ -90,8 +92,7 @@ static void parse_scaling(struct config *c, const json_t *scaling, struct compil
 	if (!strcmp(type, "linear")) {
 		s->rope = COMPILE_ROPE_LINEAR;
 	} else if (!strcmp(type, "llama3")) {
-		double positions =
-			get_real(c, scaling, "original_max_position_embeddings", 0.0);
+		double positions = get_real(c, scaling, "original_max_position_embeddings", 0.0);
 
 		s->rope = COMPILE_ROPE_LLAMA3;
 		s->rope_low = get_real(c, scaling, "low_freq_factor", 0.0);
@@ -134,7 +135,8 @@ static void parse_kind(struct config *c)
 		unsupported(c, "model_type", json_string_value(type), "llama");
 	name = json_string_value(json_array_get(architectures, 0));
 	if (architectures && (!name || strcmp(name, "LlamaForCausalLM")))
-		unsupported(c, "architectures", name ? name : "no list of names", "LlamaForCausalLM");
+		unsupported(c, "architectures", name ? name : "no list of names",
+			    "LlamaForCausalLM");
 	if (member(c->root, "hidden_act"))
 		act = json_string_value(member(c->root, "hidden_act"));
 	if (!act || strcmp(act, "silu"))
@@ -191,7 +193,8 @@ static void parse_shape(struct config *c, struct compile_shape *s)
 	s->vocabulary = get_size(c, "vocab_size", 0);
 	s->positions = get_size(c, "max_position_embeddings", 2048);
 	if (!member(c->root, "head_dim") && s->dim % s->heads)
-		missing(c, "head_dim", "hidden_size is no multiple of num_attention_heads, so a number");
+		missing(c, "head_dim",
+			"hidden_size is no multiple of num_attention_heads, so a number");
 	s->head_dim = get_size(c, "head_dim", s->dim / s->heads ? s->dim / s->heads : 1);
 	s->norm_epsilon = (float)get_real(c, c->root, "rms_norm_eps", 1e-6);
 	if (tied && !json_is_boolean(tied))
@@ -230,8 +233,8 @@ int hf_config_parse(const char *path, const char *text, size_t bytes, struct com
 	return parse(path, text, bytes, shape, false, message);
 }
 
-int hf_generation_parse(const char *path, const char *text, size_t bytes, struct compile_shape *shape,
-			struct aipu_message *message)
+int hf_generation_parse(const char *path, const char *text, size_t bytes,
+			struct compile_shape *shape, struct aipu_message *message)
 {
 	return parse(path, text, bytes, shape, true, message);
 }

@@ -14,7 +14,7 @@
 int hf_config_parse(const char *path, const char *text, size_t bytes, struct compile_shape *shape,
 		    struct aipu_message *message);
 /* generation_config.json: bos and stop ids replace those of config.json where it names them */
-int hf_generation_parse(const char *path, const char *text, size_t bytes, struct compile_shape *shape,
-			struct aipu_message *message);
+int hf_generation_parse(const char *path, const char *text, size_t bytes,
+			struct compile_shape *shape, struct aipu_message *message);
 
 #endif

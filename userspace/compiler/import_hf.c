@@ -130,7 +130,8 @@ static const struct safetensors *shard_open(struct hf *hf, const char *name, int
 	*err = -EINVAL;
 	if (hf->shard_count == MAX_SHARDS || strchr(name, '/') || !name[0] || name[0] == '.' ||
 	    (size_t)snprintf(path, sizeof(path), "%s/%s", hf->directory, name) >= sizeof(path)) {
-		compile_fail(message, -EINVAL, "%s: shard '%.100s': a file name is expected, %u at most",
+		compile_fail(message, -EINVAL,
+			     "%s: shard '%.100s': a file name is expected, %u at most",
 			     hf->directory, name, MAX_SHARDS);
 		return NULL;
 	}
@@ -155,9 +156,9 @@ static void shape_text(char *text, size_t bytes, uint32_t rank, const uint64_t *
 				       (unsigned long long)dims[i]);
 }
 
-static int locate(const struct hf *hf, const struct compile_shape *s, const struct safetensors *file,
-		  const char *name, enum compile_tensor tensor, struct location *at,
-		  struct aipu_message *message)
+static int locate(const struct hf *hf, const struct compile_shape *s,
+		  const struct safetensors *file, const char *name, enum compile_tensor tensor,
+		  struct location *at, struct aipu_message *message)
 {
 	const struct safetensors_tensor *t = safetensors_find(file, name);
 	uint64_t dims[2] = { tensor_rows(s, tensor), tensor_columns(s, tensor) };
@@ -166,7 +167,8 @@ static int locate(const struct hf *hf, const struct compile_shape *s, const stru
 	char found_text[200], expected_text[64];
 
 	if (!t)
-		return compile_fail(message, -EINVAL, "%s: tensor %s is missing", hf->directory, name);
+		return compile_fail(message, -EINVAL, "%s: tensor %s is missing", hf->directory,
+				    name);
 	if (t->rank != rank || memcmp(t->dims, expected, rank * sizeof(*expected))) {
 		shape_text(found_text, sizeof(found_text), t->rank, t->dims);
 		shape_text(expected_text, sizeof(expected_text), rank, expected);
@@ -200,13 +202,15 @@ static int locate_all(struct hf *hf, const struct compile_shape *s, const json_t
 		return compile_fail(message, -ENOMEM, "%s", strerror(ENOMEM));
 	for (layer = 0; layer < s->layers; layer++) {
 		for (tensor = 0; tensor < COMPILE_TENSORS; tensor++) {
-			struct location *at = &hf->locations[(size_t)layer * COMPILE_TENSORS + tensor];
+			struct location *at =
+				&hf->locations[(size_t)layer * COMPILE_TENSORS + tensor];
 			const char *shard = "model.safetensors";
 			const struct safetensors *file;
 			char name[128];
 			int err;
 
-			if ((layer && !per_layer(tensor)) || (tensor == COMPILE_CLASSIFIER && s->tied))
+			if ((layer && !per_layer(tensor)) ||
+			    (tensor == COMPILE_CLASSIFIER && s->tied))
 				continue;
 			tensor_name(tensor, layer, name, sizeof(name));
 			if (map)
@@ -254,8 +258,10 @@ static int refuse_others(const struct hf *hf, const struct compile_shape *s,
 		for (j = 0; j < hf->shards[i].file.count; j++)
 			if (!name_known(s, hf->shards[i].file.tensors[j].name))
 				return compile_fail(message, -ENOTSUP,
-						    "%s: tensor %.200s is not of a Llama model as its configuration describes it",
-						    hf->directory, hf->shards[i].file.tensors[j].name);
+						    "%s: tensor %.200s is not of a Llama model as "
+						    "its configuration describes it",
+						    hf->directory,
+						    hf->shards[i].file.tensors[j].name);
 	return 0;
 }
 
@@ -271,7 +277,8 @@ static int load_config(const struct hf *hf, struct compile_shape *s, struct aipu
 {
 	char path[4096], *text;
 	size_t bytes;
-	int err = load_text(hf, "config.json", CONFIG_LIMIT, path, sizeof(path), &text, &bytes, message);
+	int err = load_text(hf, "config.json", CONFIG_LIMIT, path, sizeof(path), &text, &bytes,
+			    message);
 
 	if (err)
 		return err;
@@ -279,8 +286,8 @@ static int load_config(const struct hf *hf, struct compile_shape *s, struct aipu
 	free(text);
 	if (err)
 		return err;
-	err = load_text(hf, "generation_config.json", CONFIG_LIMIT, path, sizeof(path), &text, &bytes,
-			message);
+	err = load_text(hf, "generation_config.json", CONFIG_LIMIT, path, sizeof(path), &text,
+			&bytes, message);
 	if (err)
 		return err == -ENOENT ? 0 : err;
 	err = hf_generation_parse(path, text, bytes, s, message);
@@ -293,13 +300,14 @@ static int load_index(const struct hf *hf, json_t **index, struct aipu_message *
 	char path[4096], *text;
 	json_error_t error;
 	size_t bytes;
-	int err = load_text(hf, "model.safetensors.index.json", INDEX_LIMIT, path, sizeof(path), &text,
-			    &bytes, message);
+	int err = load_text(hf, "model.safetensors.index.json", INDEX_LIMIT, path, sizeof(path),
+			    &text, &bytes, message);
 
 	if (err == -ENOENT)
-		return compile_fail(message, err,
-				    "%s: has neither model.safetensors nor model.safetensors.index.json",
-				    hf->directory);
+		return compile_fail(
+			message, err,
+			"%s: has neither model.safetensors nor model.safetensors.index.json",
+			hf->directory);
 	if (err)
 		return err;
 	*index = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &error);
@@ -324,12 +332,14 @@ static int load(struct hf *hf, struct compile_shape *s, struct aipu_message *mes
 		if (err) {
 			struct aipu_message why = message ? *message : (struct aipu_message){ "" };
 
-			return compile_fail(message, err, "%.200s: %.250s", hf->directory, why.text);
+			return compile_fail(message, err, "%.200s: %.250s", hf->directory,
+					    why.text);
 		}
 	}
 	if (err)
 		return err;
-	if ((size_t)snprintf(path, sizeof(path), "%s/model.safetensors", hf->directory) >= sizeof(path))
+	if ((size_t)snprintf(path, sizeof(path), "%s/model.safetensors", hf->directory) >=
+	    sizeof(path))
 		return compile_fail(message, -ENAMETOOLONG, "%s", strerror(ENAMETOOLONG));
 	if (access(path, F_OK))
 		err = load_index(hf, &index, message);
@@ -349,8 +359,9 @@ int compile_open_hf(const char *path, struct compile_source *source, struct aipu
 	if (hf) {
 		hf->directory = strdup(path);
 		hf->shards = calloc(MAX_SHARDS, sizeof(*hf->shards));
-		err = hf->directory && hf->shards ? load(hf, &source->shape, message) :
-						    compile_fail(message, -ENOMEM, "%s", strerror(ENOMEM));
+		err = hf->directory && hf->shards
+			      ? load(hf, &source->shape, message)
+			      : compile_fail(message, -ENOMEM, "%s", strerror(ENOMEM));
 		if (err)
 			hf_free(hf);
 	}

@@ -16,9 +16,9 @@
 
 /* Order in the file. The two tables of RoPE that follow NORM_FINAL are not used. */
 static const enum compile_tensor file_order[] = {
-	COMPILE_EMBEDDING, COMPILE_NORM_ATTENTION, COMPILE_WQ,	 COMPILE_WK,
-	COMPILE_WV,	   COMPILE_WO,		   COMPILE_NORM_FFN, COMPILE_GATE,
-	COMPILE_DOWN,	   COMPILE_UP,		   COMPILE_NORM_FINAL, COMPILE_CLASSIFIER,
+	COMPILE_EMBEDDING,  COMPILE_NORM_ATTENTION, COMPILE_WQ,	  COMPILE_WK,	COMPILE_WV,
+	COMPILE_WO,	    COMPILE_NORM_FFN,	    COMPILE_GATE, COMPILE_DOWN, COMPILE_UP,
+	COMPILE_NORM_FINAL, COMPILE_CLASSIFIER,
 };
 
 struct llama2c {
@@ -26,8 +26,8 @@ struct llama2c {
 	uint64_t offset[COMPILE_TENSORS];
 };
 
-static int llama2c_read(const struct compile_source *source, enum compile_tensor tensor, uint32_t layer,
-			uint32_t row, uint32_t count, float *to)
+static int llama2c_read(const struct compile_source *source, enum compile_tensor tensor,
+			uint32_t layer, uint32_t row, uint32_t count, float *to)
 {
 	const struct llama2c *file = source->data;
 	const struct compile_shape *s = &source->shape;
@@ -44,7 +44,8 @@ static int llama2c_read(const struct compile_source *source, enum compile_tensor
 		uint32_t in_head = (row + i) % s->head_dim, head = row + i - in_head;
 		uint64_t from = in_head < half ? in_head * 2 : (in_head - half) * 2 + 1;
 
-		err = input_read(file->fd, to + i * columns, row_bytes, first + (head + from) * row_bytes);
+		err = input_read(file->fd, to + i * columns, row_bytes,
+				 first + (head + from) * row_bytes);
 	}
 	return err;
 }
@@ -70,7 +71,8 @@ static int header_check(const char *path, const uint8_t *bytes, struct compile_s
 	memcpy(&magic, bytes, sizeof(magic));
 	if (magic == MAGIC_LATER)
 		return compile_fail(message, -EINVAL,
-				    "%s: a llama2.c checkpoint of a later version: version 0 is supported (export it with --version 0)",
+				    "%s: a llama2.c checkpoint of a later version: version 0 is "
+				    "supported (export it with --version 0)",
 				    path);
 	memcpy(v, bytes, sizeof(v));
 	/* A negative vocabulary says that the classifier has weights of its own. */
@@ -80,12 +82,13 @@ static int header_check(const char *path, const uint8_t *bytes, struct compile_s
 	for (i = 0; i < 7; i++)
 		if (v[i] <= 0 || v[i] > 1 << 24)
 			return compile_fail(message, -EINVAL,
-					    "%s: not a llama2.c checkpoint: %s in its header is %d", path,
-					    names[i], v[i]);
+					    "%s: not a llama2.c checkpoint: %s in its header is %d",
+					    path, names[i], v[i]);
 	if (v[0] % v[3])
-		return compile_fail(message, -EINVAL,
-				    "%s: not a llama2.c checkpoint: dim %d is not a multiple of n_heads %d",
-				    path, v[0], v[3]);
+		return compile_fail(
+			message, -EINVAL,
+			"%s: not a llama2.c checkpoint: dim %d is not a multiple of n_heads %d",
+			path, v[0], v[3]);
 	s->dim = (uint32_t)v[0];
 	s->hidden_dim = (uint32_t)v[1];
 	s->layers = (uint32_t)v[2];
@@ -119,14 +122,15 @@ static uint64_t lay_out(struct llama2c *file, const struct compile_shape *s)
 				break;
 		}
 		file->offset[t] = at;
-		at += t == COMPILE_EMBEDDING || t == COMPILE_NORM_FINAL || t == COMPILE_CLASSIFIER ?
-			      bytes :
-			      bytes * s->layers;
+		at += t == COMPILE_EMBEDDING || t == COMPILE_NORM_FINAL || t == COMPILE_CLASSIFIER
+			      ? bytes
+			      : bytes * s->layers;
 	}
 	return at;
 }
 
-int compile_open_llama2c(const char *path, struct compile_source *source, struct aipu_message *message)
+int compile_open_llama2c(const char *path, struct compile_source *source,
+			 struct aipu_message *message)
 {
 	struct aipu_message ignored;
 	uint8_t header[HEADER_BYTES];
@@ -139,7 +143,8 @@ int compile_open_llama2c(const char *path, struct compile_source *source, struct
 	if (fd < 0)
 		return fd;
 	if (bytes < HEADER_BYTES)
-		err = compile_fail(message, -EINVAL, "%s: not a llama2.c checkpoint: only %llu bytes", path,
+		err = compile_fail(message, -EINVAL,
+				   "%s: not a llama2.c checkpoint: only %llu bytes", path,
 				   (unsigned long long)bytes);
 	else
 		err = input_read(fd, header, sizeof(header), 0);
@@ -155,8 +160,8 @@ int compile_open_llama2c(const char *path, struct compile_source *source, struct
 		close(fd);
 		free(file);
 		return compile_fail(message, -EINVAL,
-				    "%s: %llu bytes, but its header (version 0) asks for %llu", path,
-				    (unsigned long long)bytes, (unsigned long long)expected);
+				    "%s: %llu bytes, but its header (version 0) asks for %llu",
+				    path, (unsigned long long)bytes, (unsigned long long)expected);
 	}
 	file->fd = fd;
 	source->data = file;

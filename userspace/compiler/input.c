@@ -63,8 +63,8 @@ int input_load(const char *path, size_t limit, char **text, size_t *bytes,
 		return fd;
 	if (length > limit) {
 		close(fd);
-		return compile_fail(message, -EFBIG, "%s: %llu bytes, at most %zu are expected", path,
-				    (unsigned long long)length, limit);
+		return compile_fail(message, -EFBIG, "%s: %llu bytes, at most %zu are expected",
+				    path, (unsigned long long)length, limit);
 	}
 	*text = malloc(length + 1);
 	err = *text ? input_read(fd, *text, length, 0) : -ENOMEM;
@@ -112,6 +112,6 @@ int compile_open(const char *path, struct compile_source *source, struct aipu_me
 
 		return compile_fail(message, err, "%s: %s", path, strerror(-err));
 	}
-	return S_ISDIR(st.st_mode) ? compile_open_hf(path, source, message) :
-				     compile_open_llama2c(path, source, message);
+	return S_ISDIR(st.st_mode) ? compile_open_hf(path, source, message)
+				   : compile_open_llama2c(path, source, message);
 }

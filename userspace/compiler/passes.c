@@ -63,7 +63,8 @@ int graph_fuse_matmuls(struct graph *graph)
 			return -ENOMEM;
 		for (j = i; j < graph->node_count; j++) {
 			struct node *node = &graph->nodes[j];
-			struct value *w = &graph->values[first->b], *dst = &graph->values[node->dst];
+			struct value *w = &graph->values[first->b],
+				     *dst = &graph->values[node->dst];
 
 			if (node->opcode != AIPU_OP_MATMUL || node->a != first->a ||
 			    w->part_count == VALUE_MAX_PARTS)
@@ -94,8 +95,8 @@ void graph_fuse_adds(struct graph *graph)
 		struct node *sum = &graph->nodes[i], *product = sum - 1;
 		bool wanted = false;
 
-		if (sum->opcode != AIPU_OP_ADD || product->opcode != AIPU_OP_MATMUL || product->dead ||
-		    product->dst != sum->b || product->epilogue)
+		if (sum->opcode != AIPU_OP_ADD || product->opcode != AIPU_OP_MATMUL ||
+		    product->dead || product->dst != sum->b || product->epilogue)
 			continue;
 		for (j = i + 1; j < graph->node_count; j++)
 			wanted |= node_reads(&graph->nodes[j], sum->a) ||
@@ -112,9 +113,9 @@ void graph_fuse_adds(struct graph *graph)
 void graph_choose_formats(struct graph *graph)
 {
 	enum aipu_qpc_precision precision = graph->options.precision;
-	uint32_t format = precision == AIPU_PRECISION_FP32 ? AIPU_FMT_F32 :
-			  precision == AIPU_PRECISION_FP16 ? AIPU_FMT_F16 :
-							     AIPU_FMT_I8_G32;
+	uint32_t format = precision == AIPU_PRECISION_FP32   ? AIPU_FMT_F32
+			  : precision == AIPU_PRECISION_FP16 ? AIPU_FMT_F16
+							     : AIPU_FMT_I8_G32;
 	uint32_t i;
 
 	for (i = 0; i < graph->value_count; i++) {
@@ -129,9 +130,9 @@ void graph_choose_formats(struct graph *graph)
 	}
 	for (i = 0; i < graph->node_count; i++)
 		if (graph->nodes[i].opcode == AIPU_OP_MATMUL)
-			graph->nodes[i].activation_format = precision == AIPU_PRECISION_INT8 ?
-								    AIPU_ACT_DYNAMIC_I8_G32 :
-								    AIPU_ACT_PLAIN;
+			graph->nodes[i].activation_format = precision == AIPU_PRECISION_INT8
+								    ? AIPU_ACT_DYNAMIC_I8_G32
+								    : AIPU_ACT_PLAIN;
 }
 
 static void place(struct graph *graph, struct value *value, enum graph_slot slot)
@@ -205,7 +206,8 @@ struct life {
 	uint32_t first, last; /* nodes; first > last: never used */
 };
 
-static void life_extend(const struct graph *graph, struct life *lives, uint32_t value, uint32_t node)
+static void life_extend(const struct graph *graph, struct life *lives, uint32_t value,
+			uint32_t node)
 {
 	uint32_t column, owner;
 
@@ -231,7 +233,8 @@ static uint64_t find_room(const struct graph *graph, const struct life *lives, u
 			const struct value *other = &graph->values[i];
 
 			if (i == index || !other->placed || other->kind != VALUE_ACTIVATION ||
-			    lives[i].first > lives[index].last || lives[i].last < lives[index].first ||
+			    lives[i].first > lives[index].last ||
+			    lives[i].last < lives[index].first ||
 			    offset + value->bytes <= other->offset ||
 			    other->offset + other->bytes <= offset)
 				continue;
@@ -264,8 +267,8 @@ int graph_place_scratch(struct graph *graph)
 	}
 	for (i = 0; i < graph->value_count; i++) {
 		struct value *value = &graph->values[i];
-		uint32_t rows = value->rows == AIPU_ROWS_SELECTED ? graph->max_selected :
-								    graph->max_tokens;
+		uint32_t rows = value->rows == AIPU_ROWS_SELECTED ? graph->max_selected
+								  : graph->max_tokens;
 
 		if (value->kind == VALUE_LOGITS) {
 			value->stride = (uint64_t)value->columns * sizeof(float);

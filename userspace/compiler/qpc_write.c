@@ -53,7 +53,8 @@ struct stream {
 	atomic_int err; /* the first */
 };
 
-static int stream_stretch(struct stream *s, struct fill_scratch *scratch, uint64_t index, uint8_t *buffer)
+static int stream_stretch(struct stream *s, struct fill_scratch *scratch, uint64_t index,
+			  uint8_t *buffer)
 {
 	uint64_t begin = index * AIPU_QPC_DIGEST_STEP, left = s->bytes - begin;
 	size_t bytes = left < AIPU_QPC_DIGEST_STEP ? (size_t)left : AIPU_QPC_DIGEST_STEP;
@@ -75,13 +76,15 @@ static void stream_work(struct stream *s, bool report)
 	struct fill_scratch *scratch = NULL;
 	int err = buffer ? fill_scratch_create(s->fill, &scratch) : -ENOMEM, none = 0;
 
-	while (!err && !atomic_load(&s->err) && (index = atomic_fetch_add(&s->next, 1)) < stretches) {
+	while (!err && !atomic_load(&s->err) &&
+	       (index = atomic_fetch_add(&s->next, 1)) < stretches) {
 		if (s->options->stop && *s->options->stop)
 			err = -EINTR;
 		else
 			err = stream_stretch(s, scratch, index, buffer);
 		if (report && s->options->progress)
-			s->options->progress(s->options->progress_arg, atomic_load(&s->done), s->bytes);
+			s->options->progress(s->options->progress_arg, atomic_load(&s->done),
+					     s->bytes);
 	}
 	if (err)
 		atomic_compare_exchange_strong(&s->err, &none, err);
@@ -217,7 +220,8 @@ static int container_prepare(struct container *c, const struct compile_source *s
 
 	c->inverse = malloc(half * sizeof(*c->inverse));
 	c->constants = malloc(g->slot_bytes[SLOT_CONSTANTS] + 1);
-	c->digests = calloc(g->slot_bytes[SLOT_WEIGHTS] / AIPU_QPC_DIGEST_STEP + 1, AIPU_DIGEST_BYTES);
+	c->digests =
+		calloc(g->slot_bytes[SLOT_WEIGHTS] / AIPU_QPC_DIGEST_STEP + 1, AIPU_DIGEST_BYTES);
 	err = c->inverse && c->constants && c->digests && inverse ? 0 : -ENOMEM;
 	if (!err) {
 		rope_inverse_frequencies(&g->shape, inverse);
@@ -255,8 +259,8 @@ static int container_write(struct container *c, const struct compile_source *sou
 	uint64_t weights_bytes = g->slot_bytes[SLOT_WEIGHTS];
 	uint64_t stretches = (weights_bytes + AIPU_QPC_DIGEST_STEP - 1) / AIPU_QPC_DIGEST_STEP;
 	struct stream stream = { .options = &g->options, .fd = fd, .bytes = weights_bytes };
-	const void *data[] = { &c->model,  c->program, c->constants, c->inverse,
-			       c->source, c->digests };
+	const void *data[] = { &c->model,  c->program, c->constants,
+			       c->inverse, c->source,  c->digests };
 	struct fill *fill = NULL;
 	uint32_t i;
 	int err;
@@ -303,16 +307,18 @@ static int explain(struct aipu_message *message, int err)
 		return compile_fail(message, err,
 				    "a weight is not finite, or too large for this precision");
 	case -ENODATA:
-		return compile_fail(message, err, "the checkpoint became shorter while it was read");
+		return compile_fail(message, err,
+				    "the checkpoint became shorter while it was read");
 	case -E2BIG:
-		return compile_fail(message, err, "the model has more layers than a program can describe");
+		return compile_fail(message, err,
+				    "the model has more layers than a program can describe");
 	default:
 		return compile_fail(message, err, "cannot write the container: %s", strerror(-err));
 	}
 }
 
-int compile_write(const struct compile_source *source, const struct compile_options *options, int fd,
-		  struct aipu_message *message)
+int compile_write(const struct compile_source *source, const struct compile_options *options,
+		  int fd, struct aipu_message *message)
 {
 	struct compile_options checked = *options;
 	struct container *c;

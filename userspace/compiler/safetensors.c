@@ -21,13 +21,14 @@ static const struct {
 	char name[8];
 	uint32_t bytes;
 } dtypes[] = {
-	{ "F32", 4 }, { "F16", 2 }, { "BF16", 2 }, { "F64", 8 },     { "I64", 8 },     { "I32", 4 },
-	{ "I16", 2 }, { "I8", 1 },  { "U8", 1 },   { "U16", 2 },     { "U32", 4 },     { "U64", 8 },
-	{ "BOOL", 1 }, { "F8_E4M3", 1 }, { "F8_E5M2", 1 },
+	{ "F32", 4 }, { "F16", 2 }, { "BF16", 2 }, { "F64", 8 },     { "I64", 8 },
+	{ "I32", 4 }, { "I16", 2 }, { "I8", 1 },   { "U8", 1 },	     { "U16", 2 },
+	{ "U32", 4 }, { "U64", 8 }, { "BOOL", 1 }, { "F8_E4M3", 1 }, { "F8_E5M2", 1 },
 };
 
-static int tensor_parse(const char *path, const char *name, const json_t *entry, uint64_t data_bytes,
-			struct safetensors_tensor *t, struct aipu_message *message)
+static int tensor_parse(const char *path, const char *name, const json_t *entry,
+			uint64_t data_bytes, struct safetensors_tensor *t,
+			struct aipu_message *message)
 {
 	const char *dtype = json_string_value(json_object_get(entry, "dtype"));
 	const json_t *shape = json_object_get(entry, "shape");
@@ -39,14 +40,15 @@ static int tensor_parse(const char *path, const char *name, const json_t *entry,
 	if (!dtype || !json_is_array(shape) || json_array_size(shape) > SAFETENSORS_MAX_RANK ||
 	    json_array_size(offsets) != 2 || !json_is_integer(first) || !json_is_integer(last))
 		return compile_fail(message, -EINVAL,
-				    "%s: tensor %.200s: dtype, shape (at most %u numbers) and two data_offsets are expected",
+				    "%s: tensor %.200s: dtype, shape (at most %u numbers) and two "
+				    "data_offsets are expected",
 				    path, name, SAFETENSORS_MAX_RANK);
 	for (i = 0; i < sizeof(dtypes) / sizeof(dtypes[0]); i++)
 		if (!strcmp(dtype, dtypes[i].name))
 			break;
 	if (i == sizeof(dtypes) / sizeof(dtypes[0]))
-		return compile_fail(message, -EINVAL, "%s: tensor %.200s: unknown dtype %.50s", path, name,
-				    dtype);
+		return compile_fail(message, -EINVAL, "%s: tensor %.200s: unknown dtype %.50s",
+				    path, name, dtype);
 	t->dtype = dtypes[i].name;
 	t->element_bytes = dtypes[i].bytes;
 	bytes = t->element_bytes;
@@ -57,21 +59,25 @@ static int tensor_parse(const char *path, const char *name, const json_t *entry,
 		t->dims[i] = (uint64_t)json_integer_value(dim);
 		if (!json_is_integer(dim) || json_integer_value(dim) < 0 ||
 		    __builtin_mul_overflow(bytes, t->dims[i], &bytes))
-			return compile_fail(message, -EINVAL, "%s: tensor %.200s: shape out of range", path,
-					    name);
+			return compile_fail(message, -EINVAL,
+					    "%s: tensor %.200s: shape out of range", path, name);
 	}
 	if (json_integer_value(first) < 0 || json_integer_value(last) < json_integer_value(first) ||
 	    (uint64_t)json_integer_value(last) > data_bytes)
 		return compile_fail(message, -EINVAL,
-				    "%s: tensor %.200s: data_offsets %lld to %lld are out of range, there are %llu bytes",
+				    "%s: tensor %.200s: data_offsets %lld to %lld are out of "
+				    "range, there are %llu bytes",
 				    path, name, (long long)json_integer_value(first),
-				    (long long)json_integer_value(last), (unsigned long long)data_bytes);
+				    (long long)json_integer_value(last),
+				    (unsigned long long)data_bytes);
 	t->offset = (uint64_t)json_integer_value(first);
 	t->bytes = (uint64_t)json_integer_value(last) - t->offset;
 	if (t->bytes != bytes)
 		return compile_fail(message, -EINVAL,
-				    "%s: tensor %.200s: its shape asks for %llu bytes, its data_offsets hold %llu",
-				    path, name, (unsigned long long)bytes, (unsigned long long)t->bytes);
+				    "%s: tensor %.200s: its shape asks for %llu bytes, its "
+				    "data_offsets hold %llu",
+				    path, name, (unsigned long long)bytes,
+				    (unsigned long long)t->bytes);
 	return 0;
 }
 
@@ -101,22 +107,25 @@ static int check_coverage(const char *path, const struct safetensors *file, uint
 		const struct safetensors_tensor *t = &file->tensors[i];
 
 		if (t->offset < end)
-			return compile_fail(message, -EINVAL, "%s: tensors %.200s and %.200s overlap", path,
+			return compile_fail(message, -EINVAL,
+					    "%s: tensors %.200s and %.200s overlap", path,
 					    file->tensors[i - 1].name, t->name);
 		if (t->offset > end)
-			return compile_fail(message, -EINVAL,
-					    "%s: %llu bytes before tensor %.200s belong to no tensor", path,
-					    (unsigned long long)(t->offset - end), t->name);
+			return compile_fail(
+				message, -EINVAL,
+				"%s: %llu bytes before tensor %.200s belong to no tensor", path,
+				(unsigned long long)(t->offset - end), t->name);
 		end = t->offset + t->bytes;
 	}
 	if (end != data_bytes)
-		return compile_fail(message, -EINVAL, "%s: %llu bytes after the last tensor belong to none",
-				    path, (unsigned long long)(data_bytes - end));
+		return compile_fail(message, -EINVAL,
+				    "%s: %llu bytes after the last tensor belong to none", path,
+				    (unsigned long long)(data_bytes - end));
 	return 0;
 }
 
-static int header_parse(const char *path, const json_t *root, uint64_t data_begin, uint64_t data_bytes,
-			struct safetensors *file, struct aipu_message *message)
+static int header_parse(const char *path, const json_t *root, uint64_t data_begin,
+			uint64_t data_bytes, struct safetensors *file, struct aipu_message *message)
 {
 	const char *name;
 	json_t *entry;
@@ -126,7 +135,8 @@ static int header_parse(const char *path, const json_t *root, uint64_t data_begi
 	file->tensors = calloc(json_object_size(root) + 1, sizeof(*file->tensors));
 	if (!file->tensors)
 		return -ENOMEM;
-	json_object_foreach((json_t *)root, name, entry) {
+	json_object_foreach((json_t *)root, name, entry)
+	{
 		struct safetensors_tensor *t = &file->tensors[file->count];
 
 		if (!strcmp(name, "__metadata__"))
@@ -154,13 +164,15 @@ static int header_load(const char *path, int fd, uint64_t file_bytes, char **tex
 	int err;
 
 	if (file_bytes < sizeof(*length))
-		return compile_fail(message, -EINVAL, "%s: not a safetensors file: only %llu bytes", path,
-				    (unsigned long long)file_bytes);
+		return compile_fail(message, -EINVAL, "%s: not a safetensors file: only %llu bytes",
+				    path, (unsigned long long)file_bytes);
 	err = input_read(fd, length, sizeof(*length), 0);
 	if (!err && (*length > HEADER_LIMIT || *length > file_bytes - sizeof(*length)))
 		return compile_fail(message, -EINVAL,
-				    "%s: not a safetensors file, or truncated: header of %llu bytes in a file of %llu",
-				    path, (unsigned long long)*length, (unsigned long long)file_bytes);
+				    "%s: not a safetensors file, or truncated: header of %llu "
+				    "bytes in a file of %llu",
+				    path, (unsigned long long)*length,
+				    (unsigned long long)file_bytes);
 	if (!err) {
 		*text = malloc(*length + 1);
 		err = *text ? input_read(fd, *text, *length, sizeof(*length)) : -ENOMEM;
@@ -218,6 +230,6 @@ const struct safetensors_tensor *safetensors_find(const struct safetensors *file
 	const struct safetensors_tensor key = { .name = (char *)name };
 
 	return file->count ? bsearch(&key, file->tensors, file->count, sizeof(*file->tensors),
-				     compare_name) :
-			     NULL;
+				     compare_name)
+			   : NULL;
 }

@@ -20,8 +20,8 @@ static uint64_t mix(uint64_t x)
 	return x ^ x >> 31;
 }
 
-static int random_read(const struct compile_source *source, enum compile_tensor tensor, uint32_t layer,
-		       uint32_t row, uint32_t count, float *to)
+static int random_read(const struct compile_source *source, enum compile_tensor tensor,
+		       uint32_t layer, uint32_t row, uint32_t count, float *to)
 {
 	const struct random_source *r = source->data;
 	uint32_t columns = tensor_columns(&source->shape, tensor), i, j;

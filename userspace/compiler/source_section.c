@@ -10,7 +10,7 @@
 #include "graph.h"
 
 static const char *const tensor_names[COMPILE_TENSORS] = {
-	"embedding", "norm_attention", "wq", "wk",	 "wv",	       "wo",
+	"embedding", "norm_attention", "wq", "wk",   "wv",	   "wo",
 	"norm_ffn",  "gate",	       "up", "down", "norm_final", "classifier",
 };
 
@@ -22,7 +22,8 @@ static json_t *value_describe(const struct value *value)
 
 	for (i = 0; i < value->part_count; i++) {
 		const struct value_part *part = &value->parts[i];
-		bool once = part->tensor == COMPILE_EMBEDDING || part->tensor == COMPILE_CLASSIFIER ||
+		bool once = part->tensor == COMPILE_EMBEDDING ||
+			    part->tensor == COMPILE_CLASSIFIER ||
 			    part->tensor == COMPILE_NORM_FINAL;
 		char name[64];
 
@@ -52,9 +53,9 @@ int source_section(const struct graph *graph, const struct compile_source *sourc
 			json_array_append_new(tensors, value_describe(&graph->values[i]));
 	root = json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:o}", "compiler",
 			 "aipu-compile " AIPU_PACKAGE_VERSION, "source", source->kind, "name",
-			 source->name, "precision", compile_precision_name(o->precision), "kv_precision",
-			 o->kv_format == AIPU_FMT_F32 ? "fp32" : "fp16", "prompt_len",
-			 (int)o->prompt_len, "ctx_len", (int)o->ctx_len, "batch_size",
+			 source->name, "precision", compile_precision_name(o->precision),
+			 "kv_precision", o->kv_format == AIPU_FMT_F32 ? "fp32" : "fp16",
+			 "prompt_len", (int)o->prompt_len, "ctx_len", (int)o->ctx_len, "batch_size",
 			 (int)o->batch_size, "cores", (int)o->cores, "tensors", tensors);
 	*text = root ? json_dumps(root, JSON_INDENT(1) | JSON_PRESERVE_ORDER) : NULL;
 	json_decref(root);

@@ -41,8 +41,8 @@ void rope_inverse_frequencies(const struct compile_shape *shape, double *inverse
 		} else if (shape->rope == COMPILE_ROPE_LLAMA3) {
 			/* Turns within the original context: many are kept, few are stretched. */
 			double turns = (double)shape->rope_positions * f / two_pi;
-			double blend = (turns - shape->rope_low) /
-				       (shape->rope_high - shape->rope_low);
+			double blend =
+				(turns - shape->rope_low) / (shape->rope_high - shape->rope_low);
 
 			blend = blend < 0.0 ? 0.0 : blend > 1.0 ? 1.0 : blend;
 			f = (1.0 - blend) * (f / shape->rope_factor) + blend * f;
@@ -53,7 +53,8 @@ void rope_inverse_frequencies(const struct compile_shape *shape, double *inverse
 
 static int item_compare(const void *a, const void *b)
 {
-	const struct value *x = *(const struct value *const *)a, *y = *(const struct value *const *)b;
+	const struct value *x = *(const struct value *const *)a,
+			   *y = *(const struct value *const *)b;
 
 	return x->offset < y->offset ? -1 : x->offset > y->offset;
 }
@@ -84,7 +85,8 @@ int fill_create(const struct graph *graph, const struct compile_source *source, 
 		fill->items[fill->count++] = value;
 		if (value->columns > fill->most_columns)
 			fill->most_columns = value->columns;
-		tile = value->kind == VALUE_MATRIX ? aipu_tile_bytes(value->format, value->columns) : 0;
+		tile = value->kind == VALUE_MATRIX ? aipu_tile_bytes(value->format, value->columns)
+						   : 0;
 		if (tile > fill->most_tile)
 			fill->most_tile = tile;
 	}
@@ -152,7 +154,8 @@ static void tile_i8(const float *rows, uint32_t count, uint32_t k, uint8_t *to)
 	uint32_t r, i, j;
 
 	for (i = 0; i < k; i += AIPU_I8_SUPER_K)
-		memset(to + (size_t)(i / AIPU_I8_SUPER_K) * AIPU_I8_SUPER_BYTES + AIPU_I8_SUPER_SCALES,
+		memset(to + (size_t)(i / AIPU_I8_SUPER_K) * AIPU_I8_SUPER_BYTES +
+			       AIPU_I8_SUPER_SCALES,
 		       AIPU_I8_BIAS, AIPU_I8_SUPER_BYTES - AIPU_I8_SUPER_SCALES);
 	for (r = 0; r < count; r++) {
 		for (i = 0; i < k; i += AIPU_GROUP) {
@@ -192,7 +195,8 @@ static int matrix_tile(const struct fill *fill, struct fill_scratch *scratch,
 		row -= (value->parts[i++].rows + AIPU_LANES - 1) / AIPU_LANES * AIPU_LANES;
 	part = &value->parts[i];
 	count = part->rows - row < AIPU_LANES ? part->rows - row : AIPU_LANES;
-	err = fill->source->read(fill->source, part->tensor, part->layer, row, count, scratch->rows);
+	err = fill->source->read(fill->source, part->tensor, part->layer, row, count,
+				 scratch->rows);
 	if (err)
 		return err;
 	if (!rows_representable(scratch->rows, (size_t)count * k, value->format))
@@ -210,12 +214,12 @@ static int matrix_tile(const struct fill *fill, struct fill_scratch *scratch,
 /* The pieces that a value is made of, one at a time: tiles, or rows */
 static size_t piece_bytes(const struct value *value)
 {
-	return value->kind == VALUE_MATRIX ? aipu_tile_bytes(value->format, value->columns) :
-					     value->columns * sizeof(float);
+	return value->kind == VALUE_MATRIX ? aipu_tile_bytes(value->format, value->columns)
+					   : value->columns * sizeof(float);
 }
 
-static int piece_make(const struct fill *fill, struct fill_scratch *scratch, const struct value *value,
-		      uint32_t piece, uint8_t *to)
+static int piece_make(const struct fill *fill, struct fill_scratch *scratch,
+		      const struct value *value, uint32_t piece, uint8_t *to)
 {
 	int err;
 
@@ -226,8 +230,8 @@ static int piece_make(const struct fill *fill, struct fill_scratch *scratch, con
 		aipu_rope_row(piece, fill->inverse, value->columns, 1.0, (float *)(void *)to);
 		return 0;
 	default:
-		err = fill->source->read(fill->source, value->parts[0].tensor, value->parts[0].layer, 0,
-					 1, (float *)(void *)to);
+		err = fill->source->read(fill->source, value->parts[0].tensor,
+					 value->parts[0].layer, 0, 1, (float *)(void *)to);
 		if (!err && !rows_representable((const float *)(const void *)to, value->columns,
 						AIPU_FMT_F32))
 			err = -ERANGE;
@@ -235,18 +239,20 @@ static int piece_make(const struct fill *fill, struct fill_scratch *scratch, con
 	}
 }
 
-static int item_fill(const struct fill *fill, struct fill_scratch *scratch, const struct value *value,
-		     uint64_t begin, uint64_t end, uint8_t *to)
+static int item_fill(const struct fill *fill, struct fill_scratch *scratch,
+		     const struct value *value, uint64_t begin, uint64_t end, uint8_t *to)
 {
 	size_t size = piece_bytes(value);
 	uint64_t first = (begin > value->offset ? begin - value->offset : 0) / size, piece;
 
-	for (piece = first; value->offset + piece * size < end && piece * size < value->bytes; piece++) {
+	for (piece = first; value->offset + piece * size < end && piece * size < value->bytes;
+	     piece++) {
 		uint64_t at = value->offset + piece * size, from = at < begin ? begin : at;
 		uint64_t until = at + size > end ? end : at + size;
 		bool whole = until - from == size;
 		/* A row is at most as long as `rows`, which only a tile's source needs besides. */
-		uint8_t *room = value->kind == VALUE_MATRIX ? scratch->tile : (uint8_t *)scratch->rows;
+		uint8_t *room = value->kind == VALUE_MATRIX ? scratch->tile
+							    : (uint8_t *)scratch->rows;
 		int err = piece_make(fill, scratch, value, (uint32_t)piece,
 				     whole ? to + (at - begin) : room);
 

@@ -29,9 +29,14 @@ struct aipu_qpc {
 
 static const char *section_name(uint32_t kind)
 {
-	static const char *const names[] = { "",	"MODEL",	  "PROGRAM",
-					     "CONSTANTS", "WEIGHTS",	  "WEIGHT_DIGESTS",
-					     "INVERSE_FREQUENCIES", "SOURCE" };
+	static const char *const names[] = { "",
+					     "MODEL",
+					     "PROGRAM",
+					     "CONSTANTS",
+					     "WEIGHTS",
+					     "WEIGHT_DIGESTS",
+					     "INVERSE_FREQUENCIES",
+					     "SOURCE" };
 
 	return kind < sizeof(names) / sizeof(names[0]) ? names[kind] : "of unknown kind";
 }
@@ -98,22 +103,24 @@ static int header_check(struct aipu_qpc *qpc, uint64_t file_bytes, struct aipu_m
 		return fail(message, -EINVAL, "%s: not a QPC container (magic)", qpc->path);
 	if (h->version != AIPU_QPC_VERSION)
 		return fail(message, -EPROTO,
-			    "%s: container version %u, this runtime reads version %u: %s", qpc->path,
-			    h->version, AIPU_QPC_VERSION,
-			    h->version > AIPU_QPC_VERSION ? "upgrade the runtime" :
-							    "compile the model again");
+			    "%s: container version %u, this runtime reads version %u: %s",
+			    qpc->path, h->version, AIPU_QPC_VERSION,
+			    h->version > AIPU_QPC_VERSION ? "upgrade the runtime"
+							  : "compile the model again");
 	memset(copy.digest, 0, sizeof(copy.digest));
 	if (!digest_equals(&copy, sizeof(copy), h->digest))
-		return fail(message, -EINVAL, "%s: damaged: the header's digest does not match", qpc->path);
+		return fail(message, -EINVAL, "%s: damaged: the header's digest does not match",
+			    qpc->path);
 	if (h->abi_oldest > AIPU_ABI_CURRENT || h->abi_newest < AIPU_ABI_OLDEST)
 		return fail(message, -EPROTO,
-			    "%s: made for contract %u.%u to %u.%u, this runtime speaks %u.%u to %u.%u: %s",
+			    "%s: made for contract %u.%u to %u.%u, this runtime speaks %u.%u to "
+			    "%u.%u: %s",
 			    qpc->path, AIPU_ABI_MAJOR(h->abi_oldest), AIPU_ABI_MINOR(h->abi_oldest),
 			    AIPU_ABI_MAJOR(h->abi_newest), AIPU_ABI_MINOR(h->abi_newest),
 			    AIPU_ABI_MAJOR(AIPU_ABI_OLDEST), AIPU_ABI_MINOR(AIPU_ABI_OLDEST),
 			    AIPU_ABI_MAJOR(AIPU_ABI_CURRENT), AIPU_ABI_MINOR(AIPU_ABI_CURRENT),
-			    h->abi_oldest > AIPU_ABI_CURRENT ? "upgrade the runtime" :
-							       "compile the model again");
+			    h->abi_oldest > AIPU_ABI_CURRENT ? "upgrade the runtime"
+							     : "compile the model again");
 	if (h->file_bytes != file_bytes)
 		return fail(message, -EINVAL, "%s: %s: %llu bytes, its header says %llu", qpc->path,
 			    file_bytes < h->file_bytes ? "truncated" : "damaged (file size)",
@@ -134,11 +141,13 @@ static int sections_check(const struct aipu_qpc *qpc, struct aipu_message *messa
 	for (i = 0; i < h->section_count; i++) {
 		const struct aipu_qpc_section *s = &h->sections[i];
 
-		if (s->flags || s->reserved || !s->kind || !s->bytes || s->offset % AIPU_PAGE_BYTES ||
-		    s->offset < end || s->offset > h->file_bytes || s->bytes > h->file_bytes - s->offset)
-			return fail(message, -EINVAL,
-				    "%s: damaged: entry %u (%s) of the section table is out of range",
-				    qpc->path, i, section_name(s->kind));
+		if (s->flags || s->reserved || !s->kind || !s->bytes ||
+		    s->offset % AIPU_PAGE_BYTES || s->offset < end || s->offset > h->file_bytes ||
+		    s->bytes > h->file_bytes - s->offset)
+			return fail(
+				message, -EINVAL,
+				"%s: damaged: entry %u (%s) of the section table is out of range",
+				qpc->path, i, section_name(s->kind));
 		end = s->offset + s->bytes;
 		if (s->kind == AIPU_QPC_WEIGHTS) {
 			weights = s->bytes;
@@ -156,19 +165,21 @@ static int sections_check(const struct aipu_qpc *qpc, struct aipu_message *messa
 		return fail(message, -EINVAL, "%s: damaged: %u sections WEIGHTS, %u WEIGHT_DIGESTS",
 			    qpc->path, weight_sections, digest_sections);
 	if (!all_zero(&h->sections[i], (AIPU_QPC_MAX_SECTIONS - i) * sizeof(h->sections[0])))
-		return fail(message, -EINVAL, "%s: damaged: section table longer than its count", qpc->path);
+		return fail(message, -EINVAL, "%s: damaged: section table longer than its count",
+			    qpc->path);
 	if (models != 1)
-		return fail(message, -EINVAL, "%s: damaged: no section MODEL of %zu bytes", qpc->path,
-			    sizeof(qpc->model));
+		return fail(message, -EINVAL, "%s: damaged: no section MODEL of %zu bytes",
+			    qpc->path, sizeof(qpc->model));
 	if (loaded > LOADED_LIMIT)
-		return fail(message, -EINVAL, "%s: damaged: %llu bytes of sections beside the weights",
-			    qpc->path, (unsigned long long)loaded);
+		return fail(message, -EINVAL,
+			    "%s: damaged: %llu bytes of sections beside the weights", qpc->path,
+			    (unsigned long long)loaded);
 	if (digests / AIPU_DIGEST_BYTES !=
 		    weights / AIPU_QPC_DIGEST_STEP + (weights % AIPU_QPC_DIGEST_STEP != 0) ||
 	    digests % AIPU_DIGEST_BYTES)
 		return fail(message, -EINVAL,
-			    "%s: damaged: %llu bytes of weight digests for %llu bytes of weights", qpc->path,
-			    (unsigned long long)digests, (unsigned long long)weights);
+			    "%s: damaged: %llu bytes of weight digests for %llu bytes of weights",
+			    qpc->path, (unsigned long long)digests, (unsigned long long)weights);
 	return 0;
 }
 
@@ -188,10 +199,12 @@ static int sections_load(struct aipu_qpc *qpc, struct aipu_message *message)
 		err = read_at(qpc->fd, qpc->data[i], s->bytes, s->offset);
 		if (err)
 			return fail(message, err == -ENODATA ? -EINVAL : err,
-				    "%s: cannot read section %s: %s", qpc->path, section_name(s->kind),
+				    "%s: cannot read section %s: %s", qpc->path,
+				    section_name(s->kind),
 				    err == -ENODATA ? "truncated" : strerror(-err));
 		if (!digest_equals(qpc->data[i], s->bytes, s->digest))
-			return fail(message, -EINVAL, "%s: damaged: the digest of section %s does not match",
+			return fail(message, -EINVAL,
+				    "%s: damaged: the digest of section %s does not match",
 				    qpc->path, section_name(s->kind));
 		if (s->kind == AIPU_QPC_MODEL && s->bytes == sizeof(qpc->model))
 			memcpy(&qpc->model, qpc->data[i], sizeof(qpc->model));
@@ -206,10 +219,10 @@ static int model_check(const struct aipu_qpc *qpc, struct aipu_message *message)
 
 	if (m->name[sizeof(m->name) - 1] || m->architecture[sizeof(m->architecture) - 1] ||
 	    !all_zero(m->reserved, sizeof(m->reserved)) || !m->precision ||
-	    m->precision > AIPU_PRECISION_INT8 || m->stop_count > 8 || !m->vocabulary || !m->ctx_len ||
-	    !m->prompt_len || m->prompt_len > m->ctx_len || !m->batch_size)
-		return fail(message, -EINVAL, "%s: damaged: section MODEL holds a value out of range",
-			    qpc->path);
+	    m->precision > AIPU_PRECISION_INT8 || m->stop_count > 8 || !m->vocabulary ||
+	    !m->ctx_len || !m->prompt_len || m->prompt_len > m->ctx_len || !m->batch_size)
+		return fail(message, -EINVAL,
+			    "%s: damaged: section MODEL holds a value out of range", qpc->path);
 	return 0;
 }
 
@@ -223,7 +236,8 @@ static int container_open(struct aipu_qpc *qpc, const char *path, uint64_t *byte
 	if ((size_t)snprintf(qpc->path, sizeof(qpc->path), "%s", path) >= sizeof(qpc->path))
 		return fail(message, -ENAMETOOLONG, "%.100s...: %s", path, strerror(ENAMETOOLONG));
 	if (!stat(path, &st) && S_ISDIR(st.st_mode) &&
-	    (size_t)snprintf(qpc->path, sizeof(qpc->path), "%s/model.qpc", path) >= sizeof(qpc->path))
+	    (size_t)snprintf(qpc->path, sizeof(qpc->path), "%s/model.qpc", path) >=
+		    sizeof(qpc->path))
 		return fail(message, -ENAMETOOLONG, "%.100s...: %s", path, strerror(ENAMETOOLONG));
 	qpc->fd = open(qpc->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (qpc->fd < 0) {
@@ -255,8 +269,9 @@ int aipu_qpc_open(const char *path, struct aipu_qpc **out, struct aipu_message *
 	if (!err) {
 		err = read_at(qpc->fd, &qpc->header, sizeof(qpc->header), 0);
 		if (err)
-			err = fail(message, err == -ENODATA ? -EINVAL : err, "%s: cannot read its header: %s",
-				   qpc->path, err == -ENODATA ? "truncated" : strerror(-err));
+			err = fail(message, err == -ENODATA ? -EINVAL : err,
+				   "%s: cannot read its header: %s", qpc->path,
+				   err == -ENODATA ? "truncated" : strerror(-err));
 	}
 	if (!err)
 		err = header_check(qpc, bytes, message);
@@ -307,7 +322,8 @@ const struct aipu_qpc_model *aipu_qpc_model(const struct aipu_qpc *qpc)
 	return &qpc->model;
 }
 
-const struct aipu_qpc_section *aipu_qpc_section(const struct aipu_qpc *qpc, uint32_t kind, uint32_t index)
+const struct aipu_qpc_section *aipu_qpc_section(const struct aipu_qpc *qpc, uint32_t kind,
+						uint32_t index)
 {
 	uint32_t i;
 
@@ -348,7 +364,8 @@ int aipu_qpc_verify(struct aipu_qpc *qpc, struct aipu_message *message)
 		else if (!digest_equals(buffer, bytes,
 					digests + done / AIPU_QPC_DIGEST_STEP * AIPU_DIGEST_BYTES))
 			err = fail(message, -EINVAL,
-				   "%s: damaged: bytes %llu to %llu of section WEIGHTS do not match their digest",
+				   "%s: damaged: bytes %llu to %llu of section WEIGHTS do not "
+				   "match their digest",
 				   qpc->path, (unsigned long long)done,
 				   (unsigned long long)(done + bytes - 1));
 	}

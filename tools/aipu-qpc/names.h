@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Names for people of the numbers in a container and its programs. NULL-safe: an unknown number has a name too.
+ */
+#ifndef AIPU_QPC_NAMES_H
+#define AIPU_QPC_NAMES_H
+
+#include <stdint.h>
+
+const char *section_name(uint32_t kind);
+const char *format_name(uint32_t format);
+const char *layout_name(uint32_t layout);
+const char *slot_kind_name(uint32_t kind);
+const char *rows_name(uint32_t rows);
+const char *opcode_name(uint32_t opcode);
+const char *activation_format_name(uint32_t format);
+const char *precision_name(uint32_t precision);
+
+#endif
