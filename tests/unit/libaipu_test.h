@@ -19,7 +19,7 @@
 #include "aipu/aipu.h"
 
 #define TEST_UNUSED __attribute__((unused))
-#define SECOND	    1000000000ll
+#define SECOND 1000000000ll
 /* Long enough for a loaded machine under a sanitizer; reached only by what hangs */
 #define PATIENCE (120 * SECOND)
 
@@ -66,8 +66,8 @@ TEST_UNUSED static unsigned int test_fill(struct aipu_queue *queue, int segment,
 	return test_run(queue, NULL);
 }
 
-TEST_UNUSED static unsigned int test_copy(struct aipu_queue *queue, int to, uint64_t to_offset, int from,
-					  uint64_t from_offset, uint64_t length)
+TEST_UNUSED static unsigned int test_copy(struct aipu_queue *queue, int to, uint64_t to_offset,
+					  int from, uint64_t from_offset, uint64_t length)
 {
 	struct aipu_job *job = aipu_queue_get_job(queue, 0);
 

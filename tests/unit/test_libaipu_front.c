@@ -36,8 +36,8 @@ static struct aipu_transport_device fake_device;
 static struct aipu_transport_context fake_context;
 static struct aipu_transport_queue fake;
 
-static int fake_open(struct aipu_transport_device **device, const struct aipu_device_options *options,
-		     struct aipu_message *message)
+static int fake_open(struct aipu_transport_device **device,
+		     const struct aipu_device_options *options, struct aipu_message *message)
 {
 	(void)options;
 	(void)message;
@@ -63,8 +63,8 @@ static void fake_context_destroy(struct aipu_transport_context *context)
 	(void)context;
 }
 
-static int fake_program_load(struct aipu_transport_context *context, uint32_t segment, uint64_t offset,
-			     uint32_t bytes, uint32_t *id, uint32_t *detail)
+static int fake_program_load(struct aipu_transport_context *context, uint32_t segment,
+			     uint64_t offset, uint32_t bytes, uint32_t *id, uint32_t *detail)
 {
 	(void)context;
 	(void)segment;
@@ -89,7 +89,8 @@ static void fake_queue_destroy(struct aipu_transport_queue *queue)
 	(void)queue;
 }
 
-static int fake_submit(struct aipu_transport_queue *queue, const struct aipu_job *jobs, uint32_t count)
+static int fake_submit(struct aipu_transport_queue *queue, const struct aipu_job *jobs,
+		       uint32_t count)
 {
 	uint32_t taken = count < queue->accept ? count : queue->accept;
 
@@ -422,12 +423,15 @@ static void refusals_have_words(void **state)
 	struct aipu_program *program;
 	struct aipu_message message;
 
-	assert_int_equal(aipu_program_load(context, 0, 0, 13u << 24 | 5, &program, &message), -ENOEXEC);
+	assert_int_equal(aipu_program_load(context, 0, 0, 13u << 24 | 5, &program, &message),
+			 -ENOEXEC);
 	assert_non_null(strstr(message.text, "shapes of the operands"));
 	assert_non_null(strstr(message.text, "instruction 5"));
-	assert_int_equal(aipu_program_load(context, 0, 0, 8u << 24 | 17, &program, &message), -ENOEXEC);
+	assert_int_equal(aipu_program_load(context, 0, 0, 8u << 24 | 17, &program, &message),
+			 -ENOEXEC);
 	assert_non_null(strstr(message.text, "tensor 17"));
-	assert_int_equal(aipu_program_load(context, 0, 0, 200u << 24, &program, &message), -ENOEXEC);
+	assert_int_equal(aipu_program_load(context, 0, 0, 200u << 24, &program, &message),
+			 -ENOEXEC);
 	assert_non_null(strstr(message.text, "does not know"));
 	assert_int_equal(aipu_program_load(context, 0, 0, 8u << 24, &program, NULL), -ENOEXEC);
 	assert_int_equal(aipu_program_load(context, 0, 4, 8, &program, &message), -EINVAL);
@@ -476,7 +480,8 @@ static void preps_fill_in_jobs(void **state)
 
 	memset(&job, 0xff, sizeof(job));
 	aipu_prep_copy_list(&job, 7, 8, 9);
-	expected.copy = (struct aipu_job_copy){ .src_segment = 7, .src_offset = 8, .list_count = 9 };
+	expected.copy =
+		(struct aipu_job_copy){ .src_segment = 7, .src_offset = 8, .list_count = 9 };
 	assert_memory_equal(&job, &expected, sizeof(job));
 
 	memset(&job, 0xff, sizeof(job));
@@ -495,8 +500,12 @@ static void preps_fill_in_jobs(void **state)
 	memset(&expected, 0, sizeof(expected));
 	expected.opcode = AIPU_JOB_RUN;
 	expected.step = (struct aipu_job_step){
-		.block_segment = 1, .block_offset = 2, .block_count = 3,
-		.lane_segment = 4,  .lane_offset = 5,  .lane_count = 6,
+		.block_segment = 1,
+		.block_offset = 2,
+		.block_count = 3,
+		.lane_segment = 4,
+		.lane_offset = 5,
+		.lane_count = 6,
 	};
 	assert_memory_equal(&job, &expected, sizeof(job));
 

@@ -72,10 +72,11 @@ static void block_merge_next(struct soft_block *block)
 
 int soft_memory_take(struct soft_memory *memory, uint64_t bytes, uint64_t *offset)
 {
-	uint64_t align = bytes >= MEMORY_LARGE ? MEMORY_LARGE : AIPU_PAGE_BYTES;
 	int error = -ENOSPC;
+	uint64_t align;
 
 	bytes = soft_page_align(bytes);
+	align = bytes >= MEMORY_LARGE ? MEMORY_LARGE : AIPU_PAGE_BYTES;
 	pthread_mutex_lock(&memory->lock);
 	for (struct soft_block *block = memory->blocks; block; block = block->next) {
 		uint64_t skip = -block->offset & (align - 1);
