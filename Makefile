@@ -105,6 +105,8 @@ fuzz_src := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 fuzz_common_src := $(filter-out $(fuzz_src),$(sort $(wildcard tests/fuzz/*.c)))
 
 -include $(wildcard tools/*/libs.mk)
+# LDFLAGS_<test> := ... of one unit test
+-include $(wildcard tests/unit/*.mk)
 
 # -- products --------------------------------------------------------------------------------------
 
@@ -316,7 +318,7 @@ $(units): $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(call objs,$(unit_
 		$(llm_so) $(aipu_so) | $(links) $(soft_so)
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(all_ld) -Wl,-rpath,'$$ORIGIN/../../lib' -Wl,-rpath-link,$(L) -o $@ \
+	$(Q)$(CC) $(all_ld) $(LDFLAGS_$*) -Wl,-rpath,'$$ORIGIN/../../lib' -Wl,-rpath-link,$(L) -o $@ \
 		$(filter %.o,$^) $(test_libs) $(CMOCKA_LIBS)
 
 ifneq ($(abi_test),)
