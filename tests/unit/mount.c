@@ -129,6 +129,7 @@ struct mount *mount_create(const struct mount_options *options)
 	assert_non_null(mount->arena);
 	memset(mount->arena, 0, mount->bytes);
 	mount->map = options->map;
+	ops.clock = options->clock;
 	if (options->map) {
 		ops.dma_map = dma_map;
 		ops.dma_unmap = dma_unmap;

@@ -53,6 +53,7 @@ struct mount_options {
 	struct aipu_dm_config config; /* memory_bytes 0: 64 MiB; cores 0: 2 */
 	size_t arena_bytes; /* 0: 32 MiB */
 	bool map;
+	uint64_t (*clock)(void *mount); /* NULL: the model's own */
 };
 
 /* Powered on, in state ROM. Fails the test when that does not work. */
