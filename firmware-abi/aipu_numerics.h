@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 OR MIT */
 /*
- * The arithmetic of the contract, integer half: the id of these numerics, group sizes, constants as bit
- * patterns, the size of every weight layout, and the integer-only part of the sampler. The rules, numbered
- * [NUM-*], stand in numerics.md; the floating-point reference code is aipu_numerics_float.h. Included by
- * kernel C, userspace and firmware, so nothing here may use a floating-point type.
+ * The arithmetic of the contract, integer half: the id of these numerics, group sizes, constants as
+ * bit patterns, the size of every weight layout, and the integer-only part of the sampler. The
+ * rules, numbered [NUM-*], stand in numerics.md; the floating-point reference code is
+ * aipu_numerics_float.h. Included by kernel C, userspace and firmware, so nothing here may use a
+ * floating-point type.
  */
 #ifndef AIPU_NUMERICS_H
 #define AIPU_NUMERICS_H
@@ -12,8 +13,8 @@
 #include "aipu_program.h" /* AIPU_FMT_*, AIPU_LAYOUT_* */
 
 /*
- * What stands here is AIPU_NUMERICS_1. Another order of additions, polynomial or rounding is another id, never a
- * new meaning of this one.
+ * What stands here is AIPU_NUMERICS_1. Another order of additions, polynomial or rounding is
+ * another id, never a new meaning of this one.
  */
 
 /* [NUM-3] */
@@ -61,8 +62,8 @@
 #define AIPU_TILE_ALIGN 64u
 
 /*
- * Bytes of one tile (16 rows) of k columns in AIPU_LAYOUT_TILE16, a multiple of 64; 0 when the format has no such
- * layout. k is at most 2^31.
+ * Bytes of one tile (16 rows) of k columns in AIPU_LAYOUT_TILE16, a multiple of 64; 0 when the
+ * format has no such layout. k is at most 2^31.
  */
 static inline uint64_t aipu_tile_bytes(uint32_t format, uint32_t k)
 {
@@ -81,9 +82,9 @@ static inline uint64_t aipu_tile_bytes(uint32_t format, uint32_t k)
 }
 
 /*
- * Bytes of a matrix of n rows and k columns in AIPU_LAYOUT_TILE16: everything that a matmul or a row gather may
- * touch, padding rows and columns included. 0 when the format has no such layout, or n or k is 0 or over 2^31 - 1.
- * Never overflows: a row has at most 4 bytes an element.
+ * Bytes of a matrix of n rows and k columns in AIPU_LAYOUT_TILE16: everything that a matmul or a
+ * row gather may touch, padding rows and columns included. 0 when the format has no such layout, or
+ * n or k is 0 or over 2^31 - 1. Never overflows: a row has at most 4 bytes an element.
  */
 static inline uint64_t aipu_weight_bytes(uint32_t format, uint32_t n, uint32_t k)
 {
@@ -96,7 +97,8 @@ static inline uint64_t aipu_weight_bytes(uint32_t format, uint32_t n, uint32_t k
 static inline uint64_t aipu_i8_byte_offset(uint32_t row, uint32_t k)
 {
 	return (uint64_t)(k / AIPU_I8_SUPER_K) * AIPU_I8_SUPER_BYTES + AIPU_I8_SUPER_SCALES +
-	       (k / AIPU_GROUP % 2) * AIPU_I8_SUPER_BLOCK + k % AIPU_GROUP / 4 * 64 + row * 4 + k % 4;
+	       (k / AIPU_GROUP % 2) * AIPU_I8_SUPER_BLOCK + k % AIPU_GROUP / 4 * 64 + row * 4 +
+	       k % 4;
 }
 
 /* Byte offset, inside an I8_G32 tile, of the binary16 scale of (row in tile, column). */
@@ -111,7 +113,10 @@ static inline uint64_t aipu_i8_scale_offset(uint32_t row, uint32_t k)
 #define AIPU_WEIGHT_SHIFT 40 /* a weight is floor(exp_ref(d) * 2^40) */
 #define AIPU_FRACTION_SHIFT 24 /* top-p and min-p as floor(p * 2^24) */
 
-/* [NUM-75] Philox4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", SC11) */
+/*
+ * [NUM-75] Philox4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2,
+ * 3", SC11)
+ */
 #define AIPU_PHILOX_M0 0xd2511f53u
 #define AIPU_PHILOX_M1 0xcd9e8d57u
 #define AIPU_PHILOX_W0 0x9e3779b9u
@@ -155,7 +160,10 @@ static inline uint64_t aipu_mulhi64(uint64_t a, uint64_t b)
 	return a1 * b1 + (mid >> 32) + (low >> 32);
 }
 
-/* a * 2^24 >= b * c without loss; a < 2^64, b <= 2^24, c < 2^64. The comparison of [NUM-73] and [NUM-74]. */
+/*
+ * a * 2^24 >= b * c without loss; a < 2^64, b <= 2^24, c < 2^64. The comparison of [NUM-73] and
+ * [NUM-74].
+ */
 static inline int aipu_fraction_reached(uint64_t a, uint32_t b, uint64_t c)
 {
 	uint64_t a_hi = a >> (64 - AIPU_FRACTION_SHIFT), a_lo = a << AIPU_FRACTION_SHIFT;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 OR MIT */
 /*
- * The arithmetic of the contract as C: one reference function per rule of numerics.md, scalar, in the order that
- * every implementation must reproduce bit for bit. For userspace only (kernel code has no floating point): the
- * scalar parts of the device model, the compiler's tables, the tests. A file that includes it is compiled with
- * -ffp-contract=off and without any -ffast-math option; from the C library it uses fma, fmaf and sqrtf alone, which
- * are correctly rounded.
+ * The arithmetic of the contract as C: one reference function per rule of numerics.md, scalar, in
+ * the order that every implementation must reproduce bit for bit. For userspace only (kernel code
+ * has no floating point): the scalar parts of the device model, the compiler's tables, the tests. A
+ * file that includes it is compiled with -ffp-contract=off and without any -ffast-math option; from
+ * the C library it uses fma, fmaf and sqrtf alone, which are correctly rounded.
  */
 #ifndef AIPU_NUMERICS_FLOAT_H
 #define AIPU_NUMERICS_FLOAT_H
@@ -72,7 +72,8 @@ static inline float aipu_min(float a, float b)
 /* [NUM-10] binary16 to binary32, exact; NaN keeps its payload and becomes quiet */
 static inline float aipu_f16_to_f32(uint16_t h)
 {
-	uint32_t sign = (uint32_t)(h & 0x8000u) << 16, exponent = h >> 10 & 31, fraction = h & 0x3ffu;
+	uint32_t sign = (uint32_t)(h & 0x8000u) << 16, exponent = h >> 10 & 31,
+		 fraction = h & 0x3ffu;
 
 	if (exponent == 31)
 		return aipu_f32(sign | 0x7f800000u | (fraction ? 0x400000u : 0) | fraction << 13);
@@ -213,7 +214,9 @@ static inline int32_t aipu_round_i8(float x)
 	return aipu_round(aipu_min(aipu_max(x, -127.0f), 127.0f));
 }
 
-/* [NUM-21] One weight group (n <= 32) to signed bytes; returns the scale as stored. Compiler only. */
+/*
+ * [NUM-21] One weight group (n <= 32) to signed bytes; returns the scale as stored. Compiler only.
+ */
 static inline uint16_t aipu_quantize_weights(const float *w, uint32_t n, int8_t *q)
 {
 	float amax = 0.0f, scale;
@@ -249,10 +252,14 @@ static inline float aipu_quantize_group(const float *x, uint32_t n, int8_t *q)
 
 /* --- binary64, for tables that the compiler computes: [NUM-60] to [NUM-64] --- */
 
-/* 1 / n! and 2 / n rounded to binary64 are exact to half a unit; the divisions below are those roundings. */
+/*
+ * 1 / n! and 2 / n rounded to binary64 are exact to half a unit; the divisions below are those
+ * roundings.
+ */
 static inline double aipu_exp_f64(double x)
 {
-	static const uint64_t c[] = { /* 1/13! .. 1/0! */
+	static const uint64_t c[] = {
+		/* 1/13! .. 1/0! */
 		0x3de6124613a86d09, 0x3e21eed8eff8d898, 0x3e5ae64567f544e4, 0x3e927e4fb7789f5c,
 		0x3ec71de3a556c734, 0x3efa01a01a01a01a, 0x3f2a01a01a01a01a, 0x3f56c16c16c16c17,
 		0x3f81111111111111, 0x3fa5555555555555, 0x3fc5555555555555, 0x3fe0000000000000,
@@ -275,7 +282,8 @@ static inline double aipu_exp_f64(double x)
 /* x positive and normal */
 static inline double aipu_ln_f64(double x)
 {
-	static const uint64_t c[] = { /* 2/23 .. 2/3 */
+	static const uint64_t c[] = {
+		/* 2/23 .. 2/3 */
 		0x3fb642c8590b2164, 0x3fb8618618618618, 0x3fbaf286bca1af28, 0x3fbe1e1e1e1e1e1e,
 		0x3fc1111111111111, 0x3fc3b13b13b13b14, 0x3fc745d1745d1746, 0x3fcc71c71c71c71c,
 		0x3fd2492492492492, 0x3fd999999999999a, 0x3fe5555555555555,
@@ -297,11 +305,13 @@ static inline double aipu_ln_f64(double x)
 /* Sine and cosine of x, |x| <= 2^21 */
 static inline void aipu_sincos_f64(double x, double *sine, double *cosine)
 {
-	static const uint64_t cs[] = { /* 1/17!, -1/15! .. -1/3! */
+	static const uint64_t cs[] = {
+		/* 1/17!, -1/15! .. -1/3! */
 		0x3ce952c77030ad4a, 0xbd6ae7f3e733b81f, 0x3de6124613a86d09, 0xbe5ae64567f544e4,
 		0x3ec71de3a556c734, 0xbf2a01a01a01a01a, 0x3f81111111111111, 0xbfc5555555555555,
 	};
-	static const uint64_t cc[] = { /* 1/16!, -1/14! .. -1/2! */
+	static const uint64_t cc[] = {
+		/* 1/16!, -1/14! .. -1/2! */
 		0x3d2ae7f3e733b81f, 0xbda93974a8c07c9d, 0x3e21eed8eff8d898, 0xbe927e4fb7789f5c,
 		0x3efa01a01a01a01a, 0xbf56c16c16c16c17, 0x3fa5555555555555, 0xbfe0000000000000,
 	};
@@ -336,10 +346,11 @@ static inline double aipu_rope_inverse_frequency(double theta, uint32_t i, uint3
 }
 
 /*
- * [NUM-64] One row of a rotary table: rot / 2 cosines, then rot / 2 sines, of position * inv[i], times `factor` (the
- * attention factor of YaRN; else 1).
+ * [NUM-64] One row of a rotary table: rot / 2 cosines, then rot / 2 sines, of position * inv[i],
+ * times `factor` (the attention factor of YaRN; else 1).
  */
-static inline void aipu_rope_row(uint32_t position, const double *inv, uint32_t rot, double factor, float *row)
+static inline void aipu_rope_row(uint32_t position, const double *inv, uint32_t rot, double factor,
+				 float *row)
 {
 	uint32_t i, half = rot / 2;
 

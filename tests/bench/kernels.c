@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * Bare kernel speed next to the machine's own limits, on one core: matrix times vector against the memory read
- * bandwidth, matrix times matrix against the integer and fp32 peaks. Run by hand, never by the test suite. Limits and
- * kernels take turns in short slices, so that other load on the machine meets both; the tenth-best slice counts.
+ * Bare kernel speed next to the machine's own limits, on one core: matrix times vector against the
+ * memory read bandwidth, matrix times matrix against the integer and fp32 peaks. Run by hand, never
+ * by the test suite. Limits and kernels take turns in short slices, so that other load on the
+ * machine meets both; the tenth-best slice counts.
  *
  * kernels [scalar|avx2|avx512] [MiB of weights, default 256]
  */
@@ -49,16 +50,19 @@ static double series_rate(struct series *s)
 	return s->amount / s->seconds[s->count / 10] * 1e-9;
 }
 
-#define TIMED(series, work) \
-	do { \
-		const double t0 = now(); \
-		work; \
+#define TIMED(series, work)                                      \
+	do {                                                     \
+		const double t0 = now();                         \
+		work;                                            \
 		(series).seconds[(series).count++] = now() - t0; \
 	} while (0)
 
 static volatile float sink;
 
-/* `streams` (1 or 4) sequential readers side by side: more of them keep more page-bound prefetchers busy. */
+/*
+ * `streams` (1 or 4) sequential readers side by side: more of them keep more page-bound prefetchers
+ * busy.
+ */
 T_AVX2 static void read_slice(const uint8_t *p, size_t n, const size_t streams)
 {
 	__m256i a = _mm256_setzero_si256(), b = a, c = a, d = a;
@@ -82,16 +86,22 @@ T_AVX2 static void read_slice(const uint8_t *p, size_t n, const size_t streams)
 }
 
 #define PEAK_REPEAT 100000
-/* Twelve independent chains of one instruction; the registers stay, so nothing but that instruction counts. */
-#define CHAINS(body) body(0) body(1) body(2) body(3) body(4) body(5) body(6) body(7) body(8) body(9) body(10) body(11)
-#define PEAK_LOOP(init, body) \
-	do { \
-		long n = PEAK_REPEAT; \
-		__asm__ volatile(CHAINS(init) "1:\n\t" CHAINS(body) "dec %0\n\tjnz 1b\n\tvzeroupper" \
-				 : "+r"(n) \
-				 : \
-				 : "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", \
-				   "xmm9", "xmm10", "xmm11"); \
+/*
+ * Twelve independent chains of one instruction; the registers stay, so nothing but that instruction
+ * counts.
+ */
+#define CHAINS(body)                                                                             \
+	body(0) body(1) body(2) body(3) body(4) body(5) body(6) body(7) body(8) body(9) body(10) \
+		body(11)
+#define PEAK_LOOP(init, body)                                                                   \
+	do {                                                                                    \
+		long n = PEAK_REPEAT;                                                           \
+		__asm__ volatile(                                                               \
+			CHAINS(init) "1:\n\t" CHAINS(body) "dec %0\n\tjnz 1b\n\tvzeroupper"     \
+			: "+r"(n)                                                               \
+			:                                                                       \
+			: "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", \
+			  "xmm8", "xmm9", "xmm10", "xmm11");                                    \
 	} while (0)
 #define ZERO(i) "vpxor %%xmm" #i ",%%xmm" #i ",%%xmm" #i "\n\t"
 #define FMA_Y(i) "vfmadd231ps %%ymm" #i ",%%ymm" #i ",%%ymm" #i "\n\t"
@@ -127,7 +137,8 @@ static void peak_dpbusd_z(void)
 
 static void *region(size_t bytes)
 {
-	uint8_t *p = mmap(NULL, bytes + (4u << 20), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint8_t *p = mmap(NULL, bytes + (4u << 20), PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (p == MAP_FAILED) {
 		perror("mmap");
@@ -162,8 +173,10 @@ static const struct format {
 int main(int argc, char **argv)
 {
 	static struct series single = { .name = "read bandwidth, 1 stream" };
-	static struct series bandwidth = { .name = "read bandwidth, 4 streams" }, fma = { .name = "fp32 fma" };
-	static struct series integer = { 0 }, narrow = { .name = "vpmaddubsw (saturates: unusable)" };
+	static struct series bandwidth = { .name = "read bandwidth, 4 streams" },
+			     fma = { .name = "fp32 fma" };
+	static struct series integer = { 0 },
+			     narrow = { .name = "vpmaddubsw (saturates: unusable)" };
 	static struct series vec[FORMATS], cache[FORMATS], mat[FORMATS];
 	const char *want = argc > 1 ? argv[1] : "";
 	const size_t bytes = (size_t)(argc > 2 ? atoi(argv[2]) : 256) << 20;
@@ -186,7 +199,8 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	if (bytes < 64u << 20 || aipu_kernels_select(level, &kernels)) {
-		fprintf(stderr, "kernels: %s: not on this CPU, or less than 64 MiB asked for\n", want);
+		fprintf(stderr, "kernels: %s: not on this CPU, or less than 64 MiB asked for\n",
+			want);
 		return 1;
 	}
 	fill(w, bytes);
@@ -210,7 +224,8 @@ int main(int argc, char **argv)
 		TIMED(narrow, peak_maddubs_y());
 		for (unsigned int f = 0; f < FORMATS; f++) {
 			const size_t tile = aipu_tile_bytes(formats[f].format, K);
-			const size_t tiles = bytes / tile, per = slice / tile, share = (size_t)(2u << 20) / tile;
+			const size_t tiles = bytes / tile, per = slice / tile,
+				     share = (size_t)(2u << 20) / tile;
 			struct aipu_matmul mm = {
 				.w = w,
 				.format = formats[f].format,
@@ -232,7 +247,8 @@ int main(int argc, char **argv)
 			mm.w = w;
 			cache[f].amount = 4.0 * (double)(share * tile);
 			kernels->matmul(&mm, 0, (uint32_t)share * 16);
-			TIMED(cache[f], for (int i = 0; i < 4; i++) kernels->matmul(&mm, 0, (uint32_t)share * 16));
+			TIMED(cache[f], for (int i = 0; i < 4; i++)
+						kernels->matmul(&mm, 0, (uint32_t)share * 16));
 			if (s % 4)
 				continue;
 			mm.m = TOKENS;
@@ -245,7 +261,8 @@ int main(int argc, char **argv)
 	limit = series_rate(&bandwidth);
 	peak_f = series_rate(&fma);
 	peak_i = series_rate(&integer);
-	printf("kernels: %s, one core, K = %u, %zu MiB of weights\n", kernels->name, K, bytes >> 20);
+	printf("kernels: %s, one core, K = %u, %zu MiB of weights\n", kernels->name, K,
+	       bytes >> 20);
 	printf("%-34s %8.1f GB/s\n", single.name, series_rate(&single));
 	printf("%-34s %8.1f GB/s\n", bandwidth.name, limit);
 	printf("%-34s %8.1f GFLOP/s\n", fma.name, peak_f);
@@ -253,11 +270,14 @@ int main(int argc, char **argv)
 	if (!wide)
 		printf("%-34s %8.1f GOP/s\n", narrow.name, series_rate(&narrow));
 	for (unsigned int f = 0; f < FORMATS; f++) {
-		const double v = series_rate(&vec[f]), c = series_rate(&cache[f]), m = series_rate(&mat[f]);
+		const double v = series_rate(&vec[f]), c = series_rate(&cache[f]),
+			     m = series_rate(&mat[f]);
 		const double peak = formats[f].quant ? peak_i : peak_f;
 
-		printf("%-12s 1 token %6.1f GB/s (%.2f of bandwidth; %.1f from 2 MiB)   %u tokens %6.1f GOP/s (%.2f of %s)\n",
-		       formats[f].name, v, v / limit, c, TOKENS, m, m / peak, formats[f].quant ? integer.name : fma.name);
+		printf("%-12s 1 token %6.1f GB/s (%.2f of bandwidth; %.1f from 2 MiB)   %u tokens "
+		       "%6.1f GOP/s (%.2f of %s)\n",
+		       formats[f].name, v, v / limit, c, TOKENS, m, m / peak,
+		       formats[f].quant ? integer.name : fma.name);
 	}
 	return 0;
 }

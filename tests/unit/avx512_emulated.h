@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The few AVX-512 intrinsics that vec16_avx512.h uses, in plain C, so that its kernels are tested on machines without
- * AVX-512. Written from Intel's description of each instruction. Included by one test in place of <immintrin.h>.
- * Conversions to and from binary16 are the reference's, which test_numerics compares with the processor's.
+ * The few AVX-512 intrinsics that vec16_avx512.h uses, in plain C, so that its kernels are tested
+ * on machines without AVX-512. Written from Intel's description of each instruction. Included by
+ * one test in place of <immintrin.h>. Conversions to and from binary16 are the reference's, which
+ * test_numerics compares with the processor's.
  */
 #ifndef AVX512_EMULATED_H
 #define AVX512_EMULATED_H
@@ -28,14 +29,13 @@ typedef uint16_t __mmask16;
 #define EMULATED static inline __attribute__((unused))
 #define EACH for (int n = 0; n < 16; n++)
 
-#define BINARY(name, type, lane, expr) \
+#define BINARY(name, type, lane, expr)     \
 	EMULATED type name(type a, type b) \
-	{ \
-		type r; \
-\
-		EACH \
-			r.lane[n] = (expr); \
-		return r; \
+	{                                  \
+		type r;                    \
+                                           \
+		EACH r.lane[n] = (expr);   \
+		return r;                  \
 	}
 BINARY(_mm512_add_ps, __m512, f, a.f[n] + b.f[n])
 BINARY(_mm512_sub_ps, __m512, f, a.f[n] - b.f[n])
@@ -51,8 +51,7 @@ EMULATED __m512 _mm512_set1_ps(float x)
 {
 	__m512 r;
 
-	EACH
-		r.f[n] = x;
+	EACH r.f[n] = x;
 	return r;
 }
 
@@ -60,8 +59,7 @@ EMULATED __m512i _mm512_set1_epi32(int32_t x)
 {
 	__m512i r;
 
-	EACH
-		r.i[n] = x;
+	EACH r.i[n] = x;
 	return r;
 }
 
@@ -69,8 +67,7 @@ EMULATED __m512 _mm512_fmadd_ps(__m512 a, __m512 b, __m512 c)
 {
 	__m512 r;
 
-	EACH
-		r.f[n] = __builtin_fmaf(a.f[n], b.f[n], c.f[n]);
+	EACH r.f[n] = __builtin_fmaf(a.f[n], b.f[n], c.f[n]);
 	return r;
 }
 
@@ -92,7 +89,8 @@ EMULATED __m512 _mm512_maskz_loadu_ps(__mmask16 mask, const void *p)
 {
 	__m512 r;
 
-	EACH {
+	EACH
+	{
 		r.f[n] = 0.0f;
 		if (mask >> n & 1)
 			memcpy(&r.f[n], (const char *)p + n * 4, 4);
@@ -102,9 +100,7 @@ EMULATED __m512 _mm512_maskz_loadu_ps(__mmask16 mask, const void *p)
 
 EMULATED void _mm512_mask_storeu_ps(void *p, __mmask16 mask, __m512 a)
 {
-	EACH
-		if (mask >> n & 1)
-			memcpy((char *)p + n * 4, &a.f[n], 4);
+	EACH if (mask >> n & 1) memcpy((char *)p + n * 4, &a.f[n], 4);
 }
 
 EMULATED __m512i _mm512_loadu_si512(const void *p)
@@ -137,8 +133,7 @@ EMULATED __m512 _mm512_cvtph_ps(__m256i a)
 {
 	__m512 r;
 
-	EACH
-		r.f[n] = aipu_f16_to_f32(a.h[n]);
+	EACH r.f[n] = aipu_f16_to_f32(a.h[n]);
 	return r;
 }
 
@@ -147,8 +142,7 @@ EMULATED __m256i _mm512_cvtps_ph(__m512 a, int rounding)
 	__m256i r;
 
 	(void)rounding;
-	EACH
-		r.h[n] = aipu_f32_to_f16(a.f[n]);
+	EACH r.h[n] = aipu_f32_to_f16(a.f[n]);
 	return r;
 }
 
@@ -174,30 +168,26 @@ EMULATED __mmask16 _mm512_cmp_ps_mask(__m512 a, __m512 b, int predicate)
 	__mmask16 mask = 0;
 
 	(void)predicate;
-	EACH
-		mask |= (__mmask16)((a.f[n] < b.f[n]) << n);
+	EACH mask |= (__mmask16)((a.f[n] < b.f[n]) << n);
 	return mask;
 }
 
 /* Lanes whose bit is set come from b. */
 EMULATED __m512 _mm512_mask_blend_ps(__mmask16 mask, __m512 a, __m512 b)
 {
-	EACH
-		a.f[n] = mask >> n & 1 ? b.f[n] : a.f[n];
+	EACH a.f[n] = mask >> n & 1 ? b.f[n] : a.f[n];
 	return a;
 }
 
 EMULATED __m512i _mm512_slli_epi32(__m512i a, unsigned int bits)
 {
-	EACH
-		a.i[n] = (int32_t)((uint32_t)a.i[n] << bits);
+	EACH a.i[n] = (int32_t)((uint32_t)a.i[n] << bits);
 	return a;
 }
 
 EMULATED __m512i _mm512_srli_epi32(__m512i a, unsigned int bits)
 {
-	EACH
-		a.i[n] = (int32_t)((uint32_t)a.i[n] >> bits);
+	EACH a.i[n] = (int32_t)((uint32_t)a.i[n] >> bits);
 	return a;
 }
 
@@ -205,17 +195,15 @@ EMULATED __m512 _mm512_cvtepi32_ps(__m512i a)
 {
 	__m512 r;
 
-	EACH
-		r.f[n] = (float)a.i[n];
+	EACH r.f[n] = (float)a.i[n];
 	return r;
 }
 
 /* Unsigned bytes of u times signed bytes of s, four to a lane, added without saturation */
 EMULATED __m512i _mm512_dpbusd_epi32(__m512i acc, __m512i u, __m512i s)
 {
-	EACH
-		for (int j = 0; j < 32; j += 8)
-			acc.i[n] += ((uint32_t)u.i[n] >> j & 255) * (int32_t)(int8_t)((uint32_t)s.i[n] >> j & 255);
+	EACH for (int j = 0; j < 32; j += 8) acc.i[n] +=
+		((uint32_t)u.i[n] >> j & 255) * (int32_t)(int8_t)((uint32_t)s.i[n] >> j & 255);
 	return acc;
 }
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Checks one kernel table against the rules of firmware-abi/numerics.md, written out as plain loops over
- * aipu_numerics_float.h, bit for bit and on every shape edge. Included by the test of the tables that this CPU has and
- * by that of the emulated one. Buffers end where the documented extent ends, so that a sanitizer sees a byte too
- * many, and are surrounded by a pattern that is compared where there is none.
+ * Checks one kernel table against the rules of firmware-abi/numerics.md, written out as plain loops
+ * over aipu_numerics_float.h, bit for bit and on every shape edge. Included by the test of the
+ * tables that this CPU has and by that of the emulated one. Buffers end where the documented extent
+ * ends, so that a sanitizer sees a byte too many, and are surrounded by a pattern that is compared
+ * where there is none.
  */
 #ifndef COMPUTE_CHECK_H
 #define COMPUTE_CHECK_H
@@ -67,14 +68,16 @@ static float *random_floats(size_t n)
 	return p;
 }
 
-static void assert_same(const char *what, const struct aipu_kernels *k, const void *got, const void *want, size_t n)
+static void assert_same(const char *what, const struct aipu_kernels *k, const void *got,
+			const void *want, size_t n)
 {
 	const uint32_t *g = got, *w = want;
 
 	for (size_t i = 0; i < n; i++)
 		if (g[i] != w[i])
-			fail_msg("%s, %s: element %zu of %zu is %08x (%g), not %08x (%g)", k->name, what, i, n, g[i],
-				 (double)aipu_f32(g[i]), w[i], (double)aipu_f32(w[i]));
+			fail_msg("%s, %s: element %zu of %zu is %08x (%g), not %08x (%g)", k->name,
+				 what, i, n, g[i], (double)aipu_f32(g[i]), w[i],
+				 (double)aipu_f32(w[i]));
 }
 
 /* --- matmul --- */
@@ -173,8 +176,8 @@ static float expect_output(const struct matrix *w, const float *x, uint32_t row,
 	return acc;
 }
 
-static void check_matmul_shape(const struct aipu_kernels *k, uint32_t format, bool quant, uint32_t n, uint32_t kk,
-			       uint32_t m, bool with_bias, bool add)
+static void check_matmul_shape(const struct aipu_kernels *k, uint32_t format, bool quant,
+			       uint32_t n, uint32_t kk, uint32_t m, bool with_bias, bool add)
 {
 	struct matrix w = matrix_random(format, n, kk);
 	const size_t ldx = kk + 3, ldy = n + 5;
@@ -183,7 +186,15 @@ static void check_matmul_shape(const struct aipu_kernels *k, uint32_t format, bo
 	uint8_t *xq = NULL;
 	const uint32_t cut = n > 16 ? 16 * (1 + random_u32() % ((n - 1) / 16)) : n;
 	struct aipu_matmul mm = {
-		.w = w.tiled, .format = format, .n = n, .k = kk, .m = m, .y = y, .ldy = ldy, .bias = bias, .add = add,
+		.w = w.tiled,
+		.format = format,
+		.n = n,
+		.k = kk,
+		.m = m,
+		.y = y,
+		.ldy = ldy,
+		.bias = bias,
+		.add = add,
 	};
 
 	if (quant) {
@@ -221,6 +232,7 @@ static void check_matmul_shape(const struct aipu_kernels *k, uint32_t format, bo
 		test_free(xq);
 }
 
+/* [NUM-7] [NUM-30] [NUM-31] [NUM-32] [NUM-33] [NUM-34] [NUM-35], and the layouts */
 static void check_matmul(const struct aipu_kernels *k)
 {
 	static const uint32_t ks[] = { 1, 2, 8, 31, 32, 33, 63, 64, 65, 96, 172, 600 };
@@ -230,9 +242,14 @@ static void check_matmul(const struct aipu_kernels *k)
 		uint32_t format;
 		bool quant;
 	} kinds[] = {
-		{ AIPU_FMT_F32, false }, { AIPU_FMT_F16, false }, { AIPU_FMT_I8_G32, false }, { AIPU_FMT_I8_G32, true },
+		{ AIPU_FMT_F32, false },
+		{ AIPU_FMT_F16, false },
+		{ AIPU_FMT_I8_G32, false },
+		{ AIPU_FMT_I8_G32, true },
 	};
-	struct aipu_matmul bad = { .format = AIPU_FMT_BF16, .n = 16, .k = 16, .m = 1, .x = (const float *)&bad };
+	struct aipu_matmul bad = {
+		.format = AIPU_FMT_BF16, .n = 16, .k = 16, .m = 1, .x = (const float *)&bad
+	};
 
 	for (unsigned int kind = 0; kind < 4; kind++) {
 		const uint32_t format = kinds[kind].format;
@@ -240,7 +257,8 @@ static void check_matmul(const struct aipu_kernels *k)
 
 		for (unsigned int i = 0; i < sizeof(ks) / sizeof(ks[0]); i++)
 			for (unsigned int j = 0; j < sizeof(ms) / sizeof(ms[0]); j++)
-				check_matmul_shape(k, format, quant, ns[(i + j) % 8], ks[i], ms[j], i & 1, j & 1);
+				check_matmul_shape(k, format, quant, ns[(i + j) % 8], ks[i], ms[j],
+						   i & 1, j & 1);
 		for (unsigned int i = 0; i < sizeof(ns) / sizeof(ns[0]); i++) {
 			check_matmul_shape(k, format, quant, ns[i], 172, 1, true, true);
 			check_matmul_shape(k, format, quant, ns[i], 64, 9, false, false);
@@ -251,10 +269,14 @@ static void check_matmul(const struct aipu_kernels *k)
 	assert_int_equal(k->matmul(&bad, 0, 16), -ENOTSUP);
 }
 
-/* Hostile values reach no index: nothing but the extents is touched, and the program goes on. */
+/*
+ * [NUM-2] Hostile values reach no index: nothing but the extents is touched, and the program goes
+ * on.
+ */
 static void check_hostile(const struct aipu_kernels *k)
 {
-	static const uint32_t bits[] = { 0x7fc00000, 0xffc00001, 0x7f800000, 0xff800000, 0x7f7fffff, 0x00000001, 0 };
+	static const uint32_t bits[] = { 0x7fc00000, 0xffc00001, 0x7f800000, 0xff800000,
+					 0x7f7fffff, 0x00000001, 0 };
 	float x[72], y[72];
 	uint8_t *xq = exact(aipu_quant_row_bytes(72));
 
@@ -271,6 +293,7 @@ static void check_hostile(const struct aipu_kernels *k)
 
 /* --- rows --- */
 
+/* [NUM-6] [NUM-43] [NUM-44] [NUM-46] [NUM-47] */
 static void check_rows(const struct aipu_kernels *k)
 {
 	static const uint32_t ns[] = { 1, 8, 15, 16, 17, 31, 32, 64, 172, 515 };
@@ -278,7 +301,8 @@ static void check_rows(const struct aipu_kernels *k)
 	for (unsigned int j = 0; j < sizeof(ns) / sizeof(ns[0]); j++) {
 		const uint32_t n = ns[j], rows = 3;
 		const size_t ld = n + 2, total = 2 * ld + n;
-		float *a = random_floats(total), *b = random_floats(total), *y = random_floats(total);
+		float *a = random_floats(total), *b = random_floats(total),
+		      *y = random_floats(total);
 		float *want = exact(total * 4), *w = random_floats(n);
 		float p[16], largest = -1e30f;
 		uint32_t at = 0;
@@ -350,7 +374,7 @@ static void check_rows(const struct aipu_kernels *k)
 	assert_same("rmsnorm by head", k, y, z, 24);
 }
 
-/* exp, over its whole range */
+/* [NUM-40] exp, over its whole range */
 static void check_exp_range(const struct aipu_kernels *k)
 {
 	float x[1024], y[1024], want[1024];
@@ -369,6 +393,7 @@ static void check_exp_range(const struct aipu_kernels *k)
 	}
 }
 
+/* [NUM-10] [NUM-17] */
 static void check_embed(const struct aipu_kernels *k)
 {
 	static const uint32_t formats[] = { AIPU_FMT_F32, AIPU_FMT_F16, AIPU_FMT_I8_G32 };
@@ -400,13 +425,16 @@ static void check_embed(const struct aipu_kernels *k)
 
 /* --- rope, KV, attention --- */
 
+/* [NUM-50] [NUM-64] */
 static void check_rope(const struct aipu_kernels *k)
 {
-	static const uint32_t shapes[][2] = { { 8, 8 }, { 32, 32 }, { 64, 48 }, { 128, 128 }, { 6, 2 }, { 80, 34 } };
+	static const uint32_t shapes[][2] = { { 8, 8 },	    { 32, 32 }, { 64, 48 },
+					      { 128, 128 }, { 6, 2 },	{ 80, 34 } };
 
 	for (unsigned int s = 0; s < 6; s++) {
 		const uint32_t dim = shapes[s][0], rot = shapes[s][1], heads = 3;
-		float *x = random_floats(heads * dim), *want = exact(heads * dim * 4), *table = exact(rot * 4);
+		float *x = random_floats(heads * dim), *want = exact(heads * dim * 4),
+		      *table = exact(rot * 4);
 		double inv[64];
 
 		for (uint32_t i = 0; i < rot / 2; i++)
@@ -440,7 +468,8 @@ static float kv_get(const struct aipu_kv *kv, const void *plane, size_t i)
 }
 
 /* [NUM-51] to [NUM-57] for one row and head */
-static void expect_attention(const struct aipu_kv_row *row, const float *q, uint32_t kv_head, float scale, float *out)
+static void expect_attention(const struct aipu_kv_row *row, const float *q, uint32_t kv_head,
+			     float scale, float *out)
 {
 	const struct aipu_kv *kv = &row->kv;
 	const size_t dim = kv->head_dim, ctx = kv->ctx, plane = kv_head * dim * ctx;
@@ -468,7 +497,8 @@ static void expect_attention(const struct aipu_kv_row *row, const float *q, uint
 		for (size_t d = 0; d < dim; d++) {
 			oc[d] = 0.0f;
 			for (uint32_t p = lo; p <= hi; p++)
-				oc[d] = aipu_fma(s[p - p0], kv_get(kv, kv->v, plane + p * dim + d), oc[d]);
+				oc[d] = aipu_fma(s[p - p0], kv_get(kv, kv->v, plane + p * dim + d),
+						 oc[d]);
 		}
 		if (!started) {
 			m = mc;
@@ -489,17 +519,24 @@ static void expect_attention(const struct aipu_kv_row *row, const float *q, uint
 		out[d] = o[d] / l;
 }
 
-static void check_attention_shape(const struct aipu_kernels *k, const struct kv_shape *s, uint32_t rows, uint32_t start,
-				  uint32_t lanes, uint32_t window)
+static void check_attention_shape(const struct aipu_kernels *k, const struct kv_shape *s,
+				  uint32_t rows, uint32_t start, uint32_t lanes, uint32_t window)
 {
 	const size_t size = s->f16 ? 2 : 4, elements = (size_t)s->kv_heads * s->dim * s->ctx;
-	const uint32_t group = s->heads / s->kv_heads, width = s->heads * s->dim, kvw = s->kv_heads * s->dim;
+	const uint32_t group = s->heads / s->kv_heads, width = s->heads * s->dim,
+		       kvw = s->kv_heads * s->dim;
 	struct aipu_kv_row *row = exact(rows * sizeof(*row));
 	float *q = random_floats((size_t)rows * width), *dst = exact((size_t)rows * width * 4);
 	float *want = exact((size_t)rows * width * 4);
 	void *k_plane[4], *v_plane[4];
 	struct aipu_attention at = {
-		.rows = row, .q = q, .ldq = width, .dst = dst, .ldd = width, .heads = s->heads, .scale = 0.3f,
+		.rows = row,
+		.q = q,
+		.ldq = width,
+		.dst = dst,
+		.ldd = width,
+		.heads = s->heads,
+		.scale = 0.3f,
 	};
 
 	for (uint32_t lane = 0; lane < lanes; lane++) {
@@ -512,9 +549,11 @@ static void check_attention_shape(const struct aipu_kernels *k, const struct kv_
 	for (uint32_t r = 0; r < rows; r++) {
 		const uint32_t lane = r * lanes / rows, first = (lane * rows + lanes - 1) / lanes;
 
-		row[r].kv = (struct aipu_kv){ k_plane[lane], v_plane[lane], s->ctx, s->kv_heads, s->dim, s->f16 };
+		row[r].kv = (struct aipu_kv){ k_plane[lane], v_plane[lane], s->ctx,
+					      s->kv_heads,   s->dim,	    s->f16 };
 		row[r].position = start + (r - first) + 3 * lane;
-		row[r].first = window && row[r].position >= window ? row[r].position - window + 1 : 0;
+		row[r].first = window && row[r].position >= window ? row[r].position - window + 1
+								   : 0;
 		/* What earlier steps left, then this row. */
 		for (uint32_t p = r == first ? 0 : row[r].position; p <= row[r].position; p++) {
 			struct aipu_kv_row at_p = row[r];
@@ -544,8 +583,8 @@ static void check_attention_shape(const struct aipu_kernels *k, const struct kv_
 	}
 	for (uint32_t r = 0; r < rows; r++)
 		for (uint32_t h = 0; h < s->heads; h++)
-			expect_attention(&row[r], q + (size_t)r * width + h * s->dim, h / group, 0.3f,
-					 want + (size_t)r * width + h * s->dim);
+			expect_attention(&row[r], q + (size_t)r * width + h * s->dim, h / group,
+					 0.3f, want + (size_t)r * width + h * s->dim);
 	k->attention(&at, 0, rows, 0, s->kv_heads);
 	assert_same("attention", k, dst, want, (size_t)rows * width);
 	/* One row and one KV head at a time, in place: any division of the work gives the same. */
@@ -564,11 +603,13 @@ static void check_attention_shape(const struct aipu_kernels *k, const struct kv_
 	test_free(want);
 }
 
+/* [NUM-7] [NUM-51] [NUM-52] [NUM-53] [NUM-54] [NUM-55] [NUM-56] [NUM-57] [NUM-58] */
 static void check_attention(const struct aipu_kernels *k)
 {
 	static const struct kv_shape shapes[] = {
-		{ 8, 8, 4, 300, false }, { 32, 6, 2, 300, true },  { 64, 4, 4, 300, true }, { 20, 5, 1, 290, false },
-		{ 48, 8, 1, 290, true }, { 128, 2, 2, 160, false }, { 1, 1, 1, 140, true },
+		{ 8, 8, 4, 300, false },  { 32, 6, 2, 300, true }, { 64, 4, 4, 300, true },
+		{ 20, 5, 1, 290, false }, { 48, 8, 1, 290, true }, { 128, 2, 2, 160, false },
+		{ 1, 1, 1, 140, true },
 	};
 
 	for (unsigned int i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * The AVX-512 kernels on a machine without AVX-512: the same source over intrinsics written in plain C, against the
- * same rules. What the compiler makes of the real intrinsics, and the one instruction written in assembly, only a
- * machine that has them can show (test_compute_kernels).
+ * The AVX-512 kernels on a machine without AVX-512: the same source over intrinsics written in
+ * plain C, against the same rules. What the compiler makes of the real intrinsics, and the one
+ * instruction written in assembly, only a machine that has them can show (test_compute_kernels).
  */
 #include <math.h>
 
@@ -18,10 +18,10 @@ extern const struct aipu_kernels emulated_kernels;
 
 #include "compute_check.h"
 
-#define TEST(name) \
-	static void name(void **state) \
-	{ \
-		(void)state; \
+#define TEST(name)                               \
+	static void name(void **state)           \
+	{                                        \
+		(void)state;                     \
 		check_##name(&emulated_kernels); \
 	}
 TEST(matmul)
@@ -35,8 +35,8 @@ TEST(attention)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(matmul), cmocka_unit_test(hostile), cmocka_unit_test(rows),
-		cmocka_unit_test(exp_range),	  cmocka_unit_test(embed),   cmocka_unit_test(rope),
+		cmocka_unit_test(matmul),    cmocka_unit_test(hostile), cmocka_unit_test(rows),
+		cmocka_unit_test(exp_range), cmocka_unit_test(embed),	cmocka_unit_test(rope),
 		cmocka_unit_test(attention),
 	};
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Every kernel table that this CPU can run, against the written arithmetic, bit for bit. Since all are compared with
- * the same rules on the same inputs, each pair of them agrees as well; the order of the inputs is fixed.
+ * Every kernel table that this CPU can run, against the written arithmetic, bit for bit. Since all
+ * are compared with the same rules on the same inputs, each pair of them agrees as well; the order
+ * of the inputs is fixed.
  */
 #include <math.h>
 
@@ -21,20 +22,20 @@ static const struct aipu_kernels *table(enum aipu_simd level)
 	return k;
 }
 
-#define TESTS(name) \
-	static void name##_scalar(void **state) \
-	{ \
-		(void)state; \
+#define TESTS(name)                                    \
+	static void name##_scalar(void **state)        \
+	{                                              \
+		(void)state;                           \
 		check_##name(table(AIPU_SIMD_SCALAR)); \
-	} \
-	static void name##_avx2(void **state) \
-	{ \
-		(void)state; \
-		check_##name(table(AIPU_SIMD_AVX2)); \
-	} \
-	static void name##_avx512(void **state) \
-	{ \
-		(void)state; \
+	}                                              \
+	static void name##_avx2(void **state)          \
+	{                                              \
+		(void)state;                           \
+		check_##name(table(AIPU_SIMD_AVX2));   \
+	}                                              \
+	static void name##_avx512(void **state)        \
+	{                                              \
+		(void)state;                           \
 		check_##name(table(AIPU_SIMD_AVX512)); \
 	}
 TESTS(matmul)
@@ -54,7 +55,7 @@ static void select_levels(void **state)
 	assert_int_equal(aipu_kernels_select(AIPU_SIMD_SCALAR, &k), 0);
 	assert_int_equal(k->level, AIPU_SIMD_SCALAR);
 	assert_int_equal(aipu_kernels_select(AIPU_SIMD_COUNT, &k), -EINVAL);
-	assert_int_equal(aipu_kernels_select((enum aipu_simd)-1, &k), -EINVAL);
+	assert_int_equal(aipu_kernels_select((enum aipu_simd) - 1, &k), -EINVAL);
 	for (int level = AIPU_SIMD_SCALAR; level < AIPU_SIMD_COUNT; level++)
 		if (level > (int)best->level)
 			assert_int_equal(aipu_kernels_select((enum aipu_simd)level, &k), -ENOTSUP);
@@ -62,8 +63,9 @@ static void select_levels(void **state)
 
 int main(void)
 {
-#define THREE(name) \
-	cmocka_unit_test(name##_scalar), cmocka_unit_test(name##_avx2), cmocka_unit_test(name##_avx512)
+#define THREE(name)                                                     \
+	cmocka_unit_test(name##_scalar), cmocka_unit_test(name##_avx2), \
+		cmocka_unit_test(name##_avx512)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(select_levels),
 		THREE(matmul),

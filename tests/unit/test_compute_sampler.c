@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The device's sampler against the golden draws (computed to 50 digits elsewhere) and, on many random rows, against
- * the reference sampler of tests/ref, which sorts everything. Covers [NUM-70] to [NUM-77].
+ * The device's sampler against the golden draws (computed to 50 digits elsewhere) and, on many
+ * random rows, against the reference sampler of tests/ref, which sorts everything.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -35,7 +35,8 @@ static double exp_for_reference(double x)
 }
 
 static uint32_t sample(const struct aipu_kernels *k, const float *logits, uint32_t n,
-		       const struct aipu_sampler_params *p, uint64_t sequence, uint32_t position, float *logprob)
+		       const struct aipu_sampler_params *p, uint64_t sequence, uint32_t position,
+		       float *logprob)
 {
 	void *scratch = test_malloc(aipu_sample_scratch_bytes(n));
 	uint32_t token = aipu_sample(k, logits, n, p, sequence, position, scratch, logprob);
@@ -44,6 +45,7 @@ static uint32_t sample(const struct aipu_kernels *k, const float *logits, uint32
 	return token;
 }
 
+/* [NUM-72] [NUM-75] [NUM-76] */
 static void golden(void **state)
 {
 	char *path, *text, *line, *next, *rest;
@@ -92,7 +94,8 @@ static void golden(void **state)
 			p.top_p = strtof(rest, &rest);
 			p.min_p = strtof(rest, &rest);
 			want = (uint32_t)strtoul(rest, &rest, 10);
-			strtoul(rest, &rest, 10); /* how many were kept: seen through the choice alone */
+			strtoul(rest, &rest,
+				10); /* how many were kept: seen through the choice alone */
 			want_logprob = strtof(rest, &rest);
 			n = (uint32_t)strtoul(rest, &rest, 10);
 			assert_in_range(n, 1, MAX_N);
@@ -105,7 +108,8 @@ static void golden(void **state)
 					continue;
 				if (sample(k, logits, n, &p, sequence, position, &logprob) != want)
 					fail_msg("%s: not %u: %.100s", k->name, want, line);
-				assert_true(fabsf(logprob - want_logprob) <= 4e-6f * (1 + fabsf(want_logprob)));
+				assert_true(fabsf(logprob - want_logprob) <=
+					    4e-6f * (1 + fabsf(want_logprob)));
 			}
 			samples++;
 		}
@@ -124,6 +128,7 @@ static uint32_t random_u32(void)
 	return (uint32_t)(random_state >> 32);
 }
 
+/* [NUM-70] [NUM-71] [NUM-72] [NUM-73] [NUM-74] [NUM-76] [NUM-77] */
 static void against_reference(void **state)
 {
 	static const uint32_t sizes[] = { 1, 2, 3, 16, 17, 100, 513, MAX_N };
@@ -144,7 +149,8 @@ static void against_reference(void **state)
 			.min_p = min_ps[random_u32() % 5],
 			.seed = (uint64_t)random_u32() << 32 | random_u32(),
 		};
-		struct ref_sampler ref = { p.temperature, p.top_k, p.top_p, p.min_p, p.seed, exp_for_reference };
+		struct ref_sampler ref = { p.temperature, p.top_k, p.top_p,
+					   p.min_p,	  p.seed,  exp_for_reference };
 		const uint64_t sequence = (uint64_t)random_u32() << 20;
 		const uint32_t position = random_u32() % 4096, coarse = random_u32() % 3;
 		struct ref_choice choice;
@@ -152,7 +158,8 @@ static void against_reference(void **state)
 
 		for (uint32_t i = 0; i < n; i++) {
 			/* Many ties, none, and a wide range in which weights vanish */
-			logits[i] = (float)((int32_t)random_u32()) * 0x1p-31f * (coarse == 2 ? 60.0f : 6.0f);
+			logits[i] = (float)((int32_t)random_u32()) * 0x1p-31f *
+				    (coarse == 2 ? 60.0f : 6.0f);
 			if (!coarse)
 				logits[i] = floorf(logits[i]);
 		}
@@ -168,10 +175,13 @@ static void against_reference(void **state)
 				continue;
 			token = sample(k, logits, n, &p, sequence, position, &logprob);
 			if (token != choice.token)
-				fail_msg("%s, round %d: %u, not %u (n %u, t %g, k %u, p %g, min %g)", k->name, round, token,
-					 choice.token, n, (double)p.temperature, p.top_k, (double)p.top_p,
-					 (double)p.min_p);
-			assert_true(fabsf(logprob - choice.logprob) <= 4e-6f * (1 + fabsf(choice.logprob)));
+				fail_msg(
+					"%s, round %d: %u, not %u (n %u, t %g, k %u, p %g, min %g)",
+					k->name, round, token, choice.token, n,
+					(double)p.temperature, p.top_k, (double)p.top_p,
+					(double)p.min_p);
+			assert_true(fabsf(logprob - choice.logprob) <=
+				    4e-6f * (1 + fabsf(choice.logprob)));
 			assert_true(level == AIPU_SIMD_SCALAR || logprob == previous);
 			previous = logprob;
 		}
@@ -181,10 +191,14 @@ static void against_reference(void **state)
 	assert_true(kept_many > 100 && kept_some > 300);
 }
 
-/* What no model should give still ends in a token of the vocabulary, inside the scratch. */
+/*
+ * [NUM-2] [NUM-71] What no model should give still ends in a token of the vocabulary, inside the
+ * scratch.
+ */
 static void hostile(void **state)
 {
-	static const uint32_t bits[] = { 0x7fc00000, 0xff800000, 0x7f800000, 0x7f7fffff, 0xff7fffff, 0x80000000 };
+	static const uint32_t bits[] = { 0x7fc00000, 0xff800000, 0x7f800000,
+					 0x7f7fffff, 0xff7fffff, 0x80000000 };
 	const struct aipu_kernels *k = kernels(AIPU_SIMD_AUTO);
 	float logits[33], logprob;
 
@@ -199,7 +213,9 @@ static void hostile(void **state)
 		};
 
 		for (uint32_t i = 0; i < 33; i++)
-			logits[i] = aipu_f32(bits[i % 3 == 0 ? round % 6 : i % 3 == 1 ? round / 6 % 6 : round / 36 % 6]);
+			logits[i] = aipu_f32(bits[i % 3 == 0   ? round % 6
+						  : i % 3 == 1 ? round / 6 % 6
+							       : round / 36 % 6]);
 		assert_in_range(sample(k, logits, 33, &p, 1, round, &logprob), 0, 32);
 	}
 	/* Greedy takes the lowest of equal maxima and no NaN. */

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * The reference arithmetic itself: constants by their bits, errors of the elementary functions against the C library
- * in double precision, conversions against the processor, the generator against published vectors. Covers [NUM-1],
- * [NUM-2], [NUM-3], [NUM-4], [NUM-5], [NUM-6], [NUM-10] to [NUM-16], [NUM-20], [NUM-21], [NUM-22], [NUM-40] to
- * [NUM-45], [NUM-60] to [NUM-64], [NUM-75], [NUM-76].
+ * The reference arithmetic itself: constants by their bits, errors of the elementary functions
+ * against the C library in double precision, conversions against exact values, the generator
+ * against published vectors.
  */
 #include <math.h>
 #include <setjmp.h>
@@ -16,7 +15,10 @@
 
 #include "aipu_numerics_float.h"
 
-/* Sums over the results of golden_bits(). They change with numerics id 1 never, so neither do these. */
+/*
+ * Sums over the results of golden_bits(). They change with numerics id 1 never, so neither do
+ * these.
+ */
 #define GOLDEN_EXP 0x138c6502u
 #define GOLDEN_LN 0x6b8a6cb6u
 #define GOLDEN_ACT 0xd446dcd8u
@@ -28,7 +30,10 @@ static double larger(double a, double b)
 	return b > a ? b : a;
 }
 
-/* Golden bits: a change of any constant, or of the order of operations, shows here. */
+/*
+ * [NUM-1] [NUM-5] [NUM-40] [NUM-41] [NUM-42] [NUM-43] [NUM-44]
+ * Golden bits: a change of any constant, or of the order of operations, shows here.
+ */
 static void golden_bits(void **state)
 {
 	uint32_t hash_exp = 0, hash_ln = 0, hash_act = 0;
@@ -48,7 +53,8 @@ static void golden_bits(void **state)
 
 		hash_exp = hash_exp * 31 + aipu_f32_bits(aipu_exp(x));
 		hash_ln = hash_ln * 31 + aipu_f32_bits(aipu_ln(aipu_f32(0x800000u + i * 21343u)));
-		hash_act = hash_act * 31 + aipu_f32_bits(aipu_silu(x)) + aipu_f32_bits(aipu_gelu(x * 0.1f)) * 7 +
+		hash_act = hash_act * 31 + aipu_f32_bits(aipu_silu(x)) +
+			   aipu_f32_bits(aipu_gelu(x * 0.1f)) * 7 +
 			   aipu_f32_bits(aipu_tanh(x * 0.1f)) * 3;
 	}
 	assert_int_equal(hash_exp, GOLDEN_EXP);
@@ -56,6 +62,7 @@ static void golden_bits(void **state)
 	assert_int_equal(hash_act, GOLDEN_ACT);
 }
 
+/* [NUM-40] [NUM-41] [NUM-42] [NUM-43] [NUM-44]: the errors that the page states */
 static void errors_float(void **state)
 {
 	double e_exp = 0, e_ln = 0, e_sigmoid = 0, e_silu = 0, e_tanh = 0, e_gelu = 0;
@@ -74,9 +81,11 @@ static void errors_float(void **state)
 				e_silu = larger(e_silu, fabs(aipu_silu(x) / (t * s) - 1));
 			e_tanh = larger(e_tanh, fabs(aipu_tanh(x) - tanh(t)));
 			if (fabs(t) < 8) {
-				const double u = 0.79788456080286535588 * (t + 0.044715 * t * t * t);
+				const double u =
+					0.79788456080286535588 * (t + 0.044715 * t * t * t);
 
-				e_gelu = larger(e_gelu, fabs(aipu_gelu(x) - 0.5 * t * (1 + tanh(u))));
+				e_gelu = larger(e_gelu,
+						fabs(aipu_gelu(x) - 0.5 * t * (1 + tanh(u))));
 			}
 		}
 	}
@@ -86,7 +95,8 @@ static void errors_float(void **state)
 		if (t != 0)
 			e_ln = larger(e_ln, fabs(aipu_ln(aipu_f32(bits)) / t - 1));
 	}
-	printf("# largest errors: exp %.3g, ln %.3g, sigmoid %.3g, silu %.3g (relative), tanh %.3g, gelu %.3g (absolute)\n",
+	printf("# largest errors: exp %.3g, ln %.3g, sigmoid %.3g, silu %.3g (relative), tanh "
+	       "%.3g, gelu %.3g (absolute)\n",
 	       e_exp, e_ln, e_sigmoid, e_silu, e_tanh, e_gelu);
 	assert_true(e_exp <= 8.0e-8);
 	assert_true(e_ln <= 1.8e-7);
@@ -98,6 +108,7 @@ static void errors_float(void **state)
 	assert_bits(aipu_ln(NAN), aipu_f32_bits(aipu_ln(aipu_f32(AIPU_LN_MIN))));
 }
 
+/* [NUM-60] [NUM-61] [NUM-62] [NUM-63] [NUM-64] */
 static void errors_double(void **state)
 {
 	double e_exp = 0, e_ln = 0, e_sin = 0, e_cos = 0, e_table = 0;
@@ -131,13 +142,15 @@ static void errors_double(void **state)
 		for (uint32_t i = 0; i < 32; i++) {
 			const double angle = (position - 1) * inv[i];
 
-			assert_true(fabs(inv[i] / pow(500000.0, -(double)(2 * i) / 64) - 1) < 5e-15);
+			assert_true(fabs(inv[i] / pow(500000.0, -(double)(2 * i) / 64) - 1) <
+				    5e-15);
 			e_table = larger(e_table, fabs(row[i] - cos(angle)));
 			e_table = larger(e_table, fabs(row[32 + i] - sin(angle)));
 		}
 	}
-	printf("# largest errors: exp %.3g, ln %.3g (relative), sin %.3g, cos %.3g, table %.3g (absolute)\n", e_exp, e_ln,
-	       e_sin, e_cos, e_table);
+	printf("# largest errors: exp %.3g, ln %.3g (relative), sin %.3g, cos %.3g, table %.3g "
+	       "(absolute)\n",
+	       e_exp, e_ln, e_sin, e_cos, e_table);
 	assert_true(e_exp <= 4.5e-16);
 	assert_true(e_ln <= 4.5e-16);
 	assert_true(e_sin <= 2.3e-16);
@@ -169,7 +182,8 @@ static void half_precision(void **state)
 		if (h & 0x8000 || h == 0x7bff)
 			continue;
 		/* Half way to the next: the even one; a bit either side: the nearer one. */
-		const float middle = (float)((half_value((uint16_t)h) + half_value((uint16_t)(h + 1))) / 2);
+		const float middle =
+			(float)((half_value((uint16_t)h) + half_value((uint16_t)(h + 1))) / 2);
 
 		assert_int_equal(aipu_f32_to_f16(middle), h & 1 ? h + 1 : h);
 		assert_int_equal(aipu_f32_to_f16(aipu_f32(aipu_f32_bits(middle) - 1)), h);
@@ -182,6 +196,7 @@ static void half_precision(void **state)
 	assert_int_equal(aipu_f32_to_f16(NAN) & 0x7e00, 0x7e00);
 }
 
+/* [NUM-4] [NUM-5] [NUM-6] [NUM-45] */
 static void reductions(void **state)
 {
 	float p[16];
@@ -195,11 +210,13 @@ static void reductions(void **state)
 		p[i] = i & 1 ? 1.0f : 0x1p24f;
 	assert_bits(aipu_tree16(p), aipu_f32_bits(0x1p27f + 8.0f));
 	/* One rounding: 1 + 2^-24 squared would lose its last term with two. */
-	assert_bits(aipu_fma(1.0f + 0x1p-12f, 1.0f + 0x1p-12f, -1.0f - 0x1p-11f), aipu_f32_bits(0x1p-24f));
+	assert_bits(aipu_fma(1.0f + 0x1p-12f, 1.0f + 0x1p-12f, -1.0f - 0x1p-11f),
+		    aipu_f32_bits(0x1p-24f));
 	assert_bits(aipu_max(NAN, 1.0f), 0x3f800000);
 	assert_bits(aipu_rsqrt(4.0f), 0x3f000000);
 }
 
+/* [NUM-2] [NUM-20] [NUM-21] [NUM-22] */
 static void quantizing(void **state)
 {
 	float x[32], w[32];
@@ -249,6 +266,7 @@ static void quantizing(void **state)
 	assert_int_equal(q[0], 0);
 }
 
+/* [NUM-3] [NUM-12] [NUM-13] [NUM-14] [NUM-15] [NUM-16] */
 static void layouts(void **state)
 {
 	uint8_t seen[2 * AIPU_I8_SUPER_BYTES] = { 0 };
@@ -262,7 +280,8 @@ static void layouts(void **state)
 	assert_int_equal(aipu_weight_bytes(AIPU_FMT_I4_G32, 16, 64), 0);
 	assert_int_equal(aipu_weight_bytes(AIPU_FMT_F32, 0, 64), 0);
 	assert_int_equal(aipu_weight_bytes(AIPU_FMT_F32, 0x80000000u, 64), 0);
-	assert_true(aipu_weight_bytes(AIPU_FMT_F32, 0x7fffffffu, 0x7fffffffu) == 0x80000000ull * 0x7fffffffull * 4);
+	assert_true(aipu_weight_bytes(AIPU_FMT_F32, 0x7fffffffu, 0x7fffffffu) ==
+		    0x80000000ull * 0x7fffffffull * 4);
 	/* Every byte of a tile belongs to exactly one weight or scale. */
 	for (uint32_t row = 0; row < 16; row++)
 		for (uint32_t k = 0; k < 128; k++) {
@@ -278,14 +297,17 @@ static void layouts(void **state)
 	assert_int_equal(aipu_i8_scale_offset(3, 100), 1088 + 32 + 6);
 }
 
-/* Vectors that the authors of Philox publish with Random123 (kat_vectors), in their order of words */
+/*
+ * [NUM-75] Vectors that the authors of Philox publish with Random123 (kat_vectors), in their order
+ * of words
+ */
 static void philox_vectors(void **state)
 {
 	static const uint32_t v[3][10] = {
 		{ 0, 0, 0, 0, 0, 0, 0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8 },
 		{ ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, 0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd },
-		{ 0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344, 0xa4093822, 0x299f31d0, 0xd16cfe09, 0x94fdcceb,
-		  0x5001e420, 0x24126ea1 },
+		{ 0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344, 0xa4093822, 0x299f31d0,
+		  0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1 },
 	};
 
 	(void)state;
@@ -299,6 +321,7 @@ static void philox_vectors(void **state)
 	assert_true(aipu_draw_bits(0, 0, 0) == 0xe169c58d6627e8d5u);
 }
 
+/* [NUM-74] [NUM-76]: exact comparisons and targets */
 static void wide_products(void **state)
 {
 	uint64_t a = 0x0123456789abcdefu, b = 0xfedcba9876543210u;
@@ -310,8 +333,10 @@ static void wide_products(void **state)
 		assert_true(aipu_mulhi64(a, b) == (uint64_t)(product >> 64));
 		for (int exact = 0; exact < 2; exact++) {
 			const uint32_t p = (uint32_t)(b >> 40) + 1;
-			const uint64_t left = exact ? (uint64_t)((unsigned __int128)p * (a >> 1) >> 24) : a >> 1;
-			const int want = ((unsigned __int128)left << 24) >= (unsigned __int128)p * (a >> 1);
+			const uint64_t left =
+				exact ? (uint64_t)((unsigned __int128)p * (a >> 1) >> 24) : a >> 1;
+			const int want = ((unsigned __int128)left << 24) >=
+					 (unsigned __int128)p * (a >> 1);
 
 			assert_int_equal(aipu_fraction_reached(left, p, a >> 1), want);
 		}
@@ -326,9 +351,11 @@ static void wide_products(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(golden_bits),	  cmocka_unit_test(errors_float), cmocka_unit_test(errors_double),
-		cmocka_unit_test(half_precision), cmocka_unit_test(reductions),	  cmocka_unit_test(quantizing),
-		cmocka_unit_test(layouts),	  cmocka_unit_test(philox_vectors), cmocka_unit_test(wide_products),
+		cmocka_unit_test(golden_bits),	 cmocka_unit_test(errors_float),
+		cmocka_unit_test(errors_double), cmocka_unit_test(half_precision),
+		cmocka_unit_test(reductions),	 cmocka_unit_test(quantizing),
+		cmocka_unit_test(layouts),	 cmocka_unit_test(philox_vectors),
+		cmocka_unit_test(wide_products),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Rotary embedding, KV update and attention, [NUM-50] to [NUM-58]. Attention takes up to ATTENTION_ROWS (row, head)
- * pairs that share keys and values through the chunks together; each pair keeps its own accumulators, so how they are
- * grouped changes nothing. Part of kernels.inc.h.
+ * Rotary embedding, KV update and attention, [NUM-50] to [NUM-58]. Attention takes up to
+ * ATTENTION_ROWS (row, head) pairs that share keys and values through the chunks together; each
+ * pair keeps its own accumulators, so how they are grouped changes nothing. Part of kernels.inc.h.
  */
 
 #define ATTENTION_ROWS 4
 
-static void kernel_rope(float *x, uint32_t head0, uint32_t head1, uint32_t head_dim, uint32_t rot, const float *table)
+static void kernel_rope(float *x, uint32_t head0, uint32_t head1, uint32_t head_dim, uint32_t rot,
+			const float *table)
 {
 	const uint32_t half = rot / 2;
 
@@ -16,7 +17,8 @@ static void kernel_rope(float *x, uint32_t head0, uint32_t head1, uint32_t head_
 
 		for (uint32_t i = 0; i < half; i += 16) {
 			const uint32_t n = half - i < 16 ? half - i : 16;
-			const v16f c = v16f_load_n(table + i, n), s = v16f_load_n(table + half + i, n);
+			const v16f c = v16f_load_n(table + i, n),
+				   s = v16f_load_n(table + half + i, n);
 			const v16f a = v16f_load_n(lo + i, n), b = v16f_load_n(hi + i, n);
 
 			v16f_store_n(lo + i, v16f_fma(a, c, v16f_neg(v16f_mul(b, s))), n);
@@ -25,8 +27,8 @@ static void kernel_rope(float *x, uint32_t head0, uint32_t head1, uint32_t head_
 	}
 }
 
-static void kernel_kv_update(const struct aipu_kv_row *row, const float *k, const float *v, uint32_t head0,
-			     uint32_t head1)
+static void kernel_kv_update(const struct aipu_kv_row *row, const float *k, const float *v,
+			     uint32_t head0, uint32_t head1)
 {
 	const struct aipu_kv *kv = &row->kv;
 	const size_t ctx = kv->ctx, dim = kv->head_dim;
@@ -36,7 +38,8 @@ static void kernel_kv_update(const struct aipu_kv_row *row, const float *k, cons
 
 		for (size_t d = 0; d < dim; d += 16) {
 			const uint32_t n = dim - d < 16 ? (uint32_t)(dim - d) : 16;
-			const v16f kd = v16f_load_n(k + h * dim + d, n), vd = v16f_load_n(v + h * dim + d, n);
+			const v16f kd = v16f_load_n(k + h * dim + d, n),
+				   vd = v16f_load_n(v + h * dim + d, n);
 			const size_t at_k = plane + d * ctx + row->position;
 			const size_t at_v = plane + row->position * dim + d;
 
@@ -64,15 +67,17 @@ VEC16_FUNCTION v16f kv_load(const bool f16, const uint8_t *p, const uint32_t lan
 {
 	if (lanes == 16)
 		return f16 ? v16f_load_f16((const uint16_t *)p) : v16f_load((const float *)p);
-	return f16 ? v16f_load_f16_n((const uint16_t *)p, lanes) : v16f_load_n((const float *)p, lanes);
+	return f16 ? v16f_load_f16_n((const uint16_t *)p, lanes)
+		   : v16f_load_n((const float *)p, lanes);
 }
 
 /*
- * acc[r] lane i = fma chain over j in [0, count) of b[j * ldb bytes][i] times a[r][j]. Keys: j is d, lanes are
- * positions; values: j is the position, lanes are d.
+ * acc[r] lane i = fma chain over j in [0, count) of b[j * ldb bytes][i] times a[r][j]. Keys: j is
+ * d, lanes are positions; values: j is the position, lanes are d.
  */
-VEC16_FUNCTION void kv_product_n(const bool f16, const int rows, const uint8_t *b, size_t ldb, const float *const a[],
-				 uint32_t count, const uint32_t lanes, v16f acc[])
+VEC16_FUNCTION void kv_product_n(const bool f16, const int rows, const uint8_t *b, size_t ldb,
+				 const float *const a[], uint32_t count, const uint32_t lanes,
+				 v16f acc[])
 {
 	v16f t[rows];
 
@@ -91,22 +96,25 @@ VEC16_FUNCTION void kv_product_n(const bool f16, const int rows, const uint8_t *
 		acc[r] = t[r];
 }
 
-#define KV_PRODUCT(rows, f16, name) \
-	static void kv_product_##name##_##rows(const uint8_t *b, size_t ldb, const float *const a[], uint32_t count, \
-					       uint32_t lanes, v16f acc[]) \
-	{ \
-		if (lanes == 16) \
-			kv_product_n(f16, rows, b, ldb, a, count, 16, acc); \
-		else \
-			kv_product_n(f16, rows, b, ldb, a, count, lanes, acc); \
+#define KV_PRODUCT(rows, f16, name)                                                    \
+	static void kv_product_##name##_##rows(const uint8_t *b, size_t ldb,           \
+					       const float *const a[], uint32_t count, \
+					       uint32_t lanes, v16f acc[])             \
+	{                                                                              \
+		if (lanes == 16)                                                       \
+			kv_product_n(f16, rows, b, ldb, a, count, 16, acc);            \
+		else                                                                   \
+			kv_product_n(f16, rows, b, ldb, a, count, lanes, acc);         \
 	}
 /* clang-format off */
-KV_PRODUCT(1, false, f32) KV_PRODUCT(2, false, f32) KV_PRODUCT(3, false, f32) KV_PRODUCT(4, false, f32)
-KV_PRODUCT(1, true, f16) KV_PRODUCT(2, true, f16) KV_PRODUCT(3, true, f16) KV_PRODUCT(4, true, f16)
-/* clang-format on */
+KV_PRODUCT(1, false, f32) KV_PRODUCT(2, false, f32)
+KV_PRODUCT(3, false, f32) KV_PRODUCT(4, false, f32)
+KV_PRODUCT(1, true, f16) KV_PRODUCT(2, true, f16)
+KV_PRODUCT(3, true, f16) KV_PRODUCT(4, true, f16)
+	/* clang-format on */
 
-typedef void (*kv_product_fn)(const uint8_t *b, size_t ldb, const float *const a[], uint32_t count, uint32_t lanes,
-			      v16f acc[]);
+	typedef void (*kv_product_fn)(const uint8_t *b, size_t ldb, const float *const a[],
+				      uint32_t count, uint32_t lanes, v16f acc[]);
 static const kv_product_fn kv_product[2][ATTENTION_ROWS] = {
 	{ kv_product_f32_1, kv_product_f32_2, kv_product_f32_3, kv_product_f32_4 },
 	{ kv_product_f16_1, kv_product_f16_2, kv_product_f16_3, kv_product_f16_4 },
@@ -138,7 +146,8 @@ struct share {
 };
 
 /* [NUM-52] */
-static void chunk_scores(const struct attention_batch *b, uint32_t p0, const struct share *sh, uint32_t count)
+static void chunk_scores(const struct attention_batch *b, uint32_t p0, const struct share *sh,
+			 uint32_t count)
 {
 	const size_t size = b->kv->f16 ? 2 : 4, ctx = b->kv->ctx;
 	const float *a[ATTENTION_ROWS];
@@ -151,15 +160,17 @@ static void chunk_scores(const struct attention_batch *b, uint32_t p0, const str
 	}
 	for (uint32_t i = lo & ~15u; i < hi; i += 16) {
 		/* Nothing before the first valid position is read, and nothing after the last. */
-		const uint32_t skip = i < lo ? lo - i : 0, lanes = (hi - i < 16 ? hi - i : 16) - skip;
+		const uint32_t skip = i < lo ? lo - i : 0,
+			       lanes = (hi - i < 16 ? hi - i : 16) - skip;
 		v16f acc[ATTENTION_ROWS];
 
 		for (uint32_t r = 0; r < count; r++)
 			acc[r] = v16f_zero();
-		kv_product[b->kv->f16][count - 1](b->k + (p0 + i + skip) * size, ctx * size, a, b->kv->head_dim, lanes,
-						  acc);
+		kv_product[b->kv->f16][count - 1](b->k + (p0 + i + skip) * size, ctx * size, a,
+						  b->kv->head_dim, lanes, acc);
 		for (uint32_t r = 0; r < count; r++)
-			v16f_store_n(sh[r].q->s + i + skip, v16f_mul(acc[r], v16f_set1(b->scale)), lanes);
+			v16f_store_n(sh[r].q->s + i + skip, v16f_mul(acc[r], v16f_set1(b->scale)),
+				     lanes);
 	}
 }
 
@@ -189,8 +200,9 @@ static float chunk_weights(const struct share *sh, float *max)
 }
 
 /* acc[r] += weights times values over indices [from, to) of the chunk, for shares [r0, r1) */
-static void chunk_product(const struct attention_batch *b, const uint8_t *v, const struct share *sh, uint32_t r0,
-			  uint32_t r1, uint32_t from, uint32_t to, uint32_t lanes, v16f acc[])
+static void chunk_product(const struct attention_batch *b, const uint8_t *v, const struct share *sh,
+			  uint32_t r0, uint32_t r1, uint32_t from, uint32_t to, uint32_t lanes,
+			  v16f acc[])
 {
 	const size_t row = (size_t)b->kv->head_dim * (b->kv->f16 ? 2 : 4);
 	const float *a[ATTENTION_ROWS];
@@ -203,8 +215,8 @@ static void chunk_product(const struct attention_batch *b, const uint8_t *v, con
 }
 
 /* [NUM-55], [NUM-56] */
-static void chunk_values(const struct attention_batch *b, uint32_t p0, const struct share *sh, uint32_t count,
-			 const float *old, const float *new)
+static void chunk_values(const struct attention_batch *b, uint32_t p0, const struct share *sh,
+			 uint32_t count, const float *old, const float *new)
 {
 	const size_t size = b->kv->f16 ? 2 : 4, dim = b->kv->head_dim;
 	uint32_t c0 = 0, c1 = AIPU_CHUNK; /* what all shares have in common */
@@ -229,7 +241,8 @@ static void chunk_values(const struct attention_batch *b, uint32_t p0, const str
 		for (uint32_t r = 0; r < count; r++) {
 			float *o = sh[r].q->o + d;
 
-			chunk_product(b, v, sh, r, r + 1, c0 < c1 ? c1 : sh[r].lo, sh[r].hi, lanes, acc);
+			chunk_product(b, v, sh, r, r + 1, c0 < c1 ? c1 : sh[r].lo, sh[r].hi, lanes,
+				      acc);
 			if (sh[r].q->started)
 				acc[r] = v16f_fma(v16f_load_n(o, lanes), v16f_set1(old[r]),
 						  v16f_mul(acc[r], v16f_set1(new[r])));
@@ -296,8 +309,8 @@ static void attention_run(struct attention_batch *b)
 	b->count = 0;
 }
 
-static void kernel_attention(const struct aipu_attention *at, uint32_t row0, uint32_t row1, uint32_t head0,
-			     uint32_t head1)
+static void kernel_attention(const struct aipu_attention *at, uint32_t row0, uint32_t row1,
+			     uint32_t head0, uint32_t head1)
 {
 	struct attention_batch b;
 

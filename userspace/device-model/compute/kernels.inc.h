@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The kernels, written once over vec16.h and compiled once per instruction set: a file kernels_<level>.c defines the
- * back end, KERNELS_TABLE (the table's name), KERNELS_LEVEL and KERNELS_NAME, and includes this. What each function
- * does and touches stands in compute.h, the arithmetic in firmware-abi/numerics.md.
+ * The kernels, written once over vec16.h and compiled once per instruction set: a file
+ * kernels_<level>.c defines the back end, KERNELS_TABLE (the table's name), KERNELS_LEVEL and
+ * KERNELS_NAME, and includes this. What each function does and touches stands in compute.h, the
+ * arithmetic in firmware-abi/numerics.md.
  */
 #include <errno.h>
 
@@ -14,7 +15,8 @@
 #include "attention.inc.h"
 
 /* [NUM-22], [NUM-23] */
-static void kernel_quantize(const float *x, size_t ldx, uint32_t k, uint32_t m0, uint32_t m1, void *xq)
+static void kernel_quantize(const float *x, size_t ldx, uint32_t k, uint32_t m0, uint32_t m1,
+			    void *xq)
 {
 	const size_t bytes = aipu_quant_row_bytes(k);
 	const uint32_t groups = (k + AIPU_GROUP - 1) / AIPU_GROUP;
@@ -23,29 +25,38 @@ static void kernel_quantize(const float *x, size_t ldx, uint32_t k, uint32_t m0,
 		uint8_t *dst = (uint8_t *)xq + m * bytes;
 
 		for (uint32_t g = 0; g < groups; g++) {
-			const uint32_t n = k - g * AIPU_GROUP < AIPU_GROUP ? k - g * AIPU_GROUP : AIPU_GROUP;
+			const uint32_t n = k - g * AIPU_GROUP < AIPU_GROUP ? k - g * AIPU_GROUP
+									   : AIPU_GROUP;
 			const float *p = x + m * ldx + g * AIPU_GROUP;
 			const v16f lo = n >= 16 ? v16f_load(p) : v16f_load_n(p, n);
-			const v16f hi = n == 32 ? v16f_load(p + 16) : v16f_load_n(p + 16, n > 16 ? n - 16 : 0);
-			const float amax = v16f_largest(v16f_max(v16f_abs(hi), v16f_max(v16f_abs(lo), v16f_zero())));
+			const v16f hi = n == 32 ? v16f_load(p + 16)
+						: v16f_load_n(p + 16, n > 16 ? n - 16 : 0);
+			const float amax = v16f_largest(
+				v16f_max(v16f_abs(hi), v16f_max(v16f_abs(lo), v16f_zero())));
 			int8_t q[AIPU_GROUP] = { 0 };
 			float scale = 0.0f;
 			int32_t correction = 0;
 
 			if (amax >= aipu_f32(AIPU_QUANT_MIN)) {
-				const v16f inv = v16f_set1(127.0f / amax), round = v16f_const(AIPU_EXP_ROUND);
+				const v16f inv = v16f_set1(127.0f / amax),
+					   round = v16f_const(AIPU_EXP_ROUND);
 				const v16f top = v16f_set1(127.0f), bottom = v16f_set1(-127.0f);
 				const v16i base = v16i_set1(-(int32_t)AIPU_EXP_ROUND);
 				int32_t lane[AIPU_GROUP];
 
-				v16i_store(lane, v16i_add(v16f_bits(v16f_add(v16f_min(v16f_max(v16f_mul(lo, inv), bottom),
-										      top),
-									     round)),
-							  base));
+				v16i_store(lane,
+					   v16i_add(v16f_bits(v16f_add(
+							    v16f_min(v16f_max(v16f_mul(lo, inv),
+									      bottom),
+								     top),
+							    round)),
+						    base));
 				v16i_store(lane + 16,
-					   v16i_add(v16f_bits(v16f_add(v16f_min(v16f_max(v16f_mul(hi, inv), bottom),
-										top),
-								       round)),
+					   v16i_add(v16f_bits(v16f_add(
+							    v16f_min(v16f_max(v16f_mul(hi, inv),
+									      bottom),
+								     top),
+							    round)),
 						    base));
 				for (uint32_t i = 0; i < AIPU_GROUP; i++)
 					q[i] = (int8_t)lane[i];
@@ -57,13 +68,15 @@ static void kernel_quantize(const float *x, size_t ldx, uint32_t k, uint32_t m0,
 			}
 			i8_prepare(dst + (size_t)g * 64, q);
 			memcpy(dst + (size_t)groups * 64 + (size_t)g * 4, &scale, sizeof(scale));
-			memcpy(dst + (size_t)groups * 68 + (size_t)g * 4, &correction, sizeof(correction));
+			memcpy(dst + (size_t)groups * 68 + (size_t)g * 4, &correction,
+			       sizeof(correction));
 		}
 	}
 }
 
 /* [NUM-46] */
-static void rmsnorm_group(const float *x, float *y, uint32_t n, const float *weight, float eps, float offset)
+static void rmsnorm_group(const float *x, float *y, uint32_t n, const float *weight, float eps,
+			  float offset)
 {
 	v16f ss = v16f_zero();
 	const v16f off = v16f_set1(offset);
@@ -82,7 +95,8 @@ static void rmsnorm_group(const float *x, float *y, uint32_t n, const float *wei
 	}
 	r = v16f_set1(aipu_rsqrt(v16f_tree(ss) / (float)n + eps));
 	for (i = 0; i + 16 <= n; i += 16)
-		v16f_store(y + i, v16f_mul(v16f_mul(v16f_load(x + i), r), v16f_add(v16f_load(weight + i), off)));
+		v16f_store(y + i, v16f_mul(v16f_mul(v16f_load(x + i), r),
+					   v16f_add(v16f_load(weight + i), off)));
 	if (i < n)
 		v16f_store_n(y + i,
 			     v16f_mul(v16f_mul(v16f_load_n(x + i, n - i), r),
@@ -90,12 +104,13 @@ static void rmsnorm_group(const float *x, float *y, uint32_t n, const float *wei
 			     n - i);
 }
 
-static void kernel_rmsnorm(const float *x, size_t ldx, float *y, size_t ldy, uint32_t rows, uint32_t n, uint32_t group,
-			   const float *weight, float eps, float offset)
+static void kernel_rmsnorm(const float *x, size_t ldx, float *y, size_t ldy, uint32_t rows,
+			   uint32_t n, uint32_t group, const float *weight, float eps, float offset)
 {
 	for (uint32_t row = 0; row < rows; row++)
 		for (uint32_t g = 0; g < n; g += group)
-			rmsnorm_group(x + row * ldx + g, y + row * ldy + g, group, weight, eps, offset);
+			rmsnorm_group(x + row * ldx + g, y + row * ldy + g, group, weight, eps,
+				      offset);
 }
 
 VEC16_FUNCTION v16f apply_silu(v16f a)
@@ -110,17 +125,17 @@ VEC16_FUNCTION v16f apply_gelu(v16f a)
 	return v16f_mul(a, v16f_sigmoid(v16f_mul(a, p)));
 }
 
-#define ACTIVATE(name) \
+#define ACTIVATE(name)                                                                      \
 	static void kernel_##name##_mul(const float *a, const float *b, float *y, size_t n) \
-	{ \
-		for (size_t i = 0; i < n; i += 16) { \
-			const uint32_t lanes = n - i < 16 ? (uint32_t)(n - i) : 16; \
-			v16f v = apply_##name(v16f_load_n(a + i, lanes)); \
-\
-			if (b) \
-				v = v16f_mul(v, v16f_load_n(b + i, lanes)); \
-			v16f_store_n(y + i, v, lanes); \
-		} \
+	{                                                                                   \
+		for (size_t i = 0; i < n; i += 16) {                                        \
+			const uint32_t lanes = n - i < 16 ? (uint32_t)(n - i) : 16;         \
+			v16f v = apply_##name(v16f_load_n(a + i, lanes));                   \
+                                                                                            \
+			if (b)                                                              \
+				v = v16f_mul(v, v16f_load_n(b + i, lanes));                 \
+			v16f_store_n(y + i, v, lanes);                                      \
+		}                                                                           \
 	}
 ACTIVATE(silu)
 ACTIVATE(gelu)
@@ -130,11 +145,13 @@ static void kernel_add(const float *a, const float *b, float *y, size_t n)
 	for (size_t i = 0; i < n; i += 16) {
 		const uint32_t lanes = n - i < 16 ? (uint32_t)(n - i) : 16;
 
-		v16f_store_n(y + i, v16f_add(v16f_load_n(a + i, lanes), v16f_load_n(b + i, lanes)), lanes);
+		v16f_store_n(y + i, v16f_add(v16f_load_n(a + i, lanes), v16f_load_n(b + i, lanes)),
+			     lanes);
 	}
 }
 
-static int kernel_embed_tile(const void *w, uint32_t format, uint32_t n, uint32_t k, uint32_t token, float *out)
+static int kernel_embed_tile(const void *w, uint32_t format, uint32_t n, uint32_t k, uint32_t token,
+			     float *out)
 {
 	const uint8_t *tile = (const uint8_t *)w + token / 16 * aipu_tile_bytes(format, k);
 	const uint32_t row = token % 16;
@@ -154,7 +171,8 @@ static int kernel_embed_tile(const void *w, uint32_t format, uint32_t n, uint32_
 			uint16_t scale;
 
 			memcpy(&scale, tile + aipu_i8_scale_offset(row, i), sizeof(scale));
-			out[i] = (float)(tile[aipu_i8_byte_offset(row, i)] - AIPU_I8_BIAS) * aipu_f16_to_f32(scale);
+			out[i] = (float)(tile[aipu_i8_byte_offset(row, i)] - AIPU_I8_BIAS) *
+				 aipu_f16_to_f32(scale);
 		}
 		return 0;
 	default:
@@ -197,7 +215,9 @@ static uint32_t kernel_argmax(const float *x, uint32_t n, float *max)
 		largest = aipu_max(x[i], largest);
 	if (max)
 		*max = largest;
-	/* NaN equals nothing; where nothing is larger than -infinity, the first one is the largest. */
+	/*
+	 * NaN equals nothing; where nothing is larger than -infinity, the first one is the largest.
+	 */
 	for (i = 0; i < n; i++)
 		if (x[i] == largest && largest > -INFINITY)
 			return i;
@@ -211,7 +231,9 @@ static void kernel_exp_shifted(const float *x, uint32_t n, float t, float max, f
 	for (uint32_t i = 0; i < n; i += 16) {
 		const uint32_t lanes = n - i < 16 ? n - i : 16;
 
-		v16f_store_n(out + i, v16f_exp(v16f_sub(v16f_div(v16f_load_n(x + i, lanes), vt), vm)), lanes);
+		v16f_store_n(out + i,
+			     v16f_exp(v16f_sub(v16f_div(v16f_load_n(x + i, lanes), vt), vm)),
+			     lanes);
 	}
 }
 

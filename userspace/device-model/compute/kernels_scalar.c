@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The kernel table in plain C, the reference for the others: kernels.inc.h over that back end. Reached through aipu_kernels_select(), which makes sure
- * that the CPU has what a table needs.
+ * The kernel table in plain C, the reference for the others: kernels.inc.h over that back end.
+ * Reached through aipu_kernels_select(), which makes sure that the CPU has what a table needs.
  */
 #define VEC16_SCALAR
 #define KERNELS_TABLE aipu_kernels_scalar

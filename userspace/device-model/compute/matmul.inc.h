@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Matrix products, [NUM-30] to [NUM-34]: each output has one accumulator that meets its k in ascending order, so
- * neither the number of rows in flight, nor of tiles, nor the cutting into stretches of k changes a bit. Part of
- * kernels.inc.h.
+ * Matrix products, [NUM-30] to [NUM-34]: each output has one accumulator that meets its k in
+ * ascending order, so neither the number of rows in flight, nor of tiles, nor the cutting into
+ * stretches of k changes a bit. Part of kernels.inc.h.
  */
 
 #define MATMUL_PANEL 128u /* rows of x whose accumulators are kept beside a tile */
-#define MATMUL_STRETCH 512u /* columns taken at a time, so that a tile's stretch stays in the first cache */
+#define MATMUL_STRETCH 512u /* columns taken at a time: a tile's stretch stays in the cache */
 
-/* What one call of a micro-kernel computes: `rows` rows of x against `tiles` tiles, columns [k0, k1). */
+/*
+ * What one call of a micro-kernel computes: `rows` rows of x against `tiles` tiles, columns [k0,
+ * k1).
+ */
 struct stretch {
 	const uint8_t *tile; /* first tile */
 	size_t tile_bytes;
@@ -27,8 +30,8 @@ VEC16_FUNCTION v16f weight_column(const uint32_t format, const uint8_t *tile, ui
 }
 
 /* acc[t * rows + r]: tile t, row r */
-VEC16_FUNCTION void stretch_float(const uint32_t format, const int rows, const int tiles, const struct stretch *s,
-				  float (*acc)[16])
+VEC16_FUNCTION void stretch_float(const uint32_t format, const int rows, const int tiles,
+				  const struct stretch *s, float (*acc)[16])
 {
 	const size_t step = format == AIPU_FMT_F32 ? 64 : 32;
 	const uint8_t *w = s->tile + s->k0 * step;
@@ -93,7 +96,8 @@ VEC16_FUNCTION void stretch_i8_plain(const int rows, const struct stretch *s, fl
 }
 
 /* int8 weights, int8 activations; k0 is a multiple of 64. acc[t * rows + r]: tile t, row r */
-VEC16_FUNCTION void stretch_i8_quant(const int rows, const int tiles, const struct stretch *s, float (*acc)[16])
+VEC16_FUNCTION void stretch_i8_quant(const int rows, const int tiles, const struct stretch *s,
+				     float (*acc)[16])
 {
 	const uint32_t groups = (s->k + AIPU_GROUP - 1) / AIPU_GROUP;
 	const uint32_t g1 = (s->k1 + AIPU_GROUP - 1) / AIPU_GROUP;
@@ -124,17 +128,20 @@ VEC16_FUNCTION void stretch_i8_quant(const int rows, const int tiles, const stru
 			for (int r = 0; r < rows; r++) {
 				int32_t correction;
 
-				memcpy(&correction, x[r] + (size_t)groups * 68 + (size_t)g * 4, sizeof(correction));
+				memcpy(&correction, x[r] + (size_t)groups * 68 + (size_t)g * 4,
+				       sizeof(correction));
 				sum[r] = v16i_set1(correction);
 			}
-			i8_dot(block + AIPU_I8_SUPER_SCALES + half * AIPU_I8_SUPER_BLOCK, xg, sum, rows);
+			i8_dot(block + AIPU_I8_SUPER_SCALES + half * AIPU_I8_SUPER_BLOCK, xg, sum,
+			       rows);
 			scale = v16f_load_f16((const uint16_t *)(block + half * 32));
 #pragma GCC unroll 16
 			for (int r = 0; r < rows; r++) {
 				float xs;
 
 				memcpy(&xs, x[r] + (size_t)groups * 64 + (size_t)g * 4, sizeof(xs));
-				a[t * rows + r] = v16f_fma(v16i_to_f(sum[r]), v16f_mul(scale, v16f_set1(xs)),
+				a[t * rows + r] = v16f_fma(v16i_to_f(sum[r]),
+							   v16f_mul(scale, v16f_set1(xs)),
 							   a[t * rows + r]);
 			}
 		}
@@ -149,23 +156,23 @@ VEC16_FUNCTION void stretch_i8_quant(const int rows, const int tiles, const stru
 /* One micro-kernel per number of rows, so that the accumulators stay in registers. */
 typedef void (*stretch_fn)(const struct stretch *s, float (*acc)[16]);
 
-#define STRETCH(rows) \
-	static void stretch_f32_##rows(const struct stretch *s, float (*acc)[16]) \
-	{ \
-		stretch_float(AIPU_FMT_F32, rows, 1, s, acc); \
-	} \
-	static void stretch_f16_##rows(const struct stretch *s, float (*acc)[16]) \
-	{ \
-		stretch_float(AIPU_FMT_F16, rows, 1, s, acc); \
-	} \
-	static void stretch_plain_##rows(const struct stretch *s, float (*acc)[16]) \
-	{ \
-		stretch_i8_plain(rows, s, acc); \
+#define STRETCH(rows)                                                              \
+	static void stretch_f32_##rows(const struct stretch *s, float(*acc)[16])   \
+	{                                                                          \
+		stretch_float(AIPU_FMT_F32, rows, 1, s, acc);                      \
+	}                                                                          \
+	static void stretch_f16_##rows(const struct stretch *s, float(*acc)[16])   \
+	{                                                                          \
+		stretch_float(AIPU_FMT_F16, rows, 1, s, acc);                      \
+	}                                                                          \
+	static void stretch_plain_##rows(const struct stretch *s, float(*acc)[16]) \
+	{                                                                          \
+		stretch_i8_plain(rows, s, acc);                                    \
 	}
-#define STRETCH_QUANT(rows) \
-	static void stretch_quant_##rows(const struct stretch *s, float (*acc)[16]) \
-	{ \
-		stretch_i8_quant(rows, 1, s, acc); \
+#define STRETCH_QUANT(rows)                                                        \
+	static void stretch_quant_##rows(const struct stretch *s, float(*acc)[16]) \
+	{                                                                          \
+		stretch_i8_quant(rows, 1, s, acc);                                 \
 	}
 /* clang-format off */
 STRETCH(1) STRETCH(2) STRETCH(3) STRETCH(4)
@@ -194,16 +201,16 @@ STRETCH_QUANT(9) STRETCH_QUANT(10) STRETCH_QUANT(11) STRETCH_QUANT(12)
 #else
 #define STRETCH_QUANT_TABLE(name) STRETCH_TABLE(name)
 #endif
-/* clang-format on */
+	/* clang-format on */
 
-static const stretch_fn stretch_f32[] = STRETCH_TABLE(stretch_f32);
+	static const stretch_fn stretch_f32[] = STRETCH_TABLE(stretch_f32);
 static const stretch_fn stretch_f16[] = STRETCH_TABLE(stretch_f16);
 static const stretch_fn stretch_plain[] = STRETCH_TABLE(stretch_plain);
 static const stretch_fn stretch_quant[] = STRETCH_QUANT_TABLE(stretch_quant);
 
 /*
- * One row of x against several tiles: a single row alone would wait for its own additions, and a single stream of
- * weights does not reach the memory's bandwidth.
+ * One row of x against several tiles: a single row alone would wait for its own additions, and a
+ * single stream of weights does not reach the memory's bandwidth.
  */
 static void vector_f32(const struct stretch *s, float (*acc)[16])
 {
@@ -221,7 +228,8 @@ static void vector_quant(const struct stretch *s, float (*acc)[16])
 }
 
 /* [NUM-33], [NUM-34]: bias, then what y holds; `tile` is a number, not a pointer */
-static void matmul_finish(const struct aipu_matmul *mm, uint32_t tile, uint32_t row, const float acc[16])
+static void matmul_finish(const struct aipu_matmul *mm, uint32_t tile, uint32_t row,
+			  const float acc[16])
 {
 	const uint32_t n0 = tile * 16, lanes = mm->n - n0 < 16 ? mm->n - n0 : 16;
 	float *y = mm->y + (size_t)row * mm->ldy + n0;
@@ -280,7 +288,8 @@ static int kernel_matmul(const struct aipu_matmul *mm, uint32_t n0, uint32_t n1)
 	for (; tile < tile1; tile++) {
 		s.tile = (const uint8_t *)mm->w + tile * tile_bytes;
 		for (uint32_t row0 = 0; row0 < mm->m; row0 += MATMUL_PANEL) {
-			const uint32_t rows = mm->m - row0 < MATMUL_PANEL ? mm->m - row0 : MATMUL_PANEL;
+			const uint32_t rows = mm->m - row0 < MATMUL_PANEL ? mm->m - row0
+									  : MATMUL_PANEL;
 			/* A few rows go through the whole tile at once. */
 			const uint32_t stretch = rows > step ? MATMUL_STRETCH : mm->k;
 
@@ -291,7 +300,8 @@ static int kernel_matmul(const struct aipu_matmul *mm, uint32_t n0, uint32_t n1)
 					const uint32_t count = rows - r < step ? rows - r : step;
 
 					if (mm->xq)
-						s.xq = (const uint8_t *)mm->xq + (row0 + r) * s.xq_bytes;
+						s.xq = (const uint8_t *)mm->xq +
+						       (row0 + r) * s.xq_bytes;
 					else
 						s.x = mm->x + (row0 + r) * mm->ldx;
 					table[count - 1](&s, acc + r);

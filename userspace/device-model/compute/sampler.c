@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * One row of logits to one token; see sampler.h. The order of candidates is total (logit descending, then id), so a
- * key of 64 bits holds a candidate: the smaller key comes first. Instead of sorting the vocabulary, the keys become a
- * heap, from which only as many are taken as the draw needs. All sums are of integers, so their order is free.
+ * One row of logits to one token; see sampler.h. The order of candidates is total (logit
+ * descending, then id), so a key of 64 bits holds a candidate: the smaller key comes first. Instead
+ * of sorting the vocabulary, the keys become a heap, from which only as many are taken as the draw
+ * needs. All sums are of integers, so their order is free.
  */
 #include <math.h>
 
@@ -69,8 +70,8 @@ static uint32_t fraction(float p)
 }
 
 /*
- * The candidates that min-p leaves, packed to the front: in order, those before the first whose weight is too small.
- * Without a sort: those before the smallest key of all that fail.
+ * The candidates that min-p leaves, packed to the front: in order, those before the first whose
+ * weight is too small. Without a sort: those before the smallest key of all that fail.
  */
 static uint32_t keep_min_p(uint64_t *key, uint32_t n, const float *e, uint32_t p)
 {
@@ -80,7 +81,8 @@ static uint32_t keep_min_p(uint64_t *key, uint32_t n, const float *e, uint32_t p
 	for (uint32_t i = 0; i < n; i++) {
 		const uint64_t w = weight_of(e[(uint32_t)key[i]]);
 
-		if (!aipu_fraction_reached(w, p, (uint64_t)1 << AIPU_WEIGHT_SHIFT) && key[i] < first_failing)
+		if (!aipu_fraction_reached(w, p, (uint64_t)1 << AIPU_WEIGHT_SHIFT) &&
+		    key[i] < first_failing)
 			first_failing = key[i];
 	}
 	for (uint32_t i = 0; i < n; i++)
@@ -89,8 +91,8 @@ static uint32_t keep_min_p(uint64_t *key, uint32_t n, const float *e, uint32_t p
 	return kept;
 }
 
-static uint32_t draw(uint64_t *key, float *e, uint32_t n, const struct aipu_sampler_params *params, uint64_t sequence,
-		     uint32_t position, uint32_t first)
+static uint32_t draw(uint64_t *key, float *e, uint32_t n, const struct aipu_sampler_params *params,
+		     uint64_t sequence, uint32_t position, uint32_t first)
 {
 	const bool top_p = params->top_p > 0.0f && params->top_p < 1.0f;
 	const uint64_t bits = aipu_draw_bits(params->seed, sequence, position);
@@ -98,7 +100,9 @@ static uint32_t draw(uint64_t *key, float *e, uint32_t n, const struct aipu_samp
 	uint32_t kept = n, taken = 0;
 
 	if (params->top_k && params->top_k < n) {
-		/* The keys that are taken, in order, fill the space that the shrinking heap leaves. */
+		/*
+		 * The keys that are taken, in order, fill the space that the shrinking heap leaves.
+		 */
 		heap_make(key, n);
 		for (kept = 0; kept < params->top_k; kept++) {
 			const uint64_t k = heap_take(key, n - kept);
@@ -116,7 +120,10 @@ static uint32_t draw(uint64_t *key, float *e, uint32_t n, const struct aipu_samp
 	heap_make(key, kept);
 	target = aipu_mulhi64(bits, total);
 	if (top_p) {
-		/* The prefix first: its sum decides the target. It goes behind the heap, last candidate in front. */
+		/*
+		 * The prefix first: its sum decides the target. It goes behind the heap, last
+		 * candidate in front.
+		 */
 		const uint32_t p = fraction(params->top_p);
 
 		do {
@@ -145,8 +152,8 @@ static uint32_t draw(uint64_t *key, float *e, uint32_t n, const struct aipu_samp
 }
 
 uint32_t aipu_sample(const struct aipu_kernels *kernels, const float *logits, uint32_t n,
-		     const struct aipu_sampler_params *params, uint64_t sequence, uint32_t position, void *scratch,
-		     float *logprob)
+		     const struct aipu_sampler_params *params, uint64_t sequence, uint32_t position,
+		     void *scratch, float *logprob)
 {
 	uint64_t *key = scratch;
 	float *e = (float *)(key + n), max;

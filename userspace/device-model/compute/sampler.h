@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The device's sampler: one row of logits to one token, [NUM-70] to [NUM-77] of firmware-abi/numerics.md. Called once
- * a step and lane by whoever ends the step; must never read beyond the n logits and the scratch it is given.
+ * The device's sampler: one row of logits to one token, [NUM-70] to [NUM-77] of
+ * firmware-abi/numerics.md. Called once a step and lane by whoever ends the step; must never read
+ * beyond the n logits and the scratch it is given.
  */
 #ifndef AIPU_DM_SAMPLER_H
 #define AIPU_DM_SAMPLER_H
@@ -16,15 +17,19 @@ struct aipu_sampler_params {
 	uint64_t seed;
 };
 
-/* Bytes of scratch for n logits, 64-byte aligned by the caller, contents undefined before and after. */
+/*
+ * Bytes of scratch for n logits, 64-byte aligned by the caller, contents undefined before and
+ * after.
+ */
 static inline uint64_t aipu_sample_scratch_bytes(uint32_t n)
 {
 	return (uint64_t)n * 12 + 64;
 }
 
 /*
- * Draws one token for `position` (the position the new token will have) of sequence `sequence`. logits: n >= 1 floats,
- * not changed. The token is always below n, whatever the logits hold. *logprob may be NULL.
+ * Draws one token for `position` (the position the new token will have) of sequence `sequence`.
+ * logits: n >= 1 floats, not changed. The token is always below n, whatever the logits hold.
+ * *logprob may be NULL.
  */
 uint32_t aipu_sample(const struct aipu_kernels *kernels, const float *logits, uint32_t n,
 		     const struct aipu_sampler_params *params, uint64_t sequence, uint32_t position,

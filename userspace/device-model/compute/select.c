@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Which kernel table this CPU can run. Called once at device creation. Must look at CPUID (and, through the compiler's
- * helper, at what the operating system saves) only: no environment variable, no state.
+ * Which kernel table this CPU can run. Called once at device creation. Must look at CPUID (and,
+ * through the compiler's helper, at what the operating system saves) only: no environment variable,
+ * no state.
  */
 #include <errno.h>
 
@@ -10,7 +11,10 @@
 #if defined(__x86_64__)
 #include <cpuid.h>
 
-/* Not every compiler's helper knows this one. Its registers are those of AVX, which the helper does check. */
+/*
+ * Not every compiler's helper knows this one. Its registers are those of AVX, which the helper does
+ * check.
+ */
 static bool cpu_has_f16c(void)
 {
 	unsigned int a, b, c, d;
@@ -25,7 +29,8 @@ static bool cpu_has(enum aipu_simd level)
 	case AIPU_SIMD_SCALAR:
 		return true;
 	case AIPU_SIMD_AVX2:
-		return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && cpu_has_f16c();
+		return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+		       cpu_has_f16c();
 	case AIPU_SIMD_AVX512:
 		return cpu_has(AIPU_SIMD_AVX2) && __builtin_cpu_supports("avx512f") &&
 		       __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&

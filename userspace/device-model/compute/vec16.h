@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Vectors of 16 lanes, so that each kernel is written once. Included only by the files kernels_<level>.c, which define
- * VEC16_SCALAR, VEC16_AVX2 or VEC16_AVX512 first. Each operation gives the same bits in every back end: IEEE binary32,
- * to nearest even, no flushing of subnormals, fma with one rounding, max(a, b) = a > b ? a : b.
+ * Vectors of 16 lanes, so that each kernel is written once. Included only by the files
+ * kernels_<level>.c, which define VEC16_SCALAR, VEC16_AVX2 or VEC16_AVX512 first. Each operation
+ * gives the same bits in every back end: IEEE binary32, to nearest even, no flushing of subnormals,
+ * fma with one rounding, max(a, b) = a > b ? a : b.
  *
  * v16f_load, _store               16 elements
- * v16f_load_n, _store_n           the first n <= 16 elements; touches no others, further lanes read as 0
+ * v16f_load_n, _store_n           the first n <= 16 elements, no others; further lanes read as 0
  * v16f_load_f16, _store_f16       16 binary16 elements, widened exactly, rounded to nearest even
  * v16f_select_lt(a, b, x, y)      a < b ? x : y
  * v16f_bits, v16i_as_f            the same bits as another type
  * v16i_shl, v16i_shr              logical
- * i8_prepare(dst, q)              one group of 32 signed bytes in the form that i8_dot wants, at most 64 bytes
- * i8_dot(w, x, acc, rows)         acc[r] lane i += sum over 32 columns of stored byte (row i) times x[r], exact
+ * i8_prepare(dst, q)              32 signed bytes in the form that i8_dot wants (64 bytes at most)
+ * i8_dot(w, x, acc, rows)         acc[r] lane i += stored bytes of row i times x[r] over 32 columns,
+ *                                 exact
  * MATMUL_ROWS, MATVEC_TILES, QUANT_ROWS   how much fits this back end's registers
  */
 #include <math.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * 16 lanes as two 256-bit registers (AVX2, FMA, F16C). Included by vec16.h alone, which says what the operations mean.
+ * 16 lanes as two 256-bit registers (AVX2, FMA, F16C). Included by vec16.h alone, which says what
+ * the operations mean.
  */
 #include <immintrin.h>
 
@@ -43,7 +44,8 @@ VEC16_FUNCTION __m256i avx2_below(uint32_t n, int base)
 
 VEC16_FUNCTION v16f v16f_load_n(const float *p, uint32_t n)
 {
-	return (v16f){ _mm256_maskload_ps(p, avx2_below(n, 0)), _mm256_maskload_ps(p + 8, avx2_below(n, 8)) };
+	return (v16f){ _mm256_maskload_ps(p, avx2_below(n, 0)),
+		       _mm256_maskload_ps(p + 8, avx2_below(n, 8)) };
 }
 
 VEC16_FUNCTION void v16f_store_n(float *p, v16f a, uint32_t n)
@@ -71,9 +73,9 @@ VEC16_FUNCTION v16i v16i_load(const void *p)
 	return (v16i){ _mm256_loadu_si256(q), _mm256_loadu_si256(q + 1) };
 }
 
-#define V16F_BINARY(name, op) \
-	VEC16_FUNCTION v16f name(v16f a, v16f b) \
-	{ \
+#define V16F_BINARY(name, op)                                \
+	VEC16_FUNCTION v16f name(v16f a, v16f b)             \
+	{                                                    \
 		return (v16f){ op(a.a, b.a), op(a.b, b.b) }; \
 	}
 V16F_BINARY(v16f_add, _mm256_add_ps)
@@ -151,8 +153,9 @@ VEC16_FUNCTION void v16i_store(int32_t *p, v16i a)
 }
 
 /*
- * Prepared activations of one group: per 4 columns the 16-bit pairs (x0, x2) and (x1, x3), which meet the even and the
- * odd bytes of the weights. vpmaddubsw would take the bytes as they are, but it saturates: 255 * 127 * 2 > 32767.
+ * Prepared activations of one group: per 4 columns the 16-bit pairs (x0, x2) and (x1, x3), which
+ * meet the even and the odd bytes of the weights. vpmaddubsw would take the bytes as they are, but
+ * it saturates: 255 * 127 * 2 > 32767.
  */
 VEC16_FUNCTION void i8_prepare(uint8_t dst[64], const int8_t q[32])
 {
@@ -177,15 +180,18 @@ VEC16_FUNCTION struct avx2_weights avx2_split(const uint8_t *w)
 	const __m256i a = _mm256_loadu_si256((const __m256i *)w);
 	const __m256i b = _mm256_loadu_si256((const __m256i *)(w + 32));
 
-	return (struct avx2_weights){ _mm256_and_si256(a, low), _mm256_srli_epi16(a, 8), _mm256_and_si256(b, low),
-				      _mm256_srli_epi16(b, 8) };
+	return (struct avx2_weights){ _mm256_and_si256(a, low), _mm256_srli_epi16(a, 8),
+				      _mm256_and_si256(b, low), _mm256_srli_epi16(b, 8) };
 }
 
 struct avx2_pairs {
 	int32_t even, odd;
 } __attribute__((packed, may_alias));
 
-/* Assembly, because compilers take more temporaries than the 3 that 8 accumulators and 4 weights leave. */
+/*
+ * Assembly, because compilers take more temporaries than the 3 that 8 accumulators and 4 weights
+ * leave.
+ */
 VEC16_FUNCTION v16i avx2_products(v16i acc, struct avx2_weights w, const uint8_t *x)
 {
 	const struct avx2_pairs *p = (const struct avx2_pairs *)x;
@@ -202,8 +208,8 @@ VEC16_FUNCTION v16i avx2_products(v16i acc, struct avx2_weights w, const uint8_t
 		"vpaddd %[t2], %[a], %[a]\n\t"
 		"vpaddd %[t1], %[b], %[b]"
 		: [a] "+x"(acc.a), [b] "+x"(acc.b), [t0] "=&x"(t0), [t1] "=&x"(t1), [t2] "=&x"(t2)
-		: [even] "m"(p->even), [odd] "m"(p->odd), [ea] "x"(w.even_a), [eb] "x"(w.even_b), [oa] "x"(w.odd_a),
-		  [ob] "x"(w.odd_b));
+		: [even] "m"(p->even), [odd] "m"(p->odd), [ea] "x"(w.even_a), [eb] "x"(w.even_b),
+		  [oa] "x"(w.odd_a), [ob] "x"(w.odd_b));
 	return acc;
 }
 
@@ -212,7 +218,8 @@ VEC16_FUNCTION void i8_dot(const uint8_t *w, const uint8_t *const x[], v16i acc[
 {
 	const uint8_t *const x0 = x[0], *const x1 = x[rows > 1 ? 1 : 0];
 	const uint8_t *const x2 = x[rows > 2 ? 2 : 0], *const x3 = x[rows > 3 ? 3 : 0];
-	v16i s0 = acc[0], s1 = acc[rows > 1 ? 1 : 0], s2 = acc[rows > 2 ? 2 : 0], s3 = acc[rows > 3 ? 3 : 0];
+	v16i s0 = acc[0], s1 = acc[rows > 1 ? 1 : 0], s2 = acc[rows > 2 ? 2 : 0],
+	     s3 = acc[rows > 3 ? 3 : 0];
 
 	if (rows == 1) {
 #pragma GCC unroll 8

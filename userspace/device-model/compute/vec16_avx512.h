@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * 16 lanes as one 512-bit register (AVX-512 F, BW, DQ, VL, VNNI). Included by vec16.h alone, which says what the
- * operations mean.
+ * 16 lanes as one 512-bit register (AVX-512 F, BW, DQ, VL, VNNI). Included by vec16.h alone, which
+ * says what the operations mean.
  */
 #ifndef VEC16_EMULATED
 #include <immintrin.h>
@@ -155,16 +155,17 @@ VEC16_FUNCTION void i8_prepare(uint8_t dst[64], const int8_t q[32])
 }
 
 /*
- * acc += 4 products a lane of unsigned bytes w and the 4 signed bytes at x. Assembly, because gcc before 14 copies the
- * accumulator around the intrinsic; a test that emulates the intrinsics defines the macro.
+ * acc += 4 products a lane of unsigned bytes w and the 4 signed bytes at x. Assembly, because gcc
+ * before 14 copies the accumulator around the intrinsic; a test that emulates the intrinsics
+ * defines the macro.
  */
 #ifdef VEC16_EMULATED
 #define AVX512_DPBUSD(acc, w, x) \
 	((acc) = _mm512_dpbusd_epi32((acc), (w), _mm512_set1_epi32(load_i32(x))))
 #else
-#define AVX512_DPBUSD(acc, w, x) \
+#define AVX512_DPBUSD(acc, w, x)               \
 	__asm__("vpdpbusd %1%{1to16%}, %2, %0" \
-		: "+v"(acc) \
+		: "+v"(acc)                    \
 		: "m"(((const struct avx512_unaligned *)(x))->v), "v"(w))
 struct avx512_unaligned {
 	int32_t v;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * 16 lanes as plain arrays: the reference back end, and the one for processors without another. Included by vec16.h
- * alone, which says what the operations mean.
+ * 16 lanes as plain arrays: the reference back end, and the one for processors without another.
+ * Included by vec16.h alone, which says what the operations mean.
  */
 typedef struct {
 	float l[16];
@@ -76,17 +76,17 @@ VEC16_FUNCTION v16i v16i_load(const void *p)
 	return r;
 }
 
-#define V16F_BINARY(name, expr) \
-	VEC16_FUNCTION v16f name(v16f a, v16f b) \
-	{ \
-		v16f r; \
-\
-		V16_EACH(i) \
-		{ \
+#define V16F_BINARY(name, expr)                             \
+	VEC16_FUNCTION v16f name(v16f a, v16f b)            \
+	{                                                   \
+		v16f r;                                     \
+                                                            \
+		V16_EACH(i)                                 \
+		{                                           \
 			const float x = a.l[i], y = b.l[i]; \
-			r.l[i] = (expr); \
-		} \
-		return r; \
+			r.l[i] = (expr);                    \
+		}                                           \
+		return r;                                   \
 	}
 V16F_BINARY(v16f_add, x + y)
 V16F_BINARY(v16f_sub, x - y)
