@@ -304,25 +304,31 @@ static inline size_t build_bytes(const struct builder *b)
 	       h->instruction_count * sizeof(b->instructions[0]);
 }
 
+/* Appends a table of `count` entries of which the builder holds at most `have`; the rest is zero */
+static inline uint8_t *build_table(uint8_t *at, const void *table, uint32_t count, uint32_t have,
+				   size_t entry)
+{
+	memcpy(at, table, (count < have ? count : have) * entry);
+	return at + count * entry;
+}
+
 /* malloc'ed, as dm_program_create wants it */
 static inline void *build_image(const struct builder *b, size_t *bytes)
 {
-	uint8_t *image, *at;
 	struct aipu_program_header h = b->header;
+	uint8_t *image, *at;
 
 	*bytes = build_bytes(b);
-	at = image = malloc(*bytes);
+	image = calloc(1, *bytes);
 	if (!image)
 		abort();
 	h.image_bytes = (uint32_t)*bytes;
-	at = (uint8_t *)memcpy(at, &h, sizeof(h)) + sizeof(h);
-	at = (uint8_t *)memcpy(at, b->slots, h.slot_count * sizeof(b->slots[0])) +
-	     h.slot_count * sizeof(b->slots[0]);
-	at = (uint8_t *)memcpy(at, b->tensors, h.tensor_count * sizeof(b->tensors[0])) +
-	     h.tensor_count * sizeof(b->tensors[0]);
-	at = (uint8_t *)memcpy(at, b->entries, h.entry_count * sizeof(b->entries[0])) +
-	     h.entry_count * sizeof(b->entries[0]);
-	memcpy(at, b->instructions, h.instruction_count * sizeof(b->instructions[0]));
+	at = build_table(image, &h, 1, 1, sizeof(h));
+	at = build_table(at, b->slots, h.slot_count, BUILD_SLOTS, sizeof(b->slots[0]));
+	at = build_table(at, b->tensors, h.tensor_count, BUILD_TENSORS, sizeof(b->tensors[0]));
+	at = build_table(at, b->entries, h.entry_count, BUILD_ENTRIES, sizeof(b->entries[0]));
+	build_table(at, b->instructions, h.instruction_count, BUILD_INSTRUCTIONS,
+		    sizeof(b->instructions[0]));
 	return image;
 }
 
