@@ -132,8 +132,9 @@ static void copies(bool map, bool uma)
 		assert_int_equal(a[100000 + i], *at_b(&rig, 5 + i));
 	assert_int_equal(a[99999], 0);
 	assert_int_equal(a[1100000], 0);
-	/* Nothing at all is fine, anywhere inside and right at the end */
-	assert_int_equal(copy(&rig, DEVICE, DEVICE_BYTES, HOST_A, 0, 0, NULL), AIPU_STATUS_OK);
+	/* JOB-3: nothing at all is no copy */
+	assert_int_equal(copy(&rig, DEVICE, DEVICE_BYTES, HOST_A, 0, 0, NULL),
+			 AIPU_STATUS_INVALID_FIELD);
 	/* Overlap must be safe; up to one slice it is a move */
 	for (size_t i = 0; i < 1000; i++)
 		rig.device[i] = (uint8_t)i;
@@ -272,14 +273,18 @@ static void scatter_lists(void **state)
 	assert_int_equal(run_list(&rig, 1000, 0, 0, NULL), AIPU_STATUS_OK);
 	for (uint32_t i = 0; i < 1000; i++)
 		assert_memory_equal(rig.device + (999 - i) * 5000, a + i * 4001, 4001);
-	/* The first bad piece ends the job; those before it were done */
+	/* A bad piece ends the job, and nothing was moved */
 	memset(rig.device, 0, 5000000);
 	list[2].src_segment = 99;
 	assert_int_equal(run_list(&rig, 1000, 0, 0, &detail), AIPU_STATUS_INVALID_SEGMENT);
 	assert_int_equal(detail, 2);
-	assert_memory_equal(rig.device + 998 * 5000, a + 4001, 4001);
-	assert_int_equal(rig.device[997 * 5000 + 1], 0);
+	for (uint32_t i = 0; i < 5000000; i++)
+		assert_int_equal(rig.device[i], 0);
 	list[2].src_segment = HOST_A;
+	list[3].length = 0;
+	assert_int_equal(run_list(&rig, 1000, 0, 0, &detail), AIPU_STATUS_INVALID_FIELD);
+	assert_int_equal(detail, 3);
+	list[3].length = 4001;
 	list[1].digest[5] = 1;
 	assert_int_equal(run_list(&rig, 4, 0, 0, &detail), AIPU_STATUS_INVALID_FIELD);
 	assert_int_equal(detail, 1);

@@ -106,7 +106,10 @@ void dm_context_destroy(struct dm_context *context);
 
 /* A COPY or FILL that runs */
 struct dm_transfer {
-	struct dm_binding *src, *dst; /* of the piece in work; held */
+	struct dm_binding *src, *dst; /* of the piece in work */
+	struct {
+		struct dm_binding *src, *dst;
+	} *held; /* of each entry of the list */
 	uint64_t src_offset, dst_offset, length, done;
 	struct aipu_copy_entry *list; /* private copy, or NULL */
 	uint32_t list_count, next; /* next list entry to start */
@@ -142,8 +145,7 @@ void dm_job_stop(struct dm_queue *queue, unsigned int reason, bool write_back);
 unsigned int dm_transfer_begin(struct dm_context *context, const struct aipu_job *job,
 			       struct dm_transfer **out, uint32_t *detail);
 /* true: more to do. Else *status is the end. */
-bool dm_transfer_step(struct dm_context *context, struct dm_transfer *transfer,
-		      unsigned int *status, uint32_t *detail);
+bool dm_transfer_step(struct dm_transfer *transfer, unsigned int *status, uint32_t *detail);
 void dm_transfer_end(struct dm_transfer *transfer);
 
 /* --- queues ----------------------------------------------------------------------------------- */

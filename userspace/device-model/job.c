@@ -55,7 +55,7 @@ enum dm_unit dm_job_step(struct dm_queue *queue, unsigned int *status, uint32_t 
 	*status = AIPU_STATUS_OK;
 	*detail = 0;
 	if (job->transfer) {
-		if (dm_transfer_step(queue->context, job->transfer, status, detail))
+		if (dm_transfer_step(job->transfer, status, detail))
 			return DM_UNIT_MORE;
 		dm_transfer_end(job->transfer);
 		job->transfer = NULL;

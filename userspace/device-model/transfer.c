@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * COPY and FILL: bytes between segments, in slices that end at a step boundary. Called through job.c. A scatter
- * list is copied once and each piece is checked against the segment table when its turn comes; the two
- * bindings of the piece in work are held, so that UNBIND waits for it.
+ * list is copied once, and all its pieces are checked before the first byte moves. What a job names is held
+ * until it ends, so that UNBIND waits for it.
  */
 #include "device.h"
 
@@ -18,36 +18,58 @@
 
 /* --- begin ---------------------------------------------------------------------------------------- */
 
-static void put_piece(struct dm_transfer *transfer)
-{
-	dm_binding_put(transfer->src);
-	dm_binding_put(transfer->dst);
-	transfer->src = NULL;
-	transfer->dst = NULL;
-}
-
 /* *which becomes 0 where the source is wrong, 1 where the destination is */
-static unsigned int get_piece(struct dm_context *context, struct dm_transfer *transfer,
-			      const struct aipu_copy_entry *piece, unsigned int *which)
+static unsigned int hold_piece(struct dm_context *context, const struct aipu_copy_entry *piece,
+			       struct dm_binding **src, struct dm_binding **dst,
+			       unsigned int *which)
 {
 	unsigned int status;
 
 	*which = 0;
 	status = dm_binding_get(context, piece->src_segment, piece->src_offset, piece->length,
-				AIPU_ACCESS_READ, &transfer->src);
+				AIPU_ACCESS_READ, src);
 	if (status)
 		return status;
 	*which = 1;
 	status = dm_binding_get(context, piece->dst_segment, piece->dst_offset, piece->length,
-				AIPU_ACCESS_WRITE, &transfer->dst);
+				AIPU_ACCESS_WRITE, dst);
 	if (status) {
-		put_piece(transfer);
-		return status;
+		dm_binding_put(*src);
+		*src = NULL;
 	}
+	return status;
+}
+
+static void set_piece(struct dm_transfer *transfer, const struct aipu_copy_entry *piece)
+{
 	transfer->src_offset = piece->src_offset;
 	transfer->dst_offset = piece->dst_offset;
 	transfer->length = piece->length;
 	transfer->done = 0;
+}
+
+/* *detail: the index of the entry at fault */
+static unsigned int hold_list(struct dm_context *context, struct dm_transfer *transfer,
+			      uint32_t *detail)
+{
+	static const uint8_t zeros[AIPU_DIGEST_BYTES];
+	unsigned int status, which;
+
+	transfer->held = calloc(transfer->list_count, sizeof(*transfer->held));
+	if (!transfer->held)
+		return AIPU_STATUS_NO_RESOURCES;
+	for (uint32_t i = 0; i < transfer->list_count; i++) {
+		const struct aipu_copy_entry *piece = &transfer->list[i];
+
+		*detail = i;
+		if (!piece->length ||
+		    (!transfer->verify && memcmp(piece->digest, zeros, sizeof(zeros))))
+			return AIPU_STATUS_INVALID_FIELD;
+		status = hold_piece(context, piece, &transfer->held[i].src, &transfer->held[i].dst,
+				    &which);
+		if (status)
+			return status;
+	}
 	return AIPU_STATUS_OK;
 }
 
@@ -55,6 +77,7 @@ static unsigned int begin_list(struct dm_context *context, const struct aipu_job
 			       struct dm_transfer *transfer, uint32_t *detail)
 {
 	size_t bytes = copy->list_count * sizeof(*transfer->list);
+	unsigned int status;
 
 	*detail = FIELD(copy.dst_segment);
 	if (copy->dst_segment)
@@ -73,7 +96,9 @@ static unsigned int begin_list(struct dm_context *context, const struct aipu_job
 	if (!transfer->list)
 		return AIPU_STATUS_NO_RESOURCES;
 	transfer->list_count = copy->list_count;
-	return dm_segment_read(context, copy->src_segment, copy->src_offset, transfer->list, bytes);
+	status = dm_segment_read(context, copy->src_segment, copy->src_offset, transfer->list,
+				 bytes);
+	return status ? status : hold_list(context, transfer, detail);
 }
 
 static unsigned int begin_copy(struct dm_context *context, const struct aipu_job_copy *copy,
@@ -108,7 +133,11 @@ static unsigned int begin_copy(struct dm_context *context, const struct aipu_job
 	}
 	if (copy->list_count)
 		return begin_list(context, copy, transfer, detail);
-	status = get_piece(context, transfer, &piece, &which);
+	*detail = FIELD(copy.length);
+	if (!copy->length)
+		return AIPU_STATUS_INVALID_FIELD;
+	set_piece(transfer, &piece);
+	status = hold_piece(context, &piece, &transfer->src, &transfer->dst, &which);
 	*detail = which ? FIELD(copy.dst_segment) : FIELD(copy.src_segment);
 	return status;
 }
@@ -157,8 +186,17 @@ unsigned int dm_transfer_begin(struct dm_context *context, const struct aipu_job
 
 void dm_transfer_end(struct dm_transfer *transfer)
 {
-	put_piece(transfer);
+	if (transfer->held) {
+		for (uint32_t i = 0; i < transfer->list_count; i++) {
+			dm_binding_put(transfer->held[i].src);
+			dm_binding_put(transfer->held[i].dst);
+		}
+	} else {
+		dm_binding_put(transfer->src);
+		dm_binding_put(transfer->dst);
+	}
 	EVP_MD_CTX_free(transfer->digest);
+	free(transfer->held);
 	free(transfer->list);
 	free(transfer->bounce);
 	free(transfer);
@@ -234,17 +272,14 @@ static unsigned int copy_slice(struct dm_transfer *transfer, uint64_t bytes)
 
 /* --- step ------------------------------------------------------------------------------------------- */
 
-static unsigned int start_listed(struct dm_context *context, struct dm_transfer *transfer)
+static unsigned int start_listed(struct dm_transfer *transfer)
 {
-	static const uint8_t zeros[AIPU_DIGEST_BYTES];
-	const struct aipu_copy_entry *piece = &transfer->list[transfer->next];
-	unsigned int which;
-
-	if (!transfer->verify && memcmp(piece->digest, zeros, sizeof(zeros)))
-		return AIPU_STATUS_INVALID_FIELD;
 	if (transfer->verify && EVP_DigestInit_ex(transfer->digest, EVP_sha256(), NULL) != 1)
 		return AIPU_STATUS_INTERNAL;
-	return get_piece(context, transfer, piece, &which);
+	transfer->src = transfer->held[transfer->next].src;
+	transfer->dst = transfer->held[transfer->next].dst;
+	set_piece(transfer, &transfer->list[transfer->next]);
+	return AIPU_STATUS_OK;
 }
 
 static unsigned int end_listed(struct dm_transfer *transfer)
@@ -252,7 +287,8 @@ static unsigned int end_listed(struct dm_transfer *transfer)
 	const struct aipu_copy_entry *piece = &transfer->list[transfer->next];
 	uint8_t digest[EVP_MAX_MD_SIZE];
 
-	put_piece(transfer);
+	transfer->src = NULL; /* the next one starts afresh */
+	transfer->dst = NULL;
 	if (!transfer->verify)
 		return AIPU_STATUS_OK;
 	if (EVP_DigestFinal_ex(transfer->digest, digest, NULL) != 1)
@@ -261,8 +297,7 @@ static unsigned int end_listed(struct dm_transfer *transfer)
 								: AIPU_STATUS_OK;
 }
 
-bool dm_transfer_step(struct dm_context *context, struct dm_transfer *transfer,
-		      unsigned int *status, uint32_t *detail)
+bool dm_transfer_step(struct dm_transfer *transfer, unsigned int *status, uint32_t *detail)
 {
 	uint64_t budget = DM_SLICE_BYTES;
 
@@ -272,7 +307,7 @@ bool dm_transfer_step(struct dm_context *context, struct dm_transfer *transfer,
 
 		if (transfer->list) {
 			*detail = transfer->next; /* which piece an error is about */
-			*status = transfer->dst ? AIPU_STATUS_OK : start_listed(context, transfer);
+			*status = transfer->dst ? AIPU_STATUS_OK : start_listed(transfer);
 			if (*status)
 				return false;
 		}
