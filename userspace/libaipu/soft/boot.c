@@ -15,8 +15,8 @@
 #include "soft.h"
 
 #define BOOT_TIMEOUT_NS 10000000000 /* before firmware runs; the contract's */
-#define ALIVE_TIMEOUT_NS \
-	20000000000 /* 200 heartbeats; a stopped process must not look like a dead device */
+#define ALIVE_TIMEOUT_NS 20000000000 /* 200 heartbeats: a loaded machine is no dead device either */
+#define ALIVE_SLICE_NS 1500000000 /* more than the longest time between two looks of a waiter */
 
 int64_t soft_now_ns(void)
 {
@@ -275,20 +275,22 @@ void soft_stop(struct aipu_transport_device *device)
 
 int soft_check_alive(struct aipu_transport_device *device)
 {
-	int64_t start = soft_now_ns();
-	struct timespec pause = { .tv_nsec = 50000000 };
 	uint32_t beat = soft_read(device, AIPU_REG_HEARTBEAT);
+	bool ready = device_state(device) == AIPU_STATE_READY;
+	int64_t now = soft_now_ns(), since, still;
 
-	if (__atomic_load_n(&device->dead, __ATOMIC_RELAXED))
-		return -EIO;
-	/* One look is enough when all is well: two beats lie at most 100 ms apart */
-	while (device_state(device) == AIPU_STATE_READY) {
-		if (soft_read(device, AIPU_REG_HEARTBEAT) != beat)
-			return 0;
-		if (soft_now_ns() - start > ALIVE_TIMEOUT_NS)
-			break;
-		nanosleep(&pause, NULL);
-	}
-	__atomic_store_n(&device->dead, true, __ATOMIC_RELAXED);
-	return -EIO;
+	pthread_mutex_lock(&device->lock);
+	since = now - device->beat_checked_ns;
+	device->beat_checked_ns = now;
+	if (beat != device->beat)
+		device->beat_still_ns = 0;
+	else
+		/* A process that was stopped is no sign of a dead device: count what was watched */
+		device->beat_still_ns += since < ALIVE_SLICE_NS ? since : ALIVE_SLICE_NS;
+	device->beat = beat;
+	still = device->beat_still_ns;
+	pthread_mutex_unlock(&device->lock);
+	if (!ready || still > ALIVE_TIMEOUT_NS)
+		__atomic_store_n(&device->dead, true, __ATOMIC_RELAXED);
+	return __atomic_load_n(&device->dead, __ATOMIC_RELAXED) ? -EIO : 0;
 }

@@ -148,8 +148,10 @@ struct aipu_transport_device {
 	uint64_t admin_interrupts;
 	struct aipu_transport_queue *queues; /* that may be woken */
 
-	pthread_mutex_t lock; /* guards the next three */
+	pthread_mutex_t lock; /* guards the next five */
 	struct soft_ids contexts, queue_ids;
+	uint32_t beat; /* the heartbeat when it was last looked at, */
+	int64_t beat_checked_ns, beat_still_ns; /* when, and how long it has stood still by then */
 	bool dead; /* atomic: it did not answer; its memory is given back when it is closed */
 
 	pthread_mutex_t zero_lock; /* guards the context and queue that clear device memory */
@@ -199,7 +201,7 @@ void soft_write64(struct aipu_transport_device *device, uint32_t offset, uint64_
 int soft_boot(struct aipu_transport_device *device, const char *firmware,
 	      struct aipu_message *message);
 void soft_stop(struct aipu_transport_device *device);
-/* -EIO once the device has failed or stands still; looks at its registers */
+/* -EIO once the device has failed or stands still. Looks at its registers; called by whoever waits. */
 int soft_check_alive(struct aipu_transport_device *device);
 /* The image in this shared object (made at build time by aipu-fw) */
 extern const unsigned char aipu_soft_firmware[];
