@@ -38,6 +38,12 @@ uint32_t tensor_columns(const struct compile_shape *shape, enum compile_tensor t
 	return tensor == COMPILE_DOWN ? shape->hidden_dim : shape->dim;
 }
 
+bool tensor_is_norm(enum compile_tensor tensor)
+{
+	return tensor == COMPILE_NORM_ATTENTION || tensor == COMPILE_NORM_FFN ||
+	       tensor == COMPILE_NORM_FINAL;
+}
+
 uint64_t compile_parameters(const struct compile_shape *shape)
 {
 	uint64_t sum = 0;
@@ -101,12 +107,12 @@ static uint32_t weight(struct graph *graph, enum compile_tensor tensor, uint32_t
 {
 	uint32_t rows = tensor_rows(&graph->shape, tensor);
 
-	return graph_add_value(graph,
-			       (struct value){ .kind = rows == 1 ? VALUE_NORM : VALUE_MATRIX,
-					       .columns = tensor_columns(&graph->shape, tensor),
-					       .base = GRAPH_NONE,
-					       .part_count = 1,
-					       .parts = { { tensor, layer, rows } } });
+	return graph_add_value(
+		graph, (struct value){ .kind = tensor_is_norm(tensor) ? VALUE_NORM : VALUE_MATRIX,
+				       .columns = tensor_columns(&graph->shape, tensor),
+				       .base = GRAPH_NONE,
+				       .part_count = 1,
+				       .parts = { { tensor, layer, rows } } });
 }
 
 static uint32_t kv_plane(struct graph *graph, enum value_kind kind)

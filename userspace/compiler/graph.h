@@ -118,6 +118,7 @@ void rope_inverse_frequencies(const struct compile_shape *shape, double *inverse
 
 uint32_t tensor_rows(const struct compile_shape *shape, enum compile_tensor tensor);
 uint32_t tensor_columns(const struct compile_shape *shape, enum compile_tensor tensor);
+bool tensor_is_norm(enum compile_tensor tensor);
 
 /* JSON text of section SOURCE, malloc'ed (source_section.c). -ENOMEM */
 int source_section(const struct graph *graph, const struct compile_source *source, char **text);

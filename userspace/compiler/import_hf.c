@@ -162,7 +162,7 @@ static int locate(const struct hf *hf, const struct compile_shape *s,
 {
 	const struct safetensors_tensor *t = safetensors_find(file, name);
 	uint64_t dims[2] = { tensor_rows(s, tensor), tensor_columns(s, tensor) };
-	uint32_t rank = dims[0] == 1 && strstr(name, "norm") ? 1 : 2;
+	uint32_t rank = tensor_is_norm(tensor) ? 1 : 2;
 	const uint64_t *expected = rank == 1 ? &dims[1] : dims;
 	char found_text[200], expected_text[64];
 

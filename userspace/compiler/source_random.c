@@ -25,7 +25,7 @@ static int random_read(const struct compile_source *source, enum compile_tensor 
 {
 	const struct random_source *r = source->data;
 	uint32_t columns = tensor_columns(&source->shape, tensor), i, j;
-	bool norm = tensor_rows(&source->shape, tensor) == 1;
+	bool norm = tensor_is_norm(tensor);
 	/* Uniform in +-sqrt(3 / columns): products of unit rows have unit variance. */
 	float scale = 1.7320508f / __builtin_sqrtf((float)columns) / 2147483648.0f;
 
