@@ -1,0 +1,645 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The tests of the contract, in TAP: what a device maker runs first. Every line names the requirements of
+ * firmware-abi/spec.md that it shows. Argument 1 or AIPU_FIRMWARE: the firmware image. Only test_fresh
+ * brings the device up, to a state with two contexts, three queues, six segments and one program.
+ */
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "driver.h"
+
+#define CHECK(t, cond) check(t, cond, #cond, __LINE__)
+#define IS(t, name, call) check(t, (call) == AIPU_STATUS_##name, #name " from " #call, __LINE__)
+#define COMMAND(op, ...) (&(struct aipu_admin){ .opcode = AIPU_ADMIN_##op, __VA_ARGS__ })
+#define ADMIN(t, op, ...) ring_run(&(t)->d, &(t)->d.admin, COMMAND(op, __VA_ARGS__))
+#define ENTRY(op, ...) (&(struct aipu_job){ .opcode = AIPU_JOB_##op, __VA_ARGS__ })
+#define JOB(t, n, op, ...) ring_run(&(t)->d, &(t)->q[n], ENTRY(op, __VA_ARGS__))
+#define REG(t, name) access_read(&(t)->d.access, AIPU_REG_##name)
+#define SET(t, name, value) access_write(&(t)->d.access, AIPU_REG_##name, value)
+#define BELL(t, q, which, value) \
+	access_write(&(t)->d.access, AIPU_DOORBELL_PAGE(q) + AIPU_DOORBELL_##which, value)
+#define IN_WORK(field) ((uint32_t)offsetof(struct work, field))
+
+#define FAR_PIECE 52u
+#define FAR_BYTES (300 * FAR_PIECE)
+#define BIG_BYTES (16u << 20)
+#define LOGITS_AT 4096u
+#define KV_AT 16384u
+#define CTX_LEN 64u
+#define KV (16 * CTX_LEN * 2) /* bytes of K of one sequence, in F16 */
+#define ONE 0x3f800000u
+#define ANY 0xfffffffeu /* a detail that the contract leaves open */
+#define AT 0xfffffffdu /* a detail that is the offset of the field */
+
+/* Segments of context 1. FAR: 300 extents, each followed by as many bytes that are in no segment */
+enum { WORK, MEMORY, FAR, READ_ONLY, WRITE_ONLY, BIG, UNBOUND };
+#define PROGRAM 0x8f /* a struct change.base besides opcodes */
+
+/* Token t becomes t + 1, by attention of the tokens to themselves. Vocabulary, width, head: 16 */
+struct program {
+	struct aipu_program_header header;
+	struct aipu_slot slot[4];
+	struct aipu_tensor tensor[8];
+	struct aipu_entry entry;
+	struct aipu_instruction code[5];
+};
+
+struct work { /* everything that jobs name; segment WORK */
+	struct aipu_job job;
+	struct aipu_block block[2];
+	struct aipu_operand operand[4];
+	struct aipu_lane lane[2];
+	uint32_t tokens[4], stop[2];
+	_Alignas(64) struct aipu_token_ring ring;
+	struct aipu_token_record record[64];
+	_Alignas(64) struct program program;
+	struct aipu_copy_entry list[AIPU_COPY_MAX_LIST];
+	uint8_t data[65536];
+};
+
+struct test {
+	struct device d;
+	struct ring q[4]; /* 1 and 2 of context 1, 3 of context 2 */
+	unsigned int number, failed, bad;
+	uint8_t image[65536], *boot, *far, *memory; /* image file; what LOAD reads; FAR's; the device's */
+	uint32_t image_bytes;
+	uint64_t boot_at, far_at, list_at, work_at; /* DMA addresses */
+	struct aipu_extent_page *list;
+	struct work *w;
+};
+
+/* Values of one field of a good structure, each of which the device refuses */
+struct change {
+	const char *text;
+	uint32_t base, offset, bytes, status, detail, count;
+	uint64_t values[4];
+};
+
+static bool check(struct test *t, bool good, const char *what, int line)
+{
+	if (!good && t->bad++ < 4)
+		printf("# line %d: %s; last: status %u, detail 0x%x\n", line, what,
+		       t->d.done.status, t->d.done.detail);
+	return good;
+}
+
+/* The end of one test: failed if a check since the last one failed */
+static void done(struct test *t, const char *text)
+{
+	printf("%sok %u - %s\n", t->bad ? "not " : "", ++t->number, text);
+	fflush(stdout);
+	t->failed += t->bad != 0;
+	t->bad = 0;
+}
+
+/* Wait until a word that the device writes is `value`, or is not */
+static bool poll(const uint32_t *word, uint32_t value, bool equal)
+{
+	uint32_t tries;
+
+	for (tries = 0; tries < 10000; tries++, usleep(1000))
+		if ((__atomic_load_n(word, __ATOMIC_ACQUIRE) == value) == equal)
+			return true;
+	return false;
+}
+
+/* Load the good image, a field of it xored with a value; c->base: with a digest that fits */
+static uint32_t image_boot(struct test *t, const struct change *c, uint64_t value)
+{
+	struct aipu_firmware_header *h = (void *)t->boot;
+	uint32_t i;
+
+	CHECK(t, device_reset(&t->d) == AIPU_STATE_ROM);
+	memcpy(t->boot, t->image, t->image_bytes);
+	h->rollback = REG(t, ROLLBACK);
+	for (i = 0; c && i < c->bytes; i++)
+		t->boot[c->offset + i] ^= (uint8_t)(value >> 8 * i);
+	if (!c || c->base) {
+		memset(h->digest, 0, sizeof(h->digest));
+		EVP_Digest(t->boot, t->image_bytes, h->digest, NULL, EVP_sha256(), NULL);
+	}
+	i = device_load(&t->d, t->boot_at, t->image_bytes);
+	CHECK(t, i == (c ? AIPU_STATE_FAILED : AIPU_STATE_RUNNING));
+	return REG(t, ERROR);
+}
+
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers" /* what is not named is zero */
+/* clang-format off */
+#define F32 AIPU_FMT_F32
+#define F16 AIPU_FMT_F16
+#define NO AIPU_NO_TENSOR
+#define ROWS AIPU_LAYOUT_ROWS
+static const struct program program = {
+	.header = { AIPU_PROGRAM_MAGIC, sizeof(program.header), AIPU_ABI_OLDEST, AIPU_ABI_CURRENT,
+		    sizeof(program), AIPU_NUMERICS_1, 0x26a, 0, 4, 8, 1, 5, 16, AIPU_KV_SMART_MASK, 4, 0, 1 },
+	.slot = { { AIPU_SLOT_WEIGHTS, 1, 0, 0, 2048, "weights" }, { AIPU_SLOT_LOGITS, 3, 0, 0, 2048, "out" },
+		  { AIPU_SLOT_SCRATCH, 3, 0, 0, 6144, "rows" }, { AIPU_SLOT_KV, 3, 0, 0, 8 * KV, "kv" } },
+	.tensor = { { 0, F32, ROWS, 0, {}, 0, 64, { 16, 16, 1, 1 } },
+		    { 0, F32, AIPU_LAYOUT_TILE16, 0, {}, 1024, 0, { 16, 16, 1, 1 } },
+		    { 3, F16, AIPU_LAYOUT_KV_K, 0, {}, 0, KV, { 4, 1, 16, CTX_LEN } },
+		    { 3, F16, AIPU_LAYOUT_KV_V, 0, {}, 4 * KV, KV, { 4, 1, 16, CTX_LEN } },
+		    { 2, F32, ROWS, AIPU_ROWS_TOKENS, {}, 0, 64, { 32, 16, 1, 1 } },
+		    { 2, F32, ROWS, AIPU_ROWS_TOKENS, {}, 2048, 64, { 32, 16, 1, 1 } },
+		    { 2, F32, ROWS, AIPU_ROWS_SELECTED, {}, 4096, 64, { 32, 16, 1, 1 } },
+		    { 1, F32, ROWS, AIPU_ROWS_SELECTED, {}, 0, 64, { 32, 16, 1, 1 } } },
+	.entry = { "all", 0, 5, 32, 2, 32, CTX_LEN, 7, NO, NO, 0 },
+	.code = { { AIPU_OP_EMBED, 0, 0, 0, 4, 0, NO, NO, NO }, { AIPU_OP_KV_UPDATE, 0, 0, 0, 2, 4, 4, NO, 3 },
+		  { AIPU_OP_ATTENTION, 0, 0, 0, 5, 4, 2, 3, NO, 0, { 1 }, { 0x42800000 /* 64: sharp */ } },
+		  { AIPU_OP_SELECT, 0, 0, 0, 6, 5, NO, NO, NO }, { AIPU_OP_MATMUL, 0, 0, 0, 7, 6, 1, NO, NO } },
+};
+
+/* Good jobs: lane 0 has the tokens 3 and 4, lane 1 the token 9 */
+#define STEP WORK, 2, IN_WORK(block), WORK, 2, IN_WORK(lane)
+static const struct work good = {
+	.block = { { 0, 0, WORK, 4, IN_WORK(operand), 0 }, { 0, 0, WORK, 4, IN_WORK(operand), 0 } },
+	.operand = { { MEMORY, 0, 0, 2048, 0 }, { MEMORY, 0, LOGITS_AT, 2048, 0 },
+		     { MEMORY, 0, 8192, 6144, 0 }, { MEMORY, 0, KV_AT, 8 * KV, 0 } },
+	.lane = { { 0, 7, 0, 0, 2, AIPU_LOGITS_LAST, AIPU_TOKENS_SEGMENT, IN_WORK(tokens) },
+		  { 1, 7, 1, 0, 1, AIPU_LOGITS_LAST, AIPU_TOKENS_INLINE, 9 } },
+	.tokens = { 3, 4 }, .stop = { 99, 11 },
+};
+static const struct aipu_job jobs[] = {
+	{ .opcode = AIPU_JOB_NOP }, { .opcode = AIPU_JOB_COPY, .copy = { .src_offset = IN_WORK(list), .list_count = 2 } },
+	{ .opcode = AIPU_JOB_FILL, .fill = { WORK, 0x44332211, IN_WORK(data) + 1, 7, {} } },
+	{ .opcode = AIPU_JOB_RUN, .step = { STEP, 0, 0, 0 } },
+	{ .opcode = AIPU_JOB_GENERATE, .step = { STEP, WORK, 64, IN_WORK(ring) } },
+};
+
+#define ROW(req, base, type, field, status, detail, ...) { "[" #req "] " #base " " #field ": " #status, \
+	base, offsetof(type, field), sizeof(((type *)0)->field), status, detail, \
+	sizeof((uint64_t[]){ __VA_ARGS__ }) / 8, { __VA_ARGS__ } }
+#define IMAGE(seal, field, error, ...) \
+	ROW(BOOT-2, seal, struct aipu_firmware_header, field, AIPU_ERROR_##error, ANY, __VA_ARGS__)
+#define A(req, op, field, status, ...) \
+	ROW(req, AIPU_ADMIN_##op, struct aipu_admin, field, AIPU_STATUS_##status, AT, __VA_ARGS__)
+#define QUEUE(field, status, ...) A(ADM-6, CREATE_QUEUE, queue.field, status, __VA_ARGS__)
+#define SEG(req, field, status, ...) A(req, BIND, bind.descriptor.field, status, __VA_ARGS__)
+#define PROG(req, field, status, refusal, index, ...) ROW(req, PROGRAM, struct program, field, \
+	AIPU_STATUS_##status, AIPU_REFUSAL(AIPU_REFUSAL_##refusal, index), __VA_ARGS__)
+#define J(req, op, field, status, detail, ...) \
+	ROW(req, AIPU_JOB_##op, struct work, field, AIPU_STATUS_##status, detail, __VA_ARGS__)
+#define LANE(req, op, n, field, status, ...) \
+	J(req, op, lane[n].field, status, (n) << 16 | offsetof(struct aipu_lane, field), __VA_ARGS__)
+
+static const struct change images[] = {
+	IMAGE(1, magic, FIRMWARE_MAGIC, 1), IMAGE(1, payload_bytes, FIRMWARE_SIZE, 1, 1ull << 63),
+	IMAGE(1, header_version, FIRMWARE_HEADER, 3), IMAGE(1, reserved[271], FIRMWARE_HEADER, 1),
+	IMAGE(0, board_id, FIRMWARE_DIGEST, 1), IMAGE(1, board_id, FIRMWARE_BOARD, 1),
+	IMAGE(1, signature_kind, FIRMWARE_SIGNATURE, 1, 7), IMAGE(1, rollback, FIRMWARE_ROLLBACK, 1),
+};
+static const struct change refusals[] = {
+	A(ADM-1, IDENTIFY, opcode, INVALID_OPCODE, 0, 1, 0x8d), A(ADM-1, IDENTIFY, reserved1, INVALID_FIELD, 1),
+	A(ADM-2, IDENTIFY, identify.address, ALIGNMENT, 8), QUEUE(entries, INVALID_FIELD, 0, 1, 3, 1u << 31),
+	A(ADM-3, CREATE_CONTEXT, context.context, INVALID_CONTEXT, 0, ~0u), QUEUE(vector, INVALID_FIELD, 0xffff),
+	QUEUE(queue, INVALID_QUEUE, 0, ~0u), QUEUE(queue, BUSY, 1, 3), QUEUE(sq_address, ALIGNMENT, 0, 64),
+	A(RING-10, CREATE_QUEUE, queue.shadow_address, UNSUPPORTED, 4096),
+	A(ADM-8, ABORT, abort.queue, INVALID_QUEUE, 4), A(ADM-8, ABORT, abort.job, NOT_FOUND, 998),
+	A(ADM-10, GET_PROGRESS, progress.address, ALIGNMENT, 4), SEG(SEG-1, access, INVALID_FIELD, 0, 4, 7),
+	A(SEG-1, BIND, bind.segment, INVALID_SEGMENT, ~0u), A(SEG-1, BIND, bind.segment, BUSY, WORK, BIG),
+	SEG(SEG-1, kind, INVALID_FIELD, 0, 4, 255), SEG(SEG-1, kind, UNSUPPORTED, AIPU_SEGMENT_PEER),
+	SEG(SEG-2, address, ALIGNMENT, 1, 96), SEG(SEG-2, address, OUT_OF_RANGE, 1ull << 50, ~63ull),
+	A(SEG-5, UNBIND, unbind.segment, INVALID_SEGMENT, UNBOUND, ~0u),
+	A(PRG-2, LOAD_PROGRAM, program.offset, ALIGNMENT, 4), A(PRG-2, LOAD_PROGRAM, program.program, BUSY, 0),
+	A(PRG-2, LOAD_PROGRAM, program.segment, ACCESS_DENIED, WRITE_ONLY),
+	PROG(PRG-3, slot[2].min_bytes, INVALID_PROGRAM, TENSOR_RANGE, 6, 6143),
+	PROG(PRG-3, tensor[5].offset, INVALID_PROGRAM, TENSOR_RANGE, 5, ~63ull),
+	PROG(PRG-3, code[3].b, INVALID_PROGRAM, OPERAND, 3, 0),
+	PROG(PRG-3, slot[1].access, INVALID_PROGRAM, ACCESS, 4, 1),
+	PROG(PRG-4, header.numerics, UNSUPPORTED, NUMERICS, 0, 9),
+	J(JOB-1, NOP, job.opcode, INVALID_OPCODE, AT, 5, 0x80), J(JOB-1, FILL, job.flags, INVALID_FIELD, AT, 1),
+	J(SEG-4, FILL, job.fill.segment, INVALID_SEGMENT, AT, UNBOUND, ~0u),
+	J(SEG-4, FILL, job.fill.segment, ACCESS_DENIED, AT, READ_ONLY),
+	J(SEG-4, FILL, job.fill.offset, OUT_OF_RANGE, ANY, sizeof(struct work) - 6, ~0ull),
+	J(JOB-4, COPY, list[1].dst_segment, ACCESS_DENIED, 1, READ_ONLY),
+	J(RUN-1, RUN, block[1].program, NOT_FOUND, 1, 1), J(RUN-1, RUN, block[1].entry, INVALID_FIELD, 1, 1),
+	J(RUN-2, RUN, operand[2].length, INVALID_OPERAND, 2, 6143),
+	J(RUN-2, RUN, operand[1].segment, INVALID_OPERAND, 1, READ_ONLY),
+	J(SEG-6, RUN, operand[0].segment, INVALID_OPERAND, 0, WORK),
+	J(RUN-4, RUN, tokens[1], INVALID_INDEX, 1, 16, ~0u), LANE(RUN-3, RUN, 1, kv_slot, INVALID_LANE, 0, 4),
+	J(RUN-3, RUN, lane[0].position, INVALID_LANE, ANY, 63, ~0u),
+	LANE(GEN-1, GENERATE, 1, logits, INVALID_LANE, 0, 2), J(GEN-6, GENERATE, ring.consumer, INVALID_RING, ANY, 1),
+	LANE(GEN-9, GENERATE, 1, sampler.temperature, INVALID_LANE, 0x7f800000, 0x7fc00000, 0xbf800000),
+	LANE(GEN-9, GENERATE, 0, sampler.repeat_penalty, UNSUPPORTED, ONE),
+};
+/* clang-format on */
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static struct aipu_job *job_good(struct test *t, uint32_t opcode)
+{
+	uint32_t i;
+
+	memcpy(t->w, &good, IN_WORK(program));
+	for (i = 0; i < 2; i++) {
+		t->w->list[i] = (struct aipu_copy_entry){ MEMORY, WORK, 0, IN_WORK(data), 64, { 0 } };
+		t->w->lane[i].sampler.token_limit = opcode == AIPU_JOB_GENERATE ? 5 : 0;
+	}
+	t->w->job = jobs[opcode];
+	return &t->w->job;
+}
+
+static struct aipu_admin queue_good(struct test *t, uint32_t id)
+{
+	struct ring *r = &t->q[id & 3];
+
+	ring_restart(r);
+	return *COMMAND(CREATE_QUEUE, .queue = { id == 3 ? 2 : 1, id, r->sq_address, r->cq_address,
+						 .entries = r->entries, .vector = (uint16_t)id });
+}
+
+/* Status of a good command, job or program with one field changed */
+static uint32_t refuse(struct test *t, const struct change *c, uint64_t value)
+{
+	struct aipu_admin commands[16] = {
+		*COMMAND(IDENTIFY, .identify = { .address = t->list_at }),
+		*COMMAND(CREATE_CONTEXT, .context = { .context = 3 }),
+		[4] = *COMMAND(BIND, .bind = { 1, UNBOUND, { AIPU_SEGMENT_DEVICE, 3, .length = 64 } }),
+		[5] = *COMMAND(UNBIND, .unbind = { .context = 1 }),
+		[6] = *COMMAND(LOAD_PROGRAM, .program = { 1, 1, WORK, sizeof(program), IN_WORK(program) }),
+		[8] = queue_good(t, 4),
+		[10] = *COMMAND(ABORT, .abort = { .queue = 1, .job = 999 }),
+		[12] = *COMMAND(GET_PROGRESS, .progress = { .context = 1, .address = t->list_at }),
+		[15] = *COMMAND(LOAD_PROGRAM, .program = { 1, 1, WORK, sizeof(program), IN_WORK(program) }),
+	};
+	const bool is_job = c->base < AIPU_ADMIN_IDENTIFY;
+	uint8_t *target = (uint8_t *)&commands[c->base & 15];
+
+	t->w->program = program;
+	if (is_job)
+		target = (uint8_t *)job_good(t, c->base);
+	else if (c->base == PROGRAM)
+		target = (uint8_t *)&t->w->program;
+	memcpy(target + c->offset, &value, c->bytes);
+	return is_job ? ring_run(&t->d, &t->q[1], target) :
+			ring_run(&t->d, &t->d.admin, &commands[c->base & 15]);
+}
+
+static void test_fresh(struct test *t)
+{
+	const struct aipu_admin_bind binds[] = {
+		{ 1, MEMORY, { AIPU_SEGMENT_DEVICE, 3, .length = 1u << 20 } },
+		{ 1, READ_ONLY, { AIPU_SEGMENT_DEVICE, 1, .length = 65536, .address = 1u << 20 } },
+		{ 1, WRITE_ONLY, { AIPU_SEGMENT_DEVICE, 2, .length = 65536, .address = 1u << 20 } },
+		{ 1, BIG, { AIPU_SEGMENT_DEVICE, 3, .length = 2 * BIG_BYTES, .address = BIG_BYTES } },
+		{ 2, WORK, { AIPU_SEGMENT_DEVICE, 3, .length = 65536, .address = 2u << 20 } },
+		{ 1, FAR, { AIPU_SEGMENT_HOST, 3, 0, 300, FAR_BYTES, t->list_at, 0, 0 } },
+		{ 1, WORK, { AIPU_SEGMENT_HOST, 3, 0, 1, sizeof(*t->w), t->list_at + 8192, 0, 0 } },
+	};
+	uint32_t i, *weights = (uint32_t *)t->memory;
+	struct aipu_admin c;
+
+	memset(t->list, 0, 3 * sizeof(*t->list));
+	for (i = 0; i < 300; i++)
+		t->list[i / 255].extents[i % 255] =
+			(struct aipu_extent){ t->far_at + i * 2 * FAR_PIECE, FAR_PIECE };
+	t->list[0].next = t->list_at + 4096;
+	t->list[2].extents[0] = (struct aipu_extent){ t->work_at, sizeof(*t->w) };
+	CHECK(t, image_boot(t, NULL, 0) == AIPU_ERROR_NONE);
+	device_setup(&t->d);
+	CHECK(t, device_enable(&t->d) == AIPU_STATE_READY);
+	IS(t, OK, ADMIN(t, CREATE_CONTEXT, .context = { .context = 1 }));
+	IS(t, OK, ADMIN(t, CREATE_CONTEXT, .context = { .context = 2 }));
+	for (i = 1; i <= 3; i++) {
+		c = queue_good(t, i);
+		IS(t, OK, ring_run(&t->d, &t->d.admin, &c));
+	}
+	for (i = 0; i < COUNT(binds); i++)
+		IS(t, OK, ADMIN(t, BIND, .bind = binds[i]));
+	memset(t->list, 0xff, 3 * sizeof(*t->list)); /* it was read once */
+	for (memset(weights, 0, 2048), i = 0; i < 16; i++)
+		weights[i * 16 + (i + 1) % 16] = weights[256 + i * 16 + i] = ONE;
+	t->w->program = program;
+	IS(t, OK, ADMIN(t, LOAD_PROGRAM, .program = { 1, 0, WORK, sizeof(program), IN_WORK(program) }));
+	memset(&t->w->program, 0, sizeof(program)); /* and that */
+}
+
+static void test_boot(struct test *t)
+{
+	const struct change *c;
+	uint32_t i, old;
+
+	CHECK(t, REG(t, MAGIC) == AIPU_MAGIC && !(REG(t, STATUS) & AIPU_STATUS_STATE_MASK));
+	SET(t, CONTROL, AIPU_CONTROL_ENABLE);
+	CHECK(t, REG(t, ERROR) == AIPU_ERROR_STATE && !REG(t, CONTROL) && !REG(t, FIRMWARE_VERSION));
+	device_reset(&t->d);
+	SET(t, BOOT_COMMAND, 7);
+	CHECK(t, REG(t, ERROR) == AIPU_ERROR_STATE && !(REG(t, STATUS) & AIPU_STATUS_STATE_MASK));
+	for (i = 0; i < 0xc0; i++) {
+		old = access_read(&t->d.access, i);
+		access_write(&t->d.access, i, ~old);
+		CHECK(t, access_read(&t->d.access, i) == old && (!old || (i < 0x20 && i % 4 == 0)));
+	}
+	done(t, "[BOOT-1] [BOOT-5] [BOOT-8] [REG-1] [REG-2] [REG-3] [REG-4] registers of the boot ROM");
+	for (c = images; c < images + COUNT(images); done(t, c++->text))
+		for (i = 0; i < c->count; i++)
+			CHECK(t, image_boot(t, c, c->values[i]) == c->status);
+	CHECK(t, device_load(&t->d, t->boot_at, t->image_bytes) == AIPU_STATE_FAILED);
+	device_reset(&t->d);
+	CHECK(t, device_load(&t->d, 1ull << 60, t->image_bytes) == AIPU_STATE_FAILED);
+	CHECK(t, REG(t, ERROR) == AIPU_ERROR_FIRMWARE_DMA);
+	device_reset(&t->d);
+	CHECK(t, device_load(&t->d, t->boot_at, 511) == AIPU_STATE_FAILED);
+	CHECK(t, REG(t, ERROR) == AIPU_ERROR_FIRMWARE_SIZE);
+	done(t, "[BOOT-2] [BOOT-9] an image that cannot be read; one shorter than its header");
+	image_boot(t, NULL, 0);
+	device_setup(&t->d);
+	SET(t, HOST_ABI_OLDEST, 1u << 31);
+	CHECK(t, device_enable(&t->d) == AIPU_STATE_FAILED && REG(t, ERROR) == AIPU_ERROR_ABI_TOO_NEW);
+	image_boot(t, NULL, 0);
+	device_setup(&t->d);
+	SET(t, ADMIN_ENTRIES, 3);
+	CHECK(t, device_enable(&t->d) == AIPU_STATE_FAILED && REG(t, ERROR) == AIPU_ERROR_ADMIN_QUEUE);
+	BELL(t, 0, SQ_TAIL, 3);
+	test_fresh(t);
+	CHECK(t, REG(t, ABI_IN_USE) == AIPU_ABI_CURRENT && REG(t, CAP_OPS_LO) && REG(t, FIRMWARE_VERSION));
+	old = REG(t, HEARTBEAT);
+	for (i = 0; i < 1000 && REG(t, HEARTBEAT) == old; i++)
+		usleep(1000);
+	CHECK(t, i < 1000);
+	done(t, "[BOOT-3] [BOOT-4] [BOOT-6] [BOOT-7] [RST-4] [REG-5] two refusals of ENABLE, then ready");
+}
+
+static void test_refusals(struct test *t)
+{
+	const struct change *c;
+	uint32_t i, detail;
+
+	for (c = refusals; c < refusals + COUNT(refusals); done(t, c++->text))
+		for (i = 0; i < c->count; i++) {
+			CHECK(t, refuse(t, c, c->values[i]) == c->status);
+			detail = c->detail == AT ? c->offset : c->detail;
+			CHECK(t, detail == ANY || detail == t->d.done.detail);
+		}
+	IS(t, OK, JOB(t, 1, NOP));
+	IS(t, INVALID_SEGMENT, JOB(t, 3, FILL, .fill = { .segment = MEMORY, .length = 64 }));
+	done(t, "[FLT-1] [JOB-2] [SEG-7] no harm was done; segments of another context are not there");
+}
+
+/* A GENERATE of lane 0 alone on queue 1, paused by a ring of two entries at index -1 */
+static uint16_t generate_paused(struct test *t)
+{
+	uint16_t id;
+
+	job_good(t, AIPU_JOB_GENERATE)->timeout_ms = 500;
+	t->w->job.step.ring_entries = 2;
+	t->w->lane[1].n_valid = 0;
+	t->w->ring.producer = t->w->ring.consumer = t->w->ring.wake = ~0u;
+	id = ring_start(&t->d, &t->q[1], &t->w->job);
+	CHECK(t, poll(&t->w->ring.paused, 1, true) && t->w->ring.producer == 1);
+	return id;
+}
+
+/* A COPY of 16 GiB on queue 1 */
+static uint16_t copy_long(struct test *t, uint32_t timeout_ms)
+{
+	uint32_t i;
+
+	job_good(t, AIPU_JOB_COPY)->timeout_ms = timeout_ms;
+	t->w->job.copy.list_count = AIPU_COPY_MAX_LIST;
+	for (i = 0; i < AIPU_COPY_MAX_LIST; i++)
+		t->w->list[i] = (struct aipu_copy_entry){ BIG, BIG, 0, BIG_BYTES, BIG_BYTES, { 0 } };
+	return ring_start(&t->d, &t->q[1], &t->w->job);
+}
+
+static void test_rings(struct test *t)
+{
+	struct aipu_completion *last = &t->d.done;
+	struct ring *r = &t->q[1];
+	uint32_t i, irq = t->d.access.interrupts[1];
+	uint16_t id = 0;
+
+	for (i = 0; i < 5 * r->entries; i++) {
+		IS(t, OK, JOB(t, 1, NOP));
+		CHECK(t, last->sq_head == r->tail && last->phase <= 1 && !last->detail);
+		CHECK(t, last->step_end == last->step_start + 1 && last->step_seen <= last->step_start);
+	}
+	CHECK(t, poll(&t->d.access.interrupts[1], irq, false));
+	done(t, "[RING-1] [RING-3] [RING-4] [RING-7] [RING-9] NOPs around a small ring");
+	for (r->hold = true, i = 0; i <= r->entries; i++) { /* one more than the ring holds */
+		id = ring_start(&t->d, r, ENTRY(NOP));
+		if (i < r->entries - 1)
+			IS(t, OK, ring_wait(&t->d, r, id));
+	}
+	usleep(50000);
+	CHECK(t, !ring_ended(&t->d, r, id));
+	r->hold = false;
+	BELL(t, 1, CQ_HEAD, r->head);
+	IS(t, OK, ring_wait(&t->d, r, id));
+	done(t, "[RING-5] [RING-6] a full completion ring waits and loses nothing");
+	id = generate_paused(t);
+	BELL(t, 1, SQ_TAIL, r->entries);
+	IS(t, ABORTED, ring_wait(&t->d, r, id));
+	IS(t, OK, ADMIN(t, ASYNC_EVENT));
+	CHECK(t, last->detail == AIPU_EVENT_ERROR);
+	IS(t, OK, ADMIN(t, DESTROY_QUEUE, .queue = { .context = 1, .queue = 1 }));
+	IS(t, INVALID_QUEUE, ADMIN(t, DESTROY_QUEUE, .queue = { .context = 1, .queue = 1 }));
+	done(t, "[RING-2] [ADM-7] [ADM-9] a doorbell beyond the ring stops the queue, with an event");
+	test_fresh(t);
+}
+
+static void test_copy(struct test *t)
+{
+	static const uint32_t way[] = { WORK, FAR, MEMORY, BIG, FAR, WORK };
+	const uint32_t at[] = { IN_WORK(data), 1, 300001, 77, 1, IN_WORK(data) }, bytes = FAR_BYTES - 1;
+	uint8_t *data = t->w->data;
+	uint32_t i;
+
+	memset(t->far, 0xee, 2 * FAR_BYTES);
+	for (i = 0; i < bytes; i++)
+		data[i] = (uint8_t)(i % 251);
+	for (i = 0; i < 5; i++)
+		IS(t, OK, JOB(t, 1, COPY, .copy = { way[i], way[i + 1], at[i], at[i + 1], bytes }));
+	for (i = 0; i < FAR_BYTES; i++)
+		CHECK(t, (i == bytes || data[i] == i % 251) &&
+				 t->far[i / FAR_PIECE * FAR_PIECE + i + FAR_PIECE] == 0xee);
+	IS(t, OUT_OF_RANGE, JOB(t, 1, COPY, .copy = { BIG, FAR, 0, 1, FAR_BYTES }));
+	CHECK(t, t->far[1] == 0);
+	IS(t, INVALID_FIELD, JOB(t, 1, COPY, .copy = { BIG, FAR, 0, 1, 0 }));
+	IS(t, OK, ring_run(&t->d, &t->q[1], job_good(t, AIPU_JOB_FILL)));
+	CHECK(t, !memcmp(data, "\0\x11\x22\x33\x44\x11\x22\x33\x08", 9));
+	IS(t, OK, ring_run(&t->d, &t->q[1], job_good(t, AIPU_JOB_COPY)));
+	CHECK(t, !memcmp(data, t->memory, 64));
+	done(t, "[JOB-3] [JOB-4] [JOB-6] [SEG-3] [SEG-7] COPY all ways, by 300 extents, by list; FILL");
+}
+
+static void test_run(struct test *t)
+{
+	const uint32_t *logits = (uint32_t *)(t->memory + LOGITS_AT);
+	uint8_t *k = t->memory + KV_AT, *v = k + 4 * KV;
+	struct aipu_lane *lane = t->w->lane;
+	uint32_t i, whole[16];
+
+	memset(k, 0x77, 8 * KV);
+	IS(t, OK, ring_run(&t->d, &t->q[1], job_good(t, AIPU_JOB_RUN)));
+	for (i = 0; i < 16; i++)
+		CHECK(t, logits[16 + i] == (i == 10 ? ONE : 0));
+	for (i = 0; i < KV; i++)
+		CHECK(t, (k[i] == 0x77) == (i / 2 % CTX_LEN >= 2) && (v[i] == 0x77) == (i / 32 >= 2));
+	CHECK(t, lane[0].result.kv_length == 2 && lane[0].result.generation == 7);
+	done(t, "[PRG-1] [RUN-5] [RUN-6] logits of two lanes; K and V of exactly their positions; results");
+	memcpy(whole, logits, sizeof(whole));
+	for (lane[1].n_valid = 0, lane[0].n_valid = 1, i = 0; i < 2; i++) {
+		lane[0].position = i;
+		lane[0].token_offset = IN_WORK(tokens[i]);
+		IS(t, OK, ring_run(&t->d, &t->q[1], &t->w->job));
+	}
+	CHECK(t, !memcmp(whole, logits, sizeof(whole)));
+	done(t, "[PRG-7] the same bits token by token, without the other lane");
+}
+
+static void test_generate(struct test *t)
+{
+	struct aipu_token_ring *ring = &t->w->ring;
+	struct aipu_token_record *r = t->w->record;
+	struct aipu_lane *lane = t->w->lane;
+	uint32_t i, l, k, irq, n[2] = { 0, 0 };
+	uint16_t id;
+
+	IS(t, OK, ring_run(&t->d, &t->q[1], job_good(t, AIPU_JOB_GENERATE)));
+	for (i = 0; i < 10; i++) {
+		l = r[i].lane & 1;
+		k = n[l]++;
+		CHECK(t, r[i].sequence == i && r[i].position == 2 - l + k && !r[i].reserved);
+		CHECK(t, r[i].token == (l ? 10 : 5) + k && r[i].reason == (k == 4 ? AIPU_END_LIMIT : 0));
+	}
+	CHECK(t, ring->producer == 10 && lane[0].result.tokens == 5 && lane[0].result.kv_length == 6);
+	job_good(t, AIPU_JOB_GENERATE);
+	lane[1].sampler.stop_count = 2;
+	lane[1].sampler.stop_offset = IN_WORK(stop);
+	lane[0].sampler.token_limit = 1000;
+	lane[0].position = 2; /* the same tokens once more */
+	IS(t, OK, ring_run(&t->d, &t->q[1], &t->w->job));
+	CHECK(t, lane[1].result.reason == AIPU_END_STOP && lane[1].result.tokens == 2);
+	CHECK(t, lane[0].result.reason == AIPU_END_CONTEXT && lane[0].result.tokens == CTX_LEN - 3);
+	done(t, "[GEN-2] [GEN-3] [GEN-4] two lanes: records, feedback; limit, stop id, end of the context");
+	irq = __atomic_load_n(&t->d.access.interrupts[1], __ATOMIC_SEQ_CST);
+	id = generate_paused(t);
+	CHECK(t, poll(&t->d.access.interrupts[1], irq, false));
+	usleep(700000);
+	CHECK(t, r[1].token == 5 && r[0].token == 6 && r[1].sequence == ~0u && !r[0].sequence);
+	__atomic_store_n(&ring->consumer, 1, __ATOMIC_RELEASE);
+	BELL(t, 1, KICK, 1);
+	CHECK(t, poll(&ring->producer, 3, true) && r[1].token == 7 && r[0].token == 8);
+	__atomic_store_n(&ring->consumer, 3, __ATOMIC_RELEASE); /* without KICK */
+	IS(t, OK, ring_wait(&t->d, &t->q[1], id));
+	CHECK(t, r[1].token == 9 && r[1].reason == AIPU_END_LIMIT && ring->producer == 4);
+	done(t, "[GEN-5] [GEN-7] [JOB-7] a full ring pauses the job, and time does not count then");
+}
+
+static void test_control(struct test *t)
+{
+	struct aipu_progress *p = (void *)t->list;
+	struct ring *r = &t->q[1], *admin = &t->d.admin;
+	uint16_t id, queued, unbind;
+
+	id = generate_paused(t);
+	queued = ring_start(&t->d, r, ENTRY(NOP));
+	IS(t, OK, ADMIN(t, GET_PROGRESS, .progress = { .context = 1, .address = t->list_at }));
+	CHECK(t, p->queue == 1 && p->job == id && p->running == 1);
+	IS(t, OK, ADMIN(t, UNLOAD_PROGRAM, .program = { .context = 1 }));
+	unbind = ring_start(&t->d, admin, COMMAND(UNBIND, .unbind = { 1, MEMORY, { 0 } }));
+	IS(t, OK, JOB(t, 2, NOP));
+	CHECK(t, !ring_ended(&t->d, admin, unbind) && !ring_ended(&t->d, r, id));
+	IS(t, OK, ADMIN(t, ABORT, .abort = { .queue = 1, .job = queued }));
+	IS(t, OK, ADMIN(t, ABORT, .abort = { .queue = 1, .job = id }));
+	CHECK(t, ring_ended(&t->d, r, id) && r->got[id % 64].status == AIPU_STATUS_ABORTED);
+	CHECK(t, ring_ended(&t->d, r, queued) && r->got[queued % 64].status == AIPU_STATUS_ABORTED);
+	CHECK(t, t->w->lane[0].result.reason == AIPU_END_ABORT && t->w->lane[0].result.tokens == 2);
+	IS(t, OK, ring_wait(&t->d, admin, unbind));
+	done(t, "[ADM-8] [ADM-10] [GEN-8] [PRG-5] [SEG-5] a running job: progress, UNBIND, UNLOAD, ABORT");
+	test_fresh(t);
+	id = generate_paused(t);
+	queued = ring_start(&t->d, r, ENTRY(NOP));
+	memset(t->w, 0xff, IN_WORK(ring)); /* all that was read once */
+	__atomic_store_n(&t->w->ring.consumer, 1, __ATOMIC_RELEASE);
+	CHECK(t, poll(&t->w->ring.producer, 3, true) && t->w->record[0].token == 8);
+	IS(t, OK, ADMIN(t, RESET_CONTEXT, .context = { .context = 1 }));
+	CHECK(t, ring_ended(&t->d, r, id) && r->got[id % 64].status == AIPU_STATUS_CONTEXT_RESET);
+	CHECK(t, ring_ended(&t->d, r, queued) && r->got[queued % 64].status == AIPU_STATUS_CONTEXT_RESET);
+	id = generate_paused(t);
+	IS(t, OK, ADMIN(t, DESTROY_CONTEXT, .context = { .context = 1 }));
+	CHECK(t, ring_ended(&t->d, r, id) && r->got[id % 64].status == AIPU_STATUS_ABORTED);
+	IS(t, OK, JOB(t, 3, NOP));
+	IS(t, INVALID_CONTEXT, ADMIN(t, UNBIND, .unbind = { 1, MEMORY, { 0 } }));
+	done(t, "[ADM-4] [ADM-5] [RUN-7] [RING-8] RESET_CONTEXT, DESTROY_CONTEXT; all was read once");
+}
+
+static void test_reset(struct test *t)
+{
+	static const char *const text[] = {
+		"[RST-1] [RST-3] [RST-4] [RING-6] disable in the middle of a job, and start anew",
+		"[RST-2] [RST-3] [RST-4] reset in the middle of a job, and start anew",
+		"[RST-2] [RST-3] [RST-6] function-level reset in the middle of a job, and start anew",
+	};
+	uint32_t way, state, count;
+	struct device *d = &t->d;
+	uint16_t id;
+
+	test_fresh(t);
+	IS(t, TIMEOUT, ring_wait(d, &t->q[1], copy_long(t, 1)));
+	id = copy_long(t, 0);
+	IS(t, OK, JOB(t, 2, NOP));
+	CHECK(t, !ring_ended(d, &t->q[1], id) && REG(t, MAGIC) == AIPU_MAGIC);
+	done(t, "[JOB-7] [JOB-8] [REG-6] a long COPY: timeout; another queue passes it");
+	for (way = 0; way < 3; way++, id = copy_long(t, 0)) {
+		count = REG(t, RESET_COUNT);
+		state = way ? AIPU_STATE_ROM : AIPU_STATE_RUNNING;
+		if (way == 2)
+			access_function_reset(&d->access);
+		else
+			SET(t, CONTROL, way ? AIPU_CONTROL_RESET : 0);
+		CHECK(t, device_wait(d, state, state) == state && REG(t, STATUS) & AIPU_STATUS_IDLE);
+		CHECK(t, REG(t, RESET_COUNT) == count + !!way && !REG(t, FIRMWARE_VERSION) == !!way);
+		memset(t->memory + 2 * BIG_BYTES, 0xcc, BIG_BYTES);
+		usleep(50000);
+		CHECK(t, t->memory[2 * BIG_BYTES] == 0xcc && !ring_ended(d, &t->q[1], id));
+		test_fresh(t);
+		done(t, text[way]);
+	}
+	access_bus_master(&d->access, false);
+	ring_start(d, &d->admin, COMMAND(ASYNC_EVENT));
+	CHECK(t, device_wait(d, AIPU_STATE_FAILED, AIPU_STATE_FAILED) == AIPU_STATE_FAILED);
+	CHECK(t, REG(t, ERROR) == AIPU_ERROR_ADMIN_DMA);
+	access_bus_master(&d->access, true);
+	test_fresh(t);
+	done(t, "[RST-5] [BOOT-9] no DMA without Bus Master; RESET leaves FAILED");
+}
+
+int main(int argc, char **argv)
+{
+	const char *build = getenv("BUILD"), *path = getenv("AIPU_FIRMWARE");
+	static struct test t;
+	char name[4096];
+	uint32_t i;
+	FILE *f;
+
+	snprintf(name, sizeof(name), "%s/firmware/aipu-soft.fw", build ? build : "build");
+	f = fopen(argc > 1 ? argv[1] : path ? path : name, "rb");
+	if (!f || access_open(&t.d.access)) {
+		printf("Bail out! no device, or no firmware image (argument 1)\n");
+		return 1;
+	}
+	t.image_bytes = (uint32_t)fread(t.image, 1, sizeof(t.image), f);
+	t.memory = t.d.access.memory;
+	t.boot = dma_alloc(&t.d, t.image_bytes, &t.boot_at);
+	t.far = dma_alloc(&t.d, 2 * FAR_BYTES, &t.far_at);
+	t.list = dma_alloc(&t.d, 3 * sizeof(*t.list), &t.list_at);
+	t.w = dma_alloc(&t.d, sizeof(*t.w), &t.work_at);
+	ring_alloc(&t.d, &t.d.admin, 0, 32);
+	for (i = 0; i < 4; i++)
+		ring_alloc(&t.d, &t.q[i], i, 8);
+	test_boot(&t);
+	test_refusals(&t);
+	test_rings(&t);
+	test_copy(&t);
+	test_run(&t);
+	test_generate(&t);
+	test_control(&t);
+	test_reset(&t);
+	access_close(&t.d.access);
+	printf("1..%u\n", t.number);
+	return t.failed ? 1 : 0;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How the second driver reaches a device. One access_*.c per way of reaching one implements it; driver.c
+ * and the tests call it. It never interprets what passes through it.
+ */
+#ifndef ACCESS_H
+#define ACCESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct access {
+	void *device; /* the implementation's */
+	uint8_t *memory; /* device memory */
+	uint8_t *host; /* 1 MiB of zeroed host memory, 4 KiB aligned, contiguous for the device */
+	uint64_t host_address; /* its DMA address */
+	uint32_t interrupts[8]; /* so far, by vector; atomic */
+};
+
+int access_open(struct access *a);
+void access_close(struct access *a);
+uint32_t access_read(struct access *a, uint32_t offset);
+void access_write(struct access *a, uint32_t offset, uint32_t value);
+/* The Bus Master bit and the function-level reset of PCI */
+void access_bus_master(struct access *a, bool on);
+void access_function_reset(struct access *a);
+
+#endif

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: MIT
+/* See driver.h. The order of memory and doorbell accesses is that of spec.md, section "Rings". */
+#include <string.h>
+#include <unistd.h>
+
+#include "driver.h"
+
+static void device_write64(struct device *d, uint32_t offset, uint64_t value)
+{
+	access_write(&d->access, offset, (uint32_t)value);
+	access_write(&d->access, offset + 4, (uint32_t)(value >> 32));
+}
+
+uint32_t device_wait(struct device *d, uint32_t state, uint32_t other)
+{
+	uint32_t now, ms;
+
+	for (ms = 0;; ms++) {
+		now = access_read(&d->access, AIPU_REG_STATUS) & AIPU_STATUS_STATE_MASK;
+		if (now == state || now == other || ms == DEVICE_TIMEOUT_MS)
+			return now;
+		usleep(1000);
+	}
+}
+
+uint32_t device_reset(struct device *d)
+{
+	access_write(&d->access, AIPU_REG_CONTROL, AIPU_CONTROL_RESET);
+	return device_wait(d, AIPU_STATE_ROM, AIPU_STATE_ROM);
+}
+
+uint32_t device_load(struct device *d, uint64_t address, uint32_t bytes)
+{
+	device_write64(d, AIPU_REG_BOOT_ADDRESS_LO, address);
+	access_write(&d->access, AIPU_REG_BOOT_BYTES, bytes);
+	access_write(&d->access, AIPU_REG_BOOT_COMMAND, AIPU_BOOT_LOAD);
+	return device_wait(d, AIPU_STATE_RUNNING, AIPU_STATE_FAILED);
+}
+
+void device_setup(struct device *d)
+{
+	ring_restart(&d->admin);
+	access_write(&d->access, AIPU_REG_HOST_ABI_OLDEST, AIPU_ABI_OLDEST);
+	access_write(&d->access, AIPU_REG_HOST_ABI_NEWEST, AIPU_ABI_CURRENT);
+	device_write64(d, AIPU_REG_ADMIN_SQ_LO, d->admin.sq_address);
+	device_write64(d, AIPU_REG_ADMIN_CQ_LO, d->admin.cq_address);
+	access_write(&d->access, AIPU_REG_ADMIN_ENTRIES, d->admin.entries);
+	access_write(&d->access, AIPU_REG_ADMIN_VECTOR, 0);
+}
+
+uint32_t device_enable(struct device *d)
+{
+	access_write(&d->access, AIPU_REG_CONTROL, AIPU_CONTROL_ENABLE);
+	return device_wait(d, AIPU_STATE_READY, AIPU_STATE_FAILED);
+}
+
+void *dma_alloc(struct device *d, uint64_t bytes, uint64_t *address)
+{
+	void *p = d->access.host + d->used;
+
+	*address = d->access.host_address + d->used;
+	d->used += (bytes + 4095) & ~4095ull;
+	return p;
+}
+
+void ring_alloc(struct device *d, struct ring *r, uint32_t id, uint32_t entries)
+{
+	*r = (struct ring){ .id = id, .entries = entries };
+	r->sq = dma_alloc(d, 64 * entries, &r->sq_address);
+	r->cq = dma_alloc(d, sizeof(*r->cq) * entries, &r->cq_address);
+}
+
+void ring_restart(struct ring *r)
+{
+	memset(r->cq, 0, sizeof(*r->cq) * r->entries);
+	memset(r->is_got, 0, sizeof(r->is_got));
+	r->tail = r->head = 0;
+	r->phase = 1;
+	r->hold = false;
+}
+
+uint16_t ring_start(struct device *d, struct ring *r, const void *entry)
+{
+	uint16_t id = r->next_id++;
+
+	r->is_got[id % 64] = false;
+	memcpy(r->sq[r->tail], entry, 64);
+	memcpy(r->sq[r->tail] + offsetof(struct aipu_job, id), &id, sizeof(id));
+	r->tail = (r->tail + 1) & (r->entries - 1);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	access_write(&d->access, AIPU_DOORBELL_PAGE(r->id) + AIPU_DOORBELL_SQ_TAIL, r->tail);
+	return id;
+}
+
+static bool ring_take(struct device *d, struct ring *r)
+{
+	union slot slot, *from = &r->cq[r->head];
+
+	slot.word[3] = __atomic_load_n(&from->word[3], __ATOMIC_ACQUIRE);
+	if (slot.completion.phase != r->phase)
+		return false;
+	memcpy(slot.word, from->word, 24);
+	r->got[slot.completion.id % 64] = slot.completion;
+	r->is_got[slot.completion.id % 64] = true;
+	r->head = (r->head + 1) & (r->entries - 1);
+	if (!r->head)
+		r->phase ^= 1;
+	if (!r->hold)
+		access_write(&d->access, AIPU_DOORBELL_PAGE(r->id) + AIPU_DOORBELL_CQ_HEAD,
+			     r->head);
+	return true;
+}
+
+bool ring_ended(struct device *d, struct ring *r, uint16_t id)
+{
+	while (ring_take(d, r))
+		;
+	return r->is_got[id % 64] && r->got[id % 64].id == id;
+}
+
+uint32_t ring_wait(struct device *d, struct ring *r, uint16_t id)
+{
+	uint32_t tries;
+
+	for (tries = 0; !ring_ended(d, r, id); tries++) {
+		if (tries == DEVICE_TIMEOUT_MS * 10)
+			return STATUS_LOST;
+		usleep(100);
+	}
+	d->done = r->got[id % 64];
+	return d->done.status;
+}
+
+uint32_t ring_run(struct device *d, struct ring *r, const void *entry)
+{
+	return ring_wait(d, r, ring_start(d, r, entry));
+}

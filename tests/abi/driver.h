@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The second driver: what stands in firmware-abi/spec.md, written from that page alone. Owns boot, rings,
+ * submission and completion. Never retries and never hides an error: the tests want to see it. Waits end
+ * after DEVICE_TIMEOUT_MS; the status of a completion that did not come is STATUS_LOST.
+ */
+#ifndef DRIVER_H
+#define DRIVER_H
+
+#include "access.h"
+#include "aipu_firmware.h"
+#include "aipu_program.h"
+#include "aipu_queue.h"
+#include "aipu_registers.h"
+
+#define DEVICE_TIMEOUT_MS 10000u
+#define STATUS_LOST 0xffffu
+
+union slot {
+	struct aipu_completion completion;
+	uint64_t word[4];
+};
+
+struct ring {
+	uint32_t id, entries, tail, head, phase;
+	bool hold; /* take completions, but do not free them */
+	uint16_t next_id;
+	uint8_t (*sq)[64];
+	union slot *cq;
+	uint64_t sq_address, cq_address;
+	struct aipu_completion got[64]; /* taken completions, by id */
+	bool is_got[64];
+};
+
+struct device {
+	struct access access;
+	uint64_t used; /* of host memory */
+	struct ring admin;
+	struct aipu_completion done; /* what ring_wait gave last */
+};
+
+/* Wait for one of two states; the state at the end */
+uint32_t device_wait(struct device *d, uint32_t state, uint32_t other);
+uint32_t device_reset(struct device *d);
+uint32_t device_load(struct device *d, uint64_t address, uint32_t bytes);
+/* The registers that ENABLE samples; then ENABLE itself */
+void device_setup(struct device *d);
+uint32_t device_enable(struct device *d);
+
+/* Host memory in pages, never freed */
+void *dma_alloc(struct device *d, uint64_t bytes, uint64_t *address);
+void ring_alloc(struct device *d, struct ring *r, uint32_t id, uint32_t entries);
+void ring_restart(struct ring *r);
+/* Entries are struct aipu_admin or aipu_job; start gives them an id, and rings the doorbell */
+uint16_t ring_start(struct device *d, struct ring *r, const void *entry);
+bool ring_ended(struct device *d, struct ring *r, uint16_t id);
+uint32_t ring_wait(struct device *d, struct ring *r, uint16_t id);
+uint32_t ring_run(struct device *d, struct ring *r, const void *entry);
+
+#endif
