@@ -237,5 +237,5 @@ tap_ok "truncated container" truncated
 tap_ok "bit flipped in the header: found by its digest" flipped 40 1 "header" -- "$gen" --qpc "$work/flip" --prompt x
 tap_ok "bit flipped in the section table: found by the header's digest" flipped 300 1 "digest" -- "$gen" --qpc "$work/flip" --prompt x
 tap_ok "bit flipped in the model description: found by its section's digest" flipped 4100 1 "digest" -- "$gen" --qpc "$work/flip" --prompt x
-tap_ok "bit flipped in the weights: found by --verify" flipped "$(weights_offset)" 1 "weights" -- "$gen" --qpc "$work/flip" --prompt x --verify
+tap_ok "bit flipped in the weights: found by --verify" flipped "$(weights_offset)" 1 "WEIGHTS" -- "$gen" --qpc "$work/flip" --prompt x --verify
 tap_done

@@ -45,7 +45,8 @@ static const char help[] =
 	"  -v, --verbose           say what is compiled\n"
 	"      --version, --help\n"
 	"\n"
-	"Exit codes: 0 done, 1 failed, 2 usage, 4 no permission, 130 interrupted.\n";
+	"Exit status: 0 done, 1 failed, 2 usage, 3 no device, 4 no permission,\n"
+	"130 interrupted, 141 closed pipe.\n";
 
 static volatile sig_atomic_t stopped;
 
@@ -153,6 +154,7 @@ static int parse(int argc, char **argv, struct arguments *a)
 	uint32_t precision = AIPU_PRECISION_INT8;
 	int option, code = 0;
 
+	argv[0] = "aipu-compile"; /* getopt's messages begin with it */
 	while (!code && (option = getopt_long(argc, argv, "o:v", long_options, NULL)) != -1) {
 		switch (option) {
 		case 'o':

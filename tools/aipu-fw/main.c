@@ -32,7 +32,10 @@ static int usage(FILE *to)
 	      "               [--payload FILE] [--build TEXT]\n"
 	      "       aipu-fw show FILE [--json]\n"
 	      "       aipu-fw verify FILE\n"
-	      "       aipu-fw --help | --version\n",
+	      "       aipu-fw --help | --version\n"
+	      "\n"
+	      "Exit status: 0 done, 1 failed, 2 usage, 3 no device, 4 no permission,\n"
+	      "130 interrupted, 141 closed pipe.\n",
 	      to);
 	return to == stdout ? 0 : EXIT_USAGE;
 }

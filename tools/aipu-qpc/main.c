@@ -29,7 +29,8 @@ static const char help[] =
 	"verify   checks header, sections and all weights against their digests;\n"
 	"         the error line names the check that failed\n"
 	"\n"
-	"Exit codes: 0 done (verify: undamaged), 1 failed, 2 usage, 4 no permission.\n";
+	"Exit status: 0 done, 1 failed, 2 usage, 3 no device, 4 no permission,\n"
+	"130 interrupted, 141 closed pipe.\n";
 
 static json_t *model_describe(const struct aipu_qpc_model *m)
 {
@@ -180,6 +181,7 @@ int main(int argc, char **argv)
 	int option, err, result;
 
 	signal(SIGPIPE, SIG_IGN);
+	argv[0] = "aipu-qpc"; /* getopt's messages begin with it */
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (option) {
 		case OPT_JSON:
