@@ -125,7 +125,8 @@ static void tensors_print(const struct aipu_qpc *qpc)
 		       (long long)json_integer_value(json_object_get(tensor, "bytes")),
 		       format ? format : "?");
 		json_array_foreach(parts, j, part)
-			printf("%s%s", j ? " + " : "", json_string_value(part) ?: "?");
+			printf("%s%s", j ? " + " : "",
+			       json_is_string(part) ? json_string_value(part) : "?");
 		putchar('\n');
 	}
 	json_decref(root);

@@ -321,21 +321,13 @@ static int load_index(const struct hf *hf, json_t **index, struct aipu_message *
 
 static int load(struct hf *hf, struct compile_shape *s, struct aipu_message *message)
 {
-	struct compile_options defaults = { .precision = AIPU_PRECISION_INT8 };
 	json_t *index = NULL;
 	char path[4096];
 	int err = load_config(hf, s, message);
 
 	/* Sizes first: they bound what follows. */
-	if (!err) {
-		err = compile_check(s, &defaults, message);
-		if (err) {
-			struct aipu_message why = message ? *message : (struct aipu_message){ "" };
-
-			return compile_fail(message, err, "%.200s: %.250s", hf->directory,
-					    why.text);
-		}
-	}
+	if (!err)
+		err = input_check(hf->directory, s, message);
 	if (err)
 		return err;
 	if ((size_t)snprintf(path, sizeof(path), "%s/model.safetensors", hf->directory) >=

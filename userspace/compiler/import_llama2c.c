@@ -132,7 +132,6 @@ static uint64_t lay_out(struct llama2c *file, const struct compile_shape *s)
 int compile_open_llama2c(const char *path, struct compile_source *source,
 			 struct aipu_message *message)
 {
-	struct aipu_message ignored;
 	uint8_t header[HEADER_BYTES];
 	struct llama2c *file;
 	uint64_t bytes, expected;
@@ -149,7 +148,10 @@ int compile_open_llama2c(const char *path, struct compile_source *source,
 	else
 		err = input_read(fd, header, sizeof(header), 0);
 	if (!err)
-		err = header_check(path, header, &source->shape, message ? message : &ignored);
+		err = header_check(path, header, &source->shape, message);
+	/* Bounds every product of sizes below 2^64. */
+	if (!err)
+		err = input_check(path, &source->shape, message);
 	file = err ? NULL : calloc(1, sizeof(*file));
 	if (!file) {
 		close(fd);

@@ -103,6 +103,15 @@ void input_name(const char *path, bool strip, char *name, size_t bytes)
 			name[begin] = '_';
 }
 
+int input_check(const char *path, const struct compile_shape *shape, struct aipu_message *message)
+{
+	struct compile_options defaults = { .precision = AIPU_PRECISION_INT8 };
+	struct aipu_message why = { "" };
+	int err = compile_check(shape, &defaults, &why);
+
+	return err ? compile_fail(message, err, "%.200s: %.250s", path, why.text) : 0;
+}
+
 int compile_open(const char *path, struct compile_source *source, struct aipu_message *message)
 {
 	struct stat st;

@@ -18,6 +18,8 @@ int input_read(int fd, void *to, size_t bytes, uint64_t offset);
 /* A whole small file and a zero byte; malloc'ed. -EFBIG above `limit` */
 int input_load(const char *path, size_t limit, char **text, size_t *bytes,
 	       struct aipu_message *message);
+/* Whether any container could be made of the shape; else -EINVAL, with the path in the line */
+int input_check(const char *path, const struct compile_shape *shape, struct aipu_message *message);
 /* The last component of a path, without trailing slashes; with `strip`, without its extension */
 void input_name(const char *path, bool strip, char *name, size_t bytes);
 
