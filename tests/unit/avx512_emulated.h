@@ -26,7 +26,7 @@ typedef uint16_t __mmask16;
 
 #define _CMP_LT_OQ 17
 #define _MM_FROUND_TO_NEAREST_INT 0
-#define EMULATED static inline __attribute__((unused))
+#define EMULATED static __attribute__((noinline, unused))
 #define EACH for (int n = 0; n < 16; n++)
 
 #define BINARY(name, type, lane, expr)     \

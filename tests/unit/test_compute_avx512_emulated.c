@@ -4,6 +4,9 @@
  * plain C, against the same rules. What the compiler makes of the real intrinsics, and the one
  * instruction written in assembly, only a machine that has them can show (test_compute_kernels).
  */
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("O1", "no-unroll-loops") /* speed is no aim here, and compiling takes long */
+#endif
 #include <math.h>
 
 #include "avx512_emulated.h"

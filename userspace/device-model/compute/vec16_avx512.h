@@ -10,7 +10,11 @@
 typedef __m512 v16f;
 typedef __m512i v16i;
 
+#ifdef VEC16_EMULATED /* what one instruction does is a loop there: keep it out of line */
+#define VEC16_FUNCTION static __attribute__((noinline, unused))
+#else
 #define VEC16_FUNCTION static inline __attribute__((always_inline))
+#endif
 
 VEC16_FUNCTION v16f v16f_set1(float a)
 {
