@@ -1,0 +1,307 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# aipu-compile and aipu-qpc as their users see them: what they leave on disk, exit codes, one clear line for what cannot
+# be compiled, nothing left behind by what fails. Uses the demo model; a large one is made as a file with a hole.
+set -u
+# shellcheck source=tests/tools/_tap.sh
+. "$(dirname "$0")/_tap.sh"
+
+compile=$BUILD/bin/aipu-compile
+qpc=$BUILD/bin/aipu-qpc
+demo=$SRC/models/demo
+work=$(mktemp -d)
+trap 'umount "$work/small" "$work/readonly" 2>/dev/null; rm -rf "$work"' EXIT
+
+# line STATUS WORD... -- COMMAND: one line on stderr with all words, nothing on stdout, that exit status
+line()
+{
+	local status=$1 words=() got=0 word
+	shift
+	while [ "$1" != -- ]; do
+		words+=("$1")
+		shift
+	done
+	shift
+	"$@" >"$work/out" 2>"$work/err" </dev/null || got=$?
+	[ "$got" -eq "$status" ] || { echo "exit status $got, expected $status"; cat "$work/err"; return 1; }
+	[ ! -s "$work/out" ] || { echo "something on stdout"; return 1; }
+	[ "$(grep -c . "$work/err")" -eq 1 ] || { echo "not one line:"; cat "$work/err"; return 1; }
+	for word in "${words[@]}"; do
+		grep -qF -- "$word" "$work/err" || { echo "no '$word' in:"; cat "$work/err"; return 1; }
+	done
+}
+
+# Nothing but what is named after the directory stands in it, hidden files included.
+only()
+{
+	local directory=$1
+	shift
+	[ "$(find "$directory" -mindepth 1 -maxdepth 1 -printf '%f\n' | sort | xargs)" = "$*" ] ||
+		{ find "$directory" -mindepth 1 -maxdepth 1; return 1; }
+}
+
+default_name()
+{
+	mkdir "$work/names" && cd "$work/names" || return 1
+	"$compile" "$demo" && "$compile" "$demo/" --precision fp16 --prompt-len 8 --ctx-len 128 \
+		--batch-size 2 --cores 3 --name other || return 1
+	only . demo-32pl-512cl-1bs-int8 other-8pl-128cl-2bs-3c-fp16 || return 1
+	only demo-32pl-512cl-1bs-int8 generation_config.json model.qpc specializations.json tokenizer.model &&
+		cmp demo-32pl-512cl-1bs-int8/tokenizer.model "$demo/tokenizer.model"
+}
+
+quiet()
+{
+	"$compile" "$demo" -o "$work/quiet" >"$work/out" 2>&1 && [ ! -s "$work/out" ]
+}
+
+reproducible()
+{
+	(cd / && "$compile" "$demo" -o "$work/a" --threads 1) || return 1
+	sleep 1
+	cp -r "$demo" "$work/demo" && "$compile" "$work/demo" -o "$work/b" --threads 3 || return 1
+	diff -r "$work/a" "$work/b"
+}
+
+json_output()
+{
+	"$compile" "$demo" -o "$work/json" --json --precision fp16 | python3 -c '
+import json, os, sys
+d = json.load(sys.stdin)
+assert d["schema"] == 1 and d["precision"] == "fp16" and d["kv_precision"] == "fp16", d
+assert d["bytes"] == os.stat(d["output"] + "/model.qpc").st_size, d
+s = json.load(open(d["output"] + "/specializations.json"))["specializations"]
+assert [x["seq_len"] for x in s] == [32, 1] and s[0]["ctx_len"] == 512, s'
+}
+
+force()
+{
+	"$compile" "$demo" -o "$work/force" || return 1
+	line 1 "$work/force" "exists already; --force" -- "$compile" "$demo" -o "$work/force" --precision fp16 || return 1
+	"$qpc" show "$work/force" | grep -q int8 || return 1
+	"$compile" "$demo" -o "$work/force" --precision fp16 --force || return 1
+	"$qpc" show "$work/force" | grep -q fp16 || return 1
+	! find "$work" -name '*.tmp*' | grep .
+}
+
+force_spares_others()
+{
+	mkdir "$work/mine" && echo precious >"$work/mine/thesis" || return 1
+	line 1 "not a QPC directory" -- "$compile" "$demo" -o "$work/mine" --force &&
+		[ "$(cat "$work/mine/thesis")" = precious ]
+}
+
+no_tokenizer()
+{
+	mkdir "$work/notok" && cp "$demo"/*.json "$demo"/model.safetensors "$work/notok/" || return 1
+	line 1 "notok/tokenizer.model: tokenizer missing" --tokenizer -- "$compile" "$work/notok" -o "$work/x" &&
+		line 1 "nowhere: tokenizer missing" -- "$compile" "$work/notok" -o "$work/x" --tokenizer nowhere &&
+		"$compile" "$work/notok" -o "$work/withtok" --tokenizer "$demo/tokenizer.model" &&
+		[ ! -e "$work/x" ]
+}
+
+other_architecture()
+{
+	mkdir "$work/other" && cp "$demo"/model.safetensors "$demo/tokenizer.model" "$work/other/" || return 1
+	sed 's/"llama"/"qwen2"/' "$demo/config.json" >"$work/other/config.json"
+	line 1 "model_type is qwen2: only llama" -- "$compile" "$work/other" -o "$work/x" && [ ! -e "$work/x" ]
+}
+
+# A tmpfs of one megabyte: the container has two.
+disk_full()
+{
+	local got=0
+	"$compile" "$demo" -o "$work/small/x" >"$work/out" 2>"$work/err" || got=$?
+	[ "$got" -eq 1 ] && [ "$(grep -c . "$work/err")" -eq 1 ] && grep -q "No space left" "$work/err" &&
+		only "$work/small"
+}
+
+# The same where nothing can be mounted: files may not grow beyond 1 MiB.
+file_limit()
+{
+	mkdir "$work/limit" || return 1
+	line 1 "File too large" -- prlimit --fsize=1048576 "$compile" "$demo" -o "$work/limit/x" && only "$work/limit"
+}
+
+read_only()
+{
+	local status=$1 word=$2
+	shift 2
+	line "$status" "$word" -- "$@"
+}
+
+# A checkpoint of TinyLlama's shape, all zero: a header and a hole
+big_model()
+{
+	mkdir -p "$work/big" && cp "$demo/tokenizer.model" "$work/big/" && python3 - "$work/big" <<'EOF'
+import json, struct, sys
+V, L, D, H, Q, K = 32000, 22, 2048, 5632, 2048, 256
+tensors, end = {}, 0
+def add(name, *shape):
+    global end
+    size = 2
+    for n in shape:
+        size *= n
+    tensors[name + ".weight"] = {"dtype": "BF16", "shape": shape, "data_offsets": [end, end + size]}
+    end += size
+for name, shape in (("model.embed_tokens", (V, D)), ("lm_head", (V, D)), ("model.norm", (D,))):
+    add(name, *shape)
+for i in range(L):
+    for name, shape in (("input_layernorm", (D,)), ("post_attention_layernorm", (D,)),
+                        ("self_attn.q_proj", (Q, D)), ("self_attn.k_proj", (K, D)), ("self_attn.v_proj", (K, D)),
+                        ("self_attn.o_proj", (D, Q)), ("mlp.gate_proj", (H, D)), ("mlp.up_proj", (H, D)),
+                        ("mlp.down_proj", (D, H))):
+        add("model.layers.%d.%s" % (i, name), *shape)
+header = json.dumps(tensors).encode()
+with open(sys.argv[1] + "/model.safetensors", "wb") as f:
+    f.write(struct.pack("<Q", len(header)) + header)
+    f.truncate(8 + len(header) + end)
+json.dump(dict(model_type="llama", hidden_size=D, intermediate_size=H, num_hidden_layers=L, num_attention_heads=32,
+               num_key_value_heads=4, vocab_size=V, max_position_embeddings=2048), open(sys.argv[1] + "/config.json", "w"))
+EOF
+}
+
+# The issue's bound on anonymous memory, enforced by the kernel
+big_in_512m()
+{
+	prlimit --data=536870912 "$compile" "$work/big" -o "$work/bigout" || return 1
+	rm -rf "$work/bigout"
+}
+
+# A compile that is interrupted once its temporary directory stands
+interrupted()
+{
+	local signal=$1 pid got=0 i
+	mkdir -p "$work/int" || return 1
+	# A background job of a script ignores SIGINT unless it is told otherwise.
+	env --default-signal=INT "$compile" "$work/big" -o "$work/int/x" --threads 1 2>"$work/err" &
+	pid=$!
+	for i in $(seq 300); do
+		[ -n "$(find "$work/int" -name 'model.qpc')" ] && break
+		sleep 0.02
+	done
+	kill -s "$signal" "$pid"
+	wait "$pid" || got=$?
+	[ "$got" -eq 130 ] || { echo "exit status $got after $i looks"; return 1; }
+	grep -q interrupted "$work/err" && only "$work/int"
+}
+
+flip()
+{
+	cp -r "$work/a" "$work/$1" && printf '\377' |
+		dd of="$work/$1/model.qpc" bs=1 seek="$2" conv=notrunc status=none
+}
+
+damage()
+{
+	local weights
+	weights=$("$qpc" show "$work/a" --json | python3 -c '
+import json, sys
+print([s["offset"] for s in json.load(sys.stdin)["sections"] if s["kind"] == "weights"][0])') || return 1
+	"$qpc" verify "$work/a" | grep -q undamaged || return 1
+	"$qpc" verify "$work/a/model.qpc" >"$work/out" || return 1
+	flip f1 100 && line 1 "header's digest" -- "$qpc" verify "$work/f1" || return 1
+	flip f2 8200 && line 1 "digest of section PROGRAM" -- "$qpc" verify "$work/f2" || return 1
+	flip f3 $((weights + 5)) && line 1 "section WEIGHTS do not match" -- "$qpc" verify "$work/f3" || return 1
+	cp -r "$work/a" "$work/f4" && truncate -s -5000 "$work/f4/model.qpc" &&
+		line 1 truncated -- "$qpc" verify "$work/f4" || return 1
+	flip f5 8 && line 1 "container version 255" "upgrade the runtime" -- "$qpc" verify "$work/f5" || return 1
+	line 1 "No such file" -- "$qpc" verify "$work/nowhere"
+}
+
+show()
+{
+	"$qpc" show "$work/a" --program | grep -q 'attention.*kv+0x0' || return 1
+	"$qpc" show "$work/a" --json --program | python3 -c '
+import json, sys
+d = json.load(sys.stdin)
+p = d["programs"][0]
+assert d["model"]["layers"] == 4 and d["model"]["stop_ids"], d["model"]
+assert [e["name"] for e in p["entries"]] == ["prefill", "decode", "logits"]
+assert len(p["code"]) == p["instructions"] and len(p["tensor_table"]) == p["tensors"]
+assert d["source"]["source"] == "huggingface"'
+}
+
+# The reading end is closed before anything is written.
+closed_pipe()
+{
+	python3 -c '
+import os, subprocess, sys
+r, w = os.pipe()
+os.close(r)
+sys.exit(subprocess.run(sys.argv[1:], stdout=w).returncode != 141)' "$qpc" show "$work/a"
+}
+
+usage()
+{
+	line 2 "which MODEL?" -- "$compile" &&
+		line 2 "one MODEL" -- "$compile" "$demo" more &&
+		line 2 "int8, fp16 or fp32" -- "$compile" "$demo" --precision int4 &&
+		line 2 "with --precision fp32 the KV cache is fp32" -- "$compile" "$demo" --precision fp32 --kv-precision fp16 &&
+		line 2 "--prompt-len '0'" -- "$compile" "$demo" --prompt-len 0 &&
+		line 2 "--batch-size 'x'" -- "$compile" "$demo" --batch-size x &&
+		line 2 "--name" -- "$compile" "$demo" --name a/b &&
+		line 1 "context 1024 is longer than the model's, 512" -- "$compile" "$demo" --ctx-len 1024 &&
+		line 1 "prompt length 64 is longer than the context, 32" -- "$compile" "$demo" --prompt-len 64 --ctx-len 32 &&
+		line 1 "No such file" -- "$compile" "$work/nowhere" &&
+		line 1 "No such file" -- "$compile" "$demo" -o "$work/nowhere/x" &&
+		line 2 "show or verify" -- "$qpc" dance "$work/a" &&
+		line 2 "no options" -- "$qpc" verify --json "$work/a"
+}
+
+help_and_version()
+{
+	"$compile" --help | grep -q -- '--kv-precision' && "$compile" --version | grep -q '^aipu-compile [0-9]' &&
+		"$qpc" --help | grep -q verify && "$qpc" --version | grep -q '^aipu-qpc [0-9]'
+}
+
+tap_ok "default directory and its files" default_name
+tap_ok "no output without a terminal" quiet
+tap_ok "the same bytes from anywhere, with any number of threads" reproducible
+tap_ok "--json" json_output
+tap_ok "--force replaces a QPC directory" force
+tap_ok "--force replaces nothing else" force_spares_others
+tap_ok "tokenizer missing" no_tokenizer
+tap_ok "another architecture" other_architecture
+tap_ok "usage errors" usage
+tap_ok "help and version" help_and_version
+tap_ok "aipu-qpc show" show
+tap_ok "aipu-qpc verify names the check that fails" damage
+tap_ok "closed pipe" closed_pipe
+tap_ok "file size limit: nothing is left" file_limit
+mkdir "$work/small" "$work/readonly"
+if mount -t tmpfs -o size=1m none "$work/small" 2>/dev/null; then
+	tap_ok "disk full: nothing is left" disk_full
+	umount "$work/small"
+else
+	tap_skip "disk full: nothing is left" "cannot mount a tmpfs here"
+fi
+if mount -t tmpfs -o ro none "$work/readonly" 2>/dev/null; then
+	tap_ok "read-only file system" line 1 "Read-only file system" -- "$compile" "$demo" -o "$work/readonly/x"
+	umount "$work/readonly"
+else
+	tap_skip "read-only file system" "cannot mount a tmpfs here"
+fi
+chmod 555 "$work/readonly"
+if [ "$(id -u)" -ne 0 ]; then
+	tap_ok "read-only directory" line 4 "Permission denied" -- "$compile" "$demo" -o "$work/readonly/x"
+elif chmod 755 "$work" && setpriv --reuid=65534 --clear-groups test -x "$compile" -a -r "$demo/config.json" 2>/dev/null; then
+	tap_ok "read-only directory" line 4 "Permission denied" -- \
+		setpriv --reuid=65534 --clear-groups "$compile" "$demo" -o "$work/readonly/x"
+else
+	tap_skip "read-only directory" "root writes everywhere and cannot become another user here"
+fi
+if [ "$(df --output=avail -k "$work" | tail -1)" -lt 2500000 ]; then
+	tap_skip "1.1 G parameters, interrupted" "less than 2.5 GB free in ${TMPDIR}"
+	tap_skip "1.1 G parameters under prlimit" "less than 2.5 GB free in ${TMPDIR}"
+else
+	big_model
+	tap_ok "Ctrl-C: exit 130, nothing is left" interrupted INT
+	tap_ok "SIGTERM: exit 130, nothing is left" interrupted TERM
+	if [ -n "${SAN:-}" ]; then
+		tap_skip "1.1 G parameters under prlimit" "sanitizers reserve more than that"
+	else
+		tap_ok "1.1 G parameters within 512 MiB of anonymous memory" big_in_512m
+	fi
+fi
+tap_done
