@@ -25,10 +25,7 @@ static int soft_read(void *host, uint64_t address, void *to, size_t bytes)
 {
 	uint8_t *from = host_at(host, address, bytes);
 
-	if (!from)
-		return -EFAULT;
-	memcpy(to, from, bytes);
-	return 0;
+	return from && memcpy(to, from, bytes) ? 0 : -EFAULT;
 }
 
 /* An aligned 64-bit word is one access, as on a bus: the last one of a completion. */
@@ -39,12 +36,10 @@ static int soft_write(void *host, uint64_t address, const void *from, size_t byt
 
 	if (!to)
 		return -EFAULT;
-	if (bytes == sizeof(word) && !(address % sizeof(word))) {
-		memcpy(&word, from, bytes);
-		__atomic_store_n((uint64_t *)to, word, __ATOMIC_SEQ_CST);
-	} else {
-		memcpy(to, from, bytes);
-	}
+	if (bytes != sizeof(word) || address % sizeof(word))
+		return memcpy(to, from, bytes) ? 0 : -EFAULT;
+	memcpy(&word, from, sizeof(word));
+	__atomic_store_n((uint64_t *)to, word, __ATOMIC_SEQ_CST);
 	return 0;
 }
 

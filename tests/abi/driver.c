@@ -13,14 +13,12 @@ static void device_write64(struct device *d, uint32_t offset, uint64_t value)
 
 uint32_t device_wait(struct device *d, uint32_t state, uint32_t other)
 {
-	uint32_t now, ms;
+	uint32_t now, ms = 0;
 
-	for (ms = 0;; ms++) {
+	do {
 		now = access_read(&d->access, AIPU_REG_STATUS) & AIPU_STATUS_STATE_MASK;
-		if (now == state || now == other || ms == DEVICE_TIMEOUT_MS)
-			return now;
-		usleep(1000);
-	}
+	} while (now != state && now != other && ms++ < DEVICE_TIMEOUT_MS && !usleep(1000));
+	return now;
 }
 
 uint32_t device_reset(struct device *d)
@@ -73,7 +71,6 @@ void ring_alloc(struct device *d, struct ring *r, uint32_t id, uint32_t entries)
 void ring_restart(struct ring *r)
 {
 	memset(r->cq, 0, sizeof(*r->cq) * r->entries);
-	memset(r->is_got, 0, sizeof(r->is_got));
 	r->tail = r->head = 0;
 	r->phase = 1;
 	r->hold = false;
@@ -83,7 +80,7 @@ uint16_t ring_start(struct device *d, struct ring *r, const void *entry)
 {
 	uint16_t id = r->next_id++;
 
-	r->is_got[id % 64] = false;
+	r->got[id % 64].status = STATUS_LOST;
 	memcpy(r->sq[r->tail], entry, 64);
 	memcpy(r->sq[r->tail] + offsetof(struct aipu_job, id), &id, sizeof(id));
 	r->tail = (r->tail + 1) & (r->entries - 1);
@@ -92,41 +89,32 @@ uint16_t ring_start(struct device *d, struct ring *r, const void *entry)
 	return id;
 }
 
-static bool ring_take(struct device *d, struct ring *r)
-{
-	union slot slot, *from = &r->cq[r->head];
-
-	slot.word[3] = __atomic_load_n(&from->word[3], __ATOMIC_ACQUIRE);
-	if (slot.completion.phase != r->phase)
-		return false;
-	memcpy(slot.word, from->word, 24);
-	r->got[slot.completion.id % 64] = slot.completion;
-	r->is_got[slot.completion.id % 64] = true;
-	r->head = (r->head + 1) & (r->entries - 1);
-	if (!r->head)
-		r->phase ^= 1;
-	if (!r->hold)
-		access_write(&d->access, AIPU_DOORBELL_PAGE(r->id) + AIPU_DOORBELL_CQ_HEAD,
-			     r->head);
-	return true;
-}
-
+/* Take all completions that are there */
 bool ring_ended(struct device *d, struct ring *r, uint16_t id)
 {
-	while (ring_take(d, r))
-		;
-	return r->is_got[id % 64] && r->got[id % 64].id == id;
+	union slot slot, *from;
+
+	for (;;) {
+		from = &r->cq[r->head];
+		slot.word[3] = __atomic_load_n(&from->word[3], __ATOMIC_ACQUIRE);
+		if (slot.completion.phase != r->phase)
+			return r->got[id % 64].status != STATUS_LOST;
+		memcpy(slot.word, from->word, 24);
+		r->got[slot.completion.id % 64] = slot.completion;
+		r->head = (r->head + 1) & (r->entries - 1);
+		r->phase ^= !r->head;
+		if (!r->hold)
+			access_write(&d->access, AIPU_DOORBELL_PAGE(r->id) + AIPU_DOORBELL_CQ_HEAD,
+				     r->head);
+	}
 }
 
 uint32_t ring_wait(struct device *d, struct ring *r, uint16_t id)
 {
 	uint32_t tries;
 
-	for (tries = 0; !ring_ended(d, r, id); tries++) {
-		if (tries == DEVICE_TIMEOUT_MS * 10)
-			return STATUS_LOST;
+	for (tries = 0; !ring_ended(d, r, id) && tries < DEVICE_TIMEOUT_MS * 10; tries++)
 		usleep(100);
-	}
 	d->done = r->got[id % 64];
 	return d->done.status;
 }

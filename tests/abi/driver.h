@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The second driver: what stands in firmware-abi/spec.md, written from that page alone. Owns boot, rings,
- * submission and completion. Never retries and never hides an error: the tests want to see it. Waits end
- * after DEVICE_TIMEOUT_MS; the status of a completion that did not come is STATUS_LOST.
+ * submission and completion. Never retries and never hides an error: the tests want to see it.
  */
 #ifndef DRIVER_H
 #define DRIVER_H
@@ -13,8 +12,8 @@
 #include "aipu_queue.h"
 #include "aipu_registers.h"
 
-#define DEVICE_TIMEOUT_MS 10000u
-#define STATUS_LOST 0xffffu
+#define DEVICE_TIMEOUT_MS 10000u /* the end of any wait */
+#define STATUS_LOST 0xffffu /* of a completion that did not come */
 
 union slot {
 	struct aipu_completion completion;
@@ -28,8 +27,7 @@ struct ring {
 	uint8_t (*sq)[64];
 	union slot *cq;
 	uint64_t sq_address, cq_address;
-	struct aipu_completion got[64]; /* taken completions, by id */
-	bool is_got[64];
+	struct aipu_completion got[64]; /* taken completions, by id; status LOST: not yet */
 };
 
 struct device {
@@ -43,11 +41,8 @@ struct device {
 uint32_t device_wait(struct device *d, uint32_t state, uint32_t other);
 uint32_t device_reset(struct device *d);
 uint32_t device_load(struct device *d, uint64_t address, uint32_t bytes);
-/* The registers that ENABLE samples; then ENABLE itself */
-void device_setup(struct device *d);
+void device_setup(struct device *d); /* the registers that ENABLE samples */
 uint32_t device_enable(struct device *d);
-
-/* Host memory in pages, never freed */
 void *dma_alloc(struct device *d, uint64_t bytes, uint64_t *address);
 void ring_alloc(struct device *d, struct ring *r, uint32_t id, uint32_t entries);
 void ring_restart(struct ring *r);
