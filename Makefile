@@ -45,8 +45,9 @@ say = $(if $(V),,@printf '  %-7s %s\n' $(1) $(2))
 # -- flags -----------------------------------------------------------------------------------------
 
 ifeq ($(origin CFLAGS),undefined)
-CFLAGS := -O2 -g
-OPT_COMPUTE := -O3
+# Checks around every access make a compiler slow; at -O1 it is bearable and finds no less.
+CFLAGS := $(if $(SAN)$(FUZZ),-O1,-O2) -g
+OPT_COMPUTE := $(if $(SAN)$(FUZZ),,-O3)
 endif
 CXXFLAGS ?= $(CFLAGS)
 
