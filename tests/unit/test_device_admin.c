@@ -93,8 +93,8 @@ static void contexts(void **state)
 	OK(CREATE, .context = { .context = 1, .weight = 1 });
 	OK(CREATE, .context = { .context = 64 });
 	NOT(BUSY, context.context, CREATE, .context = { .context = 64 });
-	NOT(INVALID_FIELD, context.context, CREATE, .context = { .context = 0 });
-	NOT(INVALID_FIELD, context.context, CREATE, .context = { .context = 65 });
+	NOT(INVALID_CONTEXT, context.context, CREATE, .context = { .context = 0 });
+	NOT(INVALID_CONTEXT, context.context, CREATE, .context = { .context = 65 });
 	NOT(INVALID_FIELD, context.priority, CREATE, .context = { .context = 2, .priority = 3 });
 	NOT(INVALID_FIELD, context.weight, CREATE, .context = { .context = 2, .weight = 257 });
 	NOT(UNSUPPORTED, context.priority, CREATE,
@@ -139,7 +139,7 @@ static void bind_checks_the_descriptor(void **state)
 	expect(bind_of(0, device), AIPU_STATUS_OK, 0);
 	expect(bind_of(255, device), AIPU_STATUS_OK, 0);
 	expect(bind_of(255, device), AIPU_STATUS_BUSY, AT(bind.segment));
-	expect(bind_of(256, device), AIPU_STATUS_INVALID_FIELD, AT(bind.segment));
+	expect(bind_of(256, device), AIPU_STATUS_INVALID_SEGMENT, AT(bind.segment));
 	command = bind_of(1, device);
 	command.bind.context = 4;
 	expect(command, AIPU_STATUS_INVALID_CONTEXT, AT(bind.context));
@@ -159,10 +159,13 @@ static void bind_checks_the_descriptor(void **state)
 	BAD(length, 0, INVALID_FIELD);
 	BAD(peer, 1, INVALID_FIELD);
 	BAD(reserved1, 1, INVALID_FIELD);
-	BAD(address, (64u << 20) - 4095, OUT_OF_RANGE);
-	BAD(address, UINT64_MAX, OUT_OF_RANGE);
+	BAD(address, (64u << 20) - 4032, OUT_OF_RANGE);
+	BAD(address, UINT64_MAX - 63, OUT_OF_RANGE);
+	BAD(address, 32, ALIGNMENT);
 	bad = device;
-	bad.length = (64u << 20) + 1;
+	bad.length = 4000;
+	expect(bind_of(1, bad), AIPU_STATUS_ALIGNMENT, AT(bind.descriptor.address));
+	bad.length = (64u << 20) + 64;
 	expect(bind_of(1, bad), AIPU_STATUS_OUT_OF_RANGE, AT(bind.descriptor.address));
 	bad = device;
 	bad.kind = AIPU_SEGMENT_HOST;
@@ -204,6 +207,8 @@ static void bind_checks_the_extents(void **state)
 	pages[1].next = list + 8200;
 	expect(bind_of(1, host), AIPU_STATUS_ALIGNMENT, at);
 	pages[1].next = list; /* a loop: the count ends it, the last page's link does not fit */
+	expect(bind_of(1, host), AIPU_STATUS_INVALID_FIELD, at);
+	pages[1].next = 0;
 	expect(bind_of(1, host), AIPU_STATUS_INVALID_FIELD, at);
 	pages[1].next = 0x1000;
 	expect(bind_of(1, host), AIPU_STATUS_DMA_ERROR, at);
@@ -254,7 +259,7 @@ static void unbind(void **state)
 	assert_int_equal(mount_bind_device(mount, 3, 9, 0, 4096, RW), AIPU_STATUS_OK);
 #define UNBIND .opcode = AIPU_ADMIN_UNBIND
 	NOT(INVALID_SEGMENT, unbind.segment, UNBIND, .unbind = { .context = 3, .segment = 8 });
-	NOT(INVALID_FIELD, unbind.segment, UNBIND, .unbind = { .context = 3, .segment = 256 });
+	NOT(INVALID_SEGMENT, unbind.segment, UNBIND, .unbind = { .context = 3, .segment = 256 });
 	NOT(INVALID_CONTEXT, unbind.context, UNBIND, .unbind = { .context = 2, .segment = 9 });
 	NOT(INVALID_FIELD, unbind.reserved, UNBIND,
 	    .unbind = { .context = 3, .segment = 9, .reserved = { 1 } });
@@ -275,11 +280,13 @@ static void queues(void **state)
 						      .cq_address = ring + (512u << 10),
 						      .entries = 4096,
 						      .vector = 63 } };
-	CHANGED(INVALID_FIELD, queue.queue, create, queue.queue = 0);
-	CHANGED(INVALID_FIELD, queue.queue, create, queue.queue = 65);
+	CHANGED(INVALID_QUEUE, queue.queue, create, queue.queue = 0);
+	CHANGED(INVALID_QUEUE, queue.queue, create, queue.queue = 65);
 	CHANGED(INVALID_CONTEXT, queue.context, create, queue.context = 9);
 	CHANGED(ALIGNMENT, queue.sq_address, create, queue.sq_address = ring + 64);
 	CHANGED(ALIGNMENT, queue.cq_address, create, queue.cq_address = ring + 32);
+	CHANGED(ALIGNMENT, queue.sq_address, create, queue.sq_address = 0);
+	CHANGED(ALIGNMENT, queue.cq_address, create, queue.cq_address = 0);
 	CHANGED(UNSUPPORTED, queue.shadow_address, create, queue.shadow_address = ring);
 	CHANGED(INVALID_FIELD, queue.entries, create, queue.entries = 0);
 	CHANGED(INVALID_FIELD, queue.entries, create, queue.entries = 1);

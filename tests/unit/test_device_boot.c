@@ -111,7 +111,7 @@ static void refuses_each_bad_image(void **state)
 		W(AIPU_REG_BOOT_COMMAND, AIPU_BOOT_LOAD);
 		W(AIPU_REG_CONTROL, AIPU_CONTROL_ENABLE);
 		assert_int_equal(mount_state(mount), AIPU_STATE_FAILED);
-		assert_int_equal(R(AIPU_REG_ERROR), AIPU_ERROR_STATE);
+		assert_int_equal(R(AIPU_REG_ERROR), images[i].error);
 		assert_int_equal(R(AIPU_REG_CONTROL), 0);
 		W(AIPU_REG_CONTROL, AIPU_CONTROL_RESET);
 		assert_true(mount_wait_state(mount, AIPU_STATE_ROM));

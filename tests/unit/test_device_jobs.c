@@ -318,6 +318,12 @@ static void bad_doorbells_stop_that_queue_only(void **state)
 	wait_paused();
 	aipu_dm_write32(mount->dm, AIPU_DOORBELL_PAGE(3), 2);
 	assert_int_equal(mount_admin(mount, &event, NULL), AIPU_STATUS_OK);
+	for (uint16_t id = 1; id <= 3; id++) {
+		struct aipu_completion completion = mount_wait(queues[3]);
+
+		assert_int_equal(completion.id, id);
+		assert_int_equal(completion.status, AIPU_STATUS_ABORTED);
+	}
 }
 
 /* --- arbitration ---------------------------------------------------------------------------------------- */

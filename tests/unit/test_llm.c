@@ -5,12 +5,14 @@
  * what is compared with itself is equality.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include "llm_fixture.h"
@@ -369,7 +371,7 @@ static void generate_equals_single_steps(void **state)
 
 			length = aipu_session_length(session);
 			assert_int_equal(aipu_llm_sample(last, f.info.vocabulary, &sampling, 77 + d,
-						     length, &token, &logprob),
+							 length, &token, &logprob),
 					 0);
 			assert_int_equal(token, c.tokens[i]);
 			assert_memory_equal(&logprob, &c.logprobs[i], sizeof(logprob));
@@ -508,6 +510,78 @@ static void context_limits(void **state)
 	transcript_free(&t);
 }
 
+struct disturbance {
+	const char *path;
+	bool rename; /* put an empty file in its place; else cut it */
+	uint32_t tokens[64], count;
+};
+
+static int disturb(void *arg, const struct aipu_token *token)
+{
+	struct disturbance *d = arg;
+	char other[4096];
+	int fd;
+
+	if (d->count < 64)
+		d->tokens[d->count] = token->token;
+	if (++d->count != 5)
+		return 0;
+	if (!d->rename)
+		return truncate(d->path, 8192);
+	snprintf(other, sizeof(other), "%s.new", d->path);
+	fd = open(other, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	close(fd);
+	return rename(other, d->path);
+}
+
+/* [SEG-8]: cut while it is in use: an error line and no signal. Replaced by rename: the old one goes on. */
+static void container_changes_while_generating(void **state)
+{
+	struct aipu_sampling sampling = { .max_tokens = 40, .ignore_stop = true };
+	struct disturbance calm = { 0 }, d = { 0 };
+	struct aipu_session *session;
+	struct llm_fixture f;
+	uint32_t first;
+	char *path;
+	int err;
+
+	(void)state;
+	llm_fixture_compile(&f, "demo", "");
+	llm_fixture_open(&f, 2, 0);
+	session = llm_fixture_session(&f);
+	first = f.info.bos_id;
+	assert_true(asprintf(&path, "%s/model.qpc", f.qpc) > 0);
+	d.path = path;
+
+	assert_int_equal(aipu_session_prefill(session, &first, 1, NULL), 0);
+	calm.count = 1000; /* never the fifth */
+	assert_int_equal(aipu_llm_generate(f.llm, &session, &sampling, 1, disturb, &calm, NULL), 0);
+	calm.count = 0;
+	assert_int_equal(aipu_session_rewind(session, 1), 0);
+	d.rename = true;
+	assert_int_equal(aipu_llm_generate(f.llm, &session, &sampling, 1, disturb, &d, NULL), 0);
+	assert_int_equal(d.count, 40);
+	llm_fixture_close(&f);
+
+	llm_fixture_compile(&f, "demo", "");
+	llm_fixture_open(&f, 2, 0);
+	session = llm_fixture_session(&f);
+	free(path);
+	assert_true(asprintf(&path, "%s/model.qpc", f.qpc) > 0);
+	memcpy(calm.tokens, d.tokens, sizeof(calm.tokens));
+	memset(&d, 0, sizeof(d));
+	d.path = path;
+	sampling.max_tokens = 400;
+	assert_int_equal(aipu_session_prefill(session, &first, 1, NULL), 0);
+	err = aipu_llm_generate(f.llm, &session, &sampling, 1, disturb, &d, NULL);
+	assert_true(err < 0);
+	assert_non_null(strstr(aipu_llm_error(f.llm), "shorter"));
+	assert_memory_equal(d.tokens, calm.tokens, 5 * sizeof(uint32_t));
+	free(path);
+	llm_fixture_close(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -520,6 +594,7 @@ int main(void)
 		cmocka_unit_test(lanes_equal_alone),
 		cmocka_unit_test(stop_and_go_on),
 		cmocka_unit_test(context_limits),
+		cmocka_unit_test(container_changes_while_generating),
 	};
 
 	return cmocka_run_group_tests_name("llm", tests, NULL, NULL);

@@ -60,8 +60,6 @@ static void kernel_quantize(const float *x, size_t ldx, uint32_t k, uint32_t m0,
 						    base));
 				for (uint32_t i = 0; i < AIPU_GROUP; i++)
 					q[i] = (int8_t)lane[i];
-				for (uint32_t i = n; i < AIPU_GROUP; i++)
-					q[i] = 0;
 				for (uint32_t i = 0; i < AIPU_GROUP; i++)
 					correction -= AIPU_I8_BIAS * q[i];
 				scale = amax / 127.0f;
