@@ -141,7 +141,7 @@ static unsigned int create_context(struct call *call)
 	if (field)
 		return invalid(call, field);
 	if (!body->context || body->context > DM_MAX_CONTEXTS)
-		return invalid(call, FIELD(context.context));
+		return refuse(call, FIELD(context.context), AIPU_STATUS_INVALID_CONTEXT);
 	if (body->priority > AIPU_PRIORITY_HIGH)
 		return invalid(call, FIELD(context.priority));
 	if (body->weight > 256)
@@ -242,7 +242,7 @@ static unsigned int bind(struct call *call)
 	if (!context)
 		return refuse(call, FIELD(bind.context), AIPU_STATUS_INVALID_CONTEXT);
 	if (body->segment >= DM_MAX_SEGMENTS)
-		return invalid(call, FIELD(bind.segment));
+		return refuse(call, FIELD(bind.segment), AIPU_STATUS_INVALID_SEGMENT);
 	if (context->segments[body->segment])
 		return refuse(call, FIELD(bind.segment), AIPU_STATUS_BUSY);
 	status = dm_binding_create(call->dm, &body->descriptor, &binding, &field);
@@ -265,7 +265,7 @@ static unsigned int unbind(struct call *call)
 	if (!context)
 		return refuse(call, FIELD(unbind.context), AIPU_STATUS_INVALID_CONTEXT);
 	if (body->segment >= DM_MAX_SEGMENTS)
-		return invalid(call, FIELD(unbind.segment));
+		return refuse(call, FIELD(unbind.segment), AIPU_STATUS_INVALID_SEGMENT);
 	binding = context->segments[body->segment];
 	if (!binding)
 		return refuse(call, FIELD(unbind.segment), AIPU_STATUS_INVALID_SEGMENT);
@@ -363,12 +363,12 @@ static unsigned int create_queue(struct call *call)
 	if (!context)
 		return refuse(call, FIELD(queue.context), AIPU_STATUS_INVALID_CONTEXT);
 	if (!body->queue || body->queue > dm->config.max_queues)
-		return invalid(call, FIELD(queue.queue));
+		return refuse(call, FIELD(queue.queue), AIPU_STATUS_INVALID_QUEUE);
 	if (dm->queues[body->queue])
 		return refuse(call, FIELD(queue.queue), AIPU_STATUS_BUSY);
-	if (body->sq_address % AIPU_PAGE_BYTES)
+	if (!body->sq_address || body->sq_address % AIPU_PAGE_BYTES)
 		return refuse(call, FIELD(queue.sq_address), AIPU_STATUS_ALIGNMENT);
-	if (body->cq_address % AIPU_PAGE_BYTES)
+	if (!body->cq_address || body->cq_address % AIPU_PAGE_BYTES)
 		return refuse(call, FIELD(queue.cq_address), AIPU_STATUS_ALIGNMENT);
 	if (body->shadow_address)
 		return refuse(call, FIELD(queue.shadow_address), AIPU_STATUS_UNSUPPORTED);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * The boot ROM: reads a firmware image and decides whether it runs, and checks what the host offers at ENABLE.
- * The engine calls and turns the answer into states. The header is copied once and checked as copied; the
- * payload is only hashed, in pieces, so that a stop never waits for more than one.
+ * The engine calls and turns the answer into states. The image is copied once and the
+ * copy is checked.
  */
 #include "device.h"
 
@@ -27,40 +27,23 @@ static bool overlap(uint32_t oldest_a, uint32_t newest_a, uint32_t oldest_b, uin
 	return oldest_a <= newest_b && oldest_b <= newest_a;
 }
 
-static unsigned int check_digest(struct aipu_dm *dm, const struct aipu_firmware_header *header,
-				 uint64_t payload)
+static unsigned int check_digest(const struct aipu_firmware_header *header, const uint8_t *payload)
 {
 	struct aipu_firmware_header blank = *header;
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	uint8_t *piece = malloc(PIECE_BYTES);
 	uint8_t digest[EVP_MAX_MD_SIZE];
-	uint64_t left = header->payload_bytes;
 	unsigned int error = AIPU_ERROR_FATAL;
 
 	memset(blank.digest, 0, sizeof(blank.digest));
 	memset(blank.signature, 0, sizeof(blank.signature));
-	if (!ctx || !piece || EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) != 1 ||
-	    EVP_DigestUpdate(ctx, &blank, sizeof(blank)) != 1)
-		goto out;
-	while (left) {
-		size_t bytes = left < PIECE_BYTES ? (size_t)left : PIECE_BYTES;
-
-		if (dm_dma_read(dm, payload, piece, bytes, NULL)) {
-			error = AIPU_ERROR_FIRMWARE_DMA;
-			goto out;
-		}
-		if (EVP_DigestUpdate(ctx, piece, bytes) != 1)
-			goto out;
-		payload += bytes;
-		left -= bytes;
-	}
-	if (EVP_DigestFinal_ex(ctx, digest, NULL) != 1)
-		goto out;
-	error = memcmp(digest, header->digest, sizeof(header->digest)) ? AIPU_ERROR_FIRMWARE_DIGEST
-								       : AIPU_ERROR_NONE;
-out:
+	if (ctx && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) == 1 &&
+	    EVP_DigestUpdate(ctx, &blank, sizeof(blank)) == 1 &&
+	    EVP_DigestUpdate(ctx, payload, header->payload_bytes) == 1 &&
+	    EVP_DigestFinal_ex(ctx, digest, NULL) == 1)
+		error = memcmp(digest, header->digest, sizeof(header->digest))
+				? AIPU_ERROR_FIRMWARE_DIGEST
+				: AIPU_ERROR_NONE;
 	EVP_MD_CTX_free(ctx);
-	free(piece);
 	return error;
 }
 
@@ -81,36 +64,70 @@ static bool signature_good(const struct aipu_firmware_header *header)
 	       is_zero(header->signature, sizeof(header->signature));
 }
 
+/* The ROM's own copy, in pieces so that a stop never waits for more than one. NULL: not readable */
+static uint8_t *read_image(struct aipu_dm *dm, uint64_t address, uint32_t bytes)
+{
+	uint8_t *image = malloc(bytes);
+
+	for (uint32_t done = 0; image && done < bytes;) {
+		uint32_t piece = bytes - done < PIECE_BYTES ? bytes - done : PIECE_BYTES;
+
+		if (address + done < address ||
+		    dm_dma_read(dm, address + done, image + done, piece, NULL)) {
+			free(image);
+			return NULL;
+		}
+		done += piece;
+	}
+	return image;
+}
+
+static unsigned int check_image(struct aipu_dm *dm, const uint8_t *image, uint32_t bytes,
+				struct aipu_firmware_header *header)
+{
+	unsigned int error;
+
+	memcpy(header, image, sizeof(*header));
+	if (header->magic != AIPU_FIRMWARE_MAGIC)
+		return AIPU_ERROR_FIRMWARE_MAGIC;
+	if (header->payload_bytes != bytes - sizeof(*header))
+		return AIPU_ERROR_FIRMWARE_SIZE;
+	if (!header_valid(header))
+		return AIPU_ERROR_FIRMWARE_HEADER;
+	error = check_digest(header, image + sizeof(*header));
+	if (error)
+		return error;
+	if (header->board_id != dm->config.board_id && header->board_id != AIPU_BOARD_ANY)
+		return AIPU_ERROR_FIRMWARE_BOARD;
+	if (!signature_good(header))
+		return AIPU_ERROR_FIRMWARE_SIGNATURE;
+	if (header->rollback < dm->config.rollback)
+		return AIPU_ERROR_FIRMWARE_ROLLBACK;
+	if (!overlap(header->abi_oldest, header->abi_newest, dm->config.abi_oldest,
+		     dm->config.abi_newest))
+		return AIPU_ERROR_FIRMWARE_ABI;
+	return AIPU_ERROR_NONE;
+}
+
 unsigned int dm_boot_load(struct aipu_dm *dm, uint64_t address, uint32_t bytes,
 			  struct aipu_firmware_header *firmware)
 {
-	struct aipu_firmware_header header;
 	unsigned int error;
+	uint8_t *image;
 
-	if (bytes < sizeof(header) || bytes > AIPU_FIRMWARE_MAX_BYTES)
+	if (bytes < sizeof(*firmware) || bytes > AIPU_FIRMWARE_MAX_BYTES)
 		return AIPU_ERROR_FIRMWARE_SIZE;
-	if (dm_dma_read(dm, address, &header, sizeof(header), NULL))
+	image = read_image(dm, address, bytes);
+	if (!image)
 		return AIPU_ERROR_FIRMWARE_DMA;
-	if (header.payload_bytes != bytes - sizeof(header))
-		return AIPU_ERROR_FIRMWARE_SIZE;
-	if (header.magic != AIPU_FIRMWARE_MAGIC)
-		return AIPU_ERROR_FIRMWARE_MAGIC;
-	if (!header_valid(&header))
-		return AIPU_ERROR_FIRMWARE_HEADER;
-	error = check_digest(dm, &header, address + sizeof(header));
-	if (error)
-		return error;
-	if (header.board_id != dm->config.board_id && header.board_id != AIPU_BOARD_ANY)
-		return AIPU_ERROR_FIRMWARE_BOARD;
-	if (!signature_good(&header))
-		return AIPU_ERROR_FIRMWARE_SIGNATURE;
-	if (header.rollback < dm->config.rollback)
-		return AIPU_ERROR_FIRMWARE_ROLLBACK;
-	if (!overlap(header.abi_oldest, header.abi_newest, dm->config.abi_oldest,
-		     dm->config.abi_newest))
-		return AIPU_ERROR_FIRMWARE_ABI;
-	*firmware = header;
-	return AIPU_ERROR_NONE;
+	error = check_image(dm, image, bytes, firmware);
+	free(image);
+	/* What runs speaks what both do. */
+	if (firmware->abi_oldest < dm->config.abi_oldest)
+		firmware->abi_oldest = dm->config.abi_oldest;
+	if (firmware->abi_newest > dm->config.abi_newest)
+		firmware->abi_newest = dm->config.abi_newest;
+	return error;
 }
 
 unsigned int dm_boot_enable(struct aipu_dm *dm, const struct aipu_firmware_header *firmware,
@@ -122,9 +139,10 @@ unsigned int dm_boot_enable(struct aipu_dm *dm, const struct aipu_firmware_heade
 		return AIPU_ERROR_ABI_TOO_OLD;
 	if (enable->host_oldest > firmware->abi_newest || enable->host_oldest > enable->host_newest)
 		return AIPU_ERROR_ABI_TOO_NEW;
-	if (admin->sq_address % AIPU_PAGE_BYTES || admin->cq_address % AIPU_PAGE_BYTES ||
-	    admin->entries < 2 || admin->entries > DM_MAX_QUEUE_ENTRIES ||
-	    admin->entries & (admin->entries - 1) || admin->vector >= dm->config.vectors)
+	if (!admin->sq_address || !admin->cq_address || admin->sq_address % AIPU_PAGE_BYTES ||
+	    admin->cq_address % AIPU_PAGE_BYTES || admin->entries < 2 ||
+	    admin->entries > DM_MAX_QUEUE_ENTRIES || admin->entries & (admin->entries - 1) ||
+	    admin->vector >= dm->config.vectors)
 		return AIPU_ERROR_ADMIN_QUEUE;
 	*abi_in_use = enable->host_newest < firmware->abi_newest ? enable->host_newest
 								 : firmware->abi_newest;

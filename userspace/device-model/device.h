@@ -109,7 +109,7 @@ struct dm_transfer {
 	struct dm_binding *src, *dst; /* of the piece in work */
 	struct {
 		struct dm_binding *src, *dst;
-	} *held; /* of each entry of the list */
+	} * held; /* of each entry of the list */
 	uint64_t src_offset, dst_offset, length, done;
 	struct aipu_copy_entry *list; /* private copy, or NULL */
 	uint32_t list_count, next; /* next list entry to start */
@@ -174,7 +174,8 @@ struct dm_queue {
 	struct dm_ring sq, cq;
 	uint64_t head, tail; /* free running; place = value & (entries - 1) */
 	uint64_t cq_head, cq_tail;
-	bool dead; /* a doorbell or a ring was bad: nothing runs any more */
+	bool closed; /* a doorbell was bad: takes no more entries, ends what it has */
+	bool dead; /* a ring is not readable or writable: it says nothing any more */
 	uint32_t stopped; /* slots in head..tail with `end` set and not posted */
 	struct dm_slot *slots;
 	struct dm_job job;
@@ -301,7 +302,7 @@ void *dm_engine_main(void *aipu_dm);
 /* Drops everything that ENABLE and the admin queue made, without any DMA */
 void dm_engine_clear(struct aipu_dm *dm);
 void dm_engine_event(struct aipu_dm *dm, enum aipu_event event);
-/* A queue's ring or doorbell is not usable: nothing of it runs any more. enum aipu_error */
+/* A queue's ring is not usable, or the admin queue's doorbell: it is dead. enum aipu_error */
 void dm_engine_queue_failed(struct dm_queue *queue, unsigned int error);
 /* Ends the running job, if any, and posts its completion */
 void dm_engine_end_job(struct dm_queue *queue, unsigned int reason);

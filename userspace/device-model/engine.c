@@ -17,6 +17,14 @@ void dm_engine_event(struct aipu_dm *dm, enum aipu_event event)
 	dm->events |= 1u << event;
 }
 
+static void report_queue(struct aipu_dm *dm)
+{
+	pthread_mutex_lock(&dm->lock);
+	dm->error = AIPU_ERROR_QUEUE;
+	pthread_mutex_unlock(&dm->lock);
+	dm_engine_event(dm, AIPU_EVENT_ERROR);
+}
+
 void dm_engine_queue_failed(struct dm_queue *queue, unsigned int error)
 {
 	struct aipu_dm *dm = queue->dm;
@@ -31,14 +39,10 @@ void dm_engine_queue_failed(struct dm_queue *queue, unsigned int error)
 	}
 	if (dm_stopping(dm))
 		return; /* it failed because everything ends */
-	if (!queue->context) {
+	if (!queue->context)
 		dm->fatal = error;
-		return;
-	}
-	pthread_mutex_lock(&dm->lock);
-	dm->error = error;
-	pthread_mutex_unlock(&dm->lock);
-	dm_engine_event(dm, AIPU_EVENT_ERROR);
+	else
+		report_queue(dm);
 }
 
 /* --- jobs --------------------------------------------------------------------------------------- */
@@ -99,13 +103,15 @@ static bool time_is_up(const struct dm_job *job, uint64_t now)
 	       now - job->started_ns > job->entry.timeout_ms * 1000000ull;
 }
 
-static enum dm_unit work_on_job(struct dm_queue *queue, bool fresh, uint64_t now,
+/* *stepped becomes false where the job fails its first check: that is no step */
+static enum dm_unit work_on_job(struct dm_queue *queue, bool fresh, uint64_t now, bool *stepped,
 				unsigned int *status, uint32_t *detail)
 {
 	*status = AIPU_STATUS_OK;
 	*detail = 0;
 	if (fresh)
 		*status = dm_job_begin(queue, detail);
+	*stepped = !*status;
 	if (*status)
 		return DM_UNIT_DONE;
 	if (!atomic_load(&queue->dm->bus_master)) {
@@ -139,7 +145,7 @@ static void run_unit(struct dm_queue *queue)
 {
 	struct dm_job *job = &queue->job;
 	uint64_t now = dm_clock(queue->dm);
-	bool fresh = !job->active;
+	bool fresh = !job->active, stepped;
 	unsigned int status;
 	enum dm_unit unit;
 	uint64_t spent;
@@ -149,7 +155,7 @@ static void run_unit(struct dm_queue *queue)
 		dm_engine_queue_failed(queue, AIPU_ERROR_QUEUE);
 		return;
 	}
-	unit = work_on_job(queue, fresh, now, &status, &detail);
+	unit = work_on_job(queue, fresh, now, &stepped, &status, &detail);
 	spent = dm_clock(queue->dm) - now;
 	if (unit == DM_UNIT_PAUSED) {
 		if (!job->paused)
@@ -162,7 +168,8 @@ static void run_unit(struct dm_queue *queue)
 		job->started_ns += now - job->paused_ns;
 	job->paused = false;
 	job->busy_ns += spent;
-	count_step(queue->dm, spent);
+	if (stepped)
+		count_step(queue->dm, spent);
 	if (unit == DM_UNIT_DONE)
 		finish_job(queue, status, detail);
 }
@@ -207,13 +214,24 @@ static struct dm_queue *next_runnable(struct aipu_dm *dm, uint64_t now, uint64_t
 	return NULL;
 }
 
-static void take_doorbell(struct dm_queue *queue, unsigned int error)
+static void take_doorbell(struct dm_queue *queue)
 {
 	const struct dm_doorbell *doorbell = &queue->dm->doorbells[queue->id];
 
-	if (!queue->dead &&
-	    !dm_queue_doorbell(queue, atomic_load(&doorbell->tail), atomic_load(&doorbell->head)))
-		dm_engine_queue_failed(queue, error);
+	if (queue->dead ||
+	    dm_queue_doorbell(queue, atomic_load(&doorbell->tail), atomic_load(&doorbell->head)) ||
+	    queue->closed)
+		return;
+	if (!queue->context) {
+		dm_engine_queue_failed(queue, AIPU_ERROR_ADMIN_QUEUE);
+		return;
+	}
+	queue->closed = true;
+	dm_engine_end_job(queue, AIPU_STATUS_ABORTED);
+	if (!queue->dead)
+		dm_queue_stop_all(queue, AIPU_STATUS_ABORTED);
+	if (!queue->dead)
+		report_queue(queue->dm);
 }
 
 /* What does not depend on a doorbell of the same pass: marked entries and late interrupts */
@@ -238,10 +256,10 @@ static bool pass(struct aipu_dm *dm, uint64_t *deadline)
 	bool did;
 
 	if (rung)
-		take_doorbell(dm->admin, AIPU_ERROR_ADMIN_QUEUE);
+		take_doorbell(dm->admin);
 	for (uint32_t id = 1; rung && id <= dm->config.max_queues; id++)
 		if (dm->queues[id])
-			take_doorbell(dm->queues[id], AIPU_ERROR_QUEUE);
+			take_doorbell(dm->queues[id]);
 	did = dm_admin_pass(dm);
 	for (uint32_t id = 1; id <= dm->config.max_queues; id++)
 		if (dm->queues[id])

@@ -102,6 +102,8 @@ bool dm_queue_doorbell(struct dm_queue *queue, uint32_t sq_tail, uint32_t cq_hea
 	uint64_t unread = queue->cq_tail - queue->cq_head;
 	uint64_t now_used, taken;
 
+	if (queue->closed)
+		sq_tail = (uint32_t)queue->tail & mask;
 	if (sq_tail >= queue->entries || cq_head >= queue->entries)
 		return false;
 	now_used = (sq_tail - (uint32_t)queue->head) & mask;

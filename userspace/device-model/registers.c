@@ -213,10 +213,17 @@ static void ring_doorbell(struct aipu_dm *dm, uint32_t offset, uint32_t value)
 		pthread_cond_signal(&dm->wake);
 }
 
+/* A failed device keeps its reason until RESET */
+static void refuse_command(struct aipu_dm *dm)
+{
+	if (dm->state != AIPU_STATE_FAILED)
+		dm->error = AIPU_ERROR_STATE;
+}
+
 static void write_enable(struct aipu_dm *dm)
 {
 	if (dm->state != AIPU_STATE_RUNNING || dm->stop) {
-		dm->error = AIPU_ERROR_STATE;
+		refuse_command(dm);
 		return;
 	}
 	dm->enable = (struct dm_enable){
@@ -251,7 +258,7 @@ static void write_control(struct aipu_dm *dm, uint32_t value)
 static void write_boot(struct aipu_dm *dm, uint32_t value)
 {
 	if (value != AIPU_BOOT_LOAD || dm->state != AIPU_STATE_ROM || dm->stop) {
-		dm->error = AIPU_ERROR_STATE;
+		refuse_command(dm);
 		return;
 	}
 	dm->error = AIPU_ERROR_NONE;

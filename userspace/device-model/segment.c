@@ -60,6 +60,10 @@ static unsigned int copy_extents(struct dm_binding *binding, uint64_t address, u
 	while (!status && count) {
 		uint32_t here = count < AIPU_EXTENTS_PER_PAGE ? count : AIPU_EXTENTS_PER_PAGE;
 
+		if (!address && binding->extent_count) {
+			status = AIPU_STATUS_INVALID_FIELD; /* the chain ends early */
+			break;
+		}
 		if (address % AIPU_PAGE_BYTES) {
 			status = AIPU_STATUS_ALIGNMENT;
 			break;
@@ -114,6 +118,8 @@ static unsigned int check_descriptor(struct aipu_dm *dm,
 		return AIPU_STATUS_INVALID_FIELD;
 	*field = FIELD(address);
 	if (host && descriptor->address % AIPU_PAGE_BYTES)
+		return AIPU_STATUS_ALIGNMENT;
+	if (!host && (descriptor->address % 64 || descriptor->length % 64))
 		return AIPU_STATUS_ALIGNMENT;
 	if (!host && !in_range(dm->config.memory_bytes, descriptor->address, descriptor->length))
 		return AIPU_STATUS_OUT_OF_RANGE;
