@@ -10,6 +10,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 
 static struct llama model;
+static struct llama_job fresh; /* a job before anything was written to it */
+static uint8_t *contents[RIG_SEGMENTS]; /* of its segments */
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
@@ -18,7 +20,29 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	(void)argc;
 	(void)argv;
 	llama_build(&model, &shape);
+	llama_job_open(&fresh, &model, 1, AIPU_SIMD_AUTO);
+	for (uint32_t i = 0; i < JOB_TOKENS; i++)
+		fresh.tokens[i] = i % LLAMA_VOCAB;
+	fresh.blocks[1] = fresh.blocks[0];
+	for (uint32_t i = 0; i < RIG_SEGMENTS; i++) {
+		contents[i] = malloc(fresh.context.segments[i].bytes + 1);
+		if (fresh.context.segments[i].memory)
+			memcpy(contents[i], fresh.context.segments[i].memory,
+			       fresh.context.segments[i].bytes);
+	}
 	return 0;
+}
+
+/* Each input starts from the same memory, in the same place */
+static struct llama_job job_start(void)
+{
+	struct llama_job j = fresh;
+
+	for (uint32_t i = 0; i < RIG_SEGMENTS; i++)
+		if (j.context.segments[i].memory)
+			memcpy(j.context.segments[i].memory, contents[i],
+			       j.context.segments[i].bytes);
+	return j;
 }
 
 /* One write of the host: to a field of a structure more often than to a byte anywhere */
@@ -32,6 +56,8 @@ static void overwrite(struct llama_job *j, struct choices *c)
 		&j->context.segments[segments[how % (sizeof(segments) / sizeof(segments[0]))]];
 	uint32_t words = (uint32_t)(s->bytes / 4), word, value;
 
+	if (!s->memory)
+		return;
 	/* The parts that a job uses lie at the segments' beginnings */
 	word = (how >> 8) % (how >> 31 ? words : words < 168 ? words : 168);
 	memcpy(&value, s->memory + word * 4, sizeof(value));
@@ -57,7 +83,7 @@ static void job_run(struct llama_job *j, struct choices *c)
 		if (act % 64 == 2)
 			j->context.segments[SLOT_WEIGHTS].lost = true;
 		if (act % 64 == 3)
-			rig_unbind(&j->context, SEG_STOPS);
+			j->context.segments[SEG_STOPS].memory = NULL; /* no longer bound */
 		if (dm_step_job_step(job) == DM_STEP_DONE)
 			break;
 		dm_step_job_wake(job);
@@ -75,16 +101,12 @@ static void job_run(struct llama_job *j, struct choices *c)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct choices c = { .data = data, .size = size };
-	struct llama_job j;
+	struct llama_job j = job_start();
 	uint32_t how = choose(&c);
 
-	llama_job_open(&j, &model, 1, AIPU_SIMD_AUTO);
-	for (uint32_t i = 0; i < JOB_TOKENS; i++)
-		j.tokens[i] = i % LLAMA_VOCAB;
 	for (uint32_t i = 0; i < LLAMA_SLOTS && i <= (how >> 4 & 3); i++)
 		llama_lane(&j, i, i, choose_below(&c, LLAMA_CTX), choose_below(&c, 100),
 			   1 + choose_below(&c, 4));
-	j.blocks[1] = j.blocks[0];
 	j.job.step.block_count = 1 + (how >> 6 & 1);
 	if (how & 1) {
 		j.job.opcode = AIPU_JOB_GENERATE;
@@ -109,6 +131,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		*word = (uint32_t)choose_number(&c, *word, 32);
 	}
 	job_run(&j, &c);
-	llama_job_close(&j);
 	return 0;
 }
