@@ -264,13 +264,16 @@ void lanes_write_results(struct dm_step_job *job, unsigned int status)
 			.reason = l->reason,
 			.generation = l->generation,
 		};
+		uint64_t place;
 
 		if (job->generate && l->n_valid && l->reason == AIPU_END_NONE)
 			result.reason = ended;
-		/* A segment that is gone by now has no use for the result */
-		dm_segment_write(job->context, job->lane_segment,
-				 job->lane_offset + (uint64_t)i * sizeof(struct aipu_lane) +
-					 LANE_FIELD(result),
-				 &result, sizeof(result));
+		/* Held, so written even where an UNBIND waits for this job */
+		place = (uint64_t)i * sizeof(struct aipu_lane) + LANE_FIELD(result);
+		if (job->lane_hold.pointer)
+			memcpy((uint8_t *)job->lane_hold.pointer + place, &result, sizeof(result));
+		else
+			dm_segment_write(job->context, job->lane_segment, job->lane_offset + place,
+					 &result, sizeof(result));
 	}
 }
