@@ -27,11 +27,16 @@ struct watch {
 
 static struct {
 	pthread_mutex_t lock; /* for those who change it; not for the handler */
-	struct watch *first; /* atomic */
+	struct watch *watches; /* atomic */
 	unsigned int used;
-	bool covered; /* could not be taken away: another handler lies over it */
-	struct sigaction previous;
+	struct sigaction previous; /* what was there when it was installed last, */
+	struct sigaction
+		first; /* and before it came at all; differs where another lay over it meanwhile */
+	bool placed; /* first is valid */
 } sigbus = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+/* This thread is in `previous`, called from here. Initial-exec: a handler may not allocate TLS. */
+static _Thread_local bool chaining __attribute__((tls_model("initial-exec")));
 
 static bool watch_read(const struct watch *watch, uintptr_t address, uintptr_t *end, bool **lost)
 {
@@ -58,7 +63,7 @@ static void watch_write(struct watch *watch, uintptr_t start, uintptr_t end, boo
 
 static bool range_lost(uintptr_t address)
 {
-	const struct watch *watch = __atomic_load_n(&sigbus.first, __ATOMIC_ACQUIRE);
+	const struct watch *watch = __atomic_load_n(&sigbus.watches, __ATOMIC_ACQUIRE);
 	uintptr_t page = address & ~(uintptr_t)(AIPU_PAGE_BYTES - 1), end;
 	bool *lost;
 
@@ -74,29 +79,46 @@ static bool range_lost(uintptr_t address)
 	return false;
 }
 
-static void sigbus_handler(int signal, siginfo_t *info, void *context)
+static void chain(const struct sigaction *next, int signal, siginfo_t *info, void *context)
 {
-	const struct sigaction *previous = &sigbus.previous;
-	int error = errno;
-
-	if (info->si_code == BUS_ADRERR && range_lost((uintptr_t)info->si_addr)) {
-		errno = error;
-		return;
-	}
-	if (previous->sa_flags & SA_SIGINFO) {
-		previous->sa_sigaction(signal, info, context);
-	} else if (previous->sa_handler == SIG_DFL ||
-		   (previous->sa_handler == SIG_IGN && info->si_code > 0)) {
+	if (next->sa_flags & SA_SIGINFO) {
+		next->sa_sigaction(signal, info, context);
+	} else if (next->sa_handler == SIG_DFL ||
+		   (next->sa_handler == SIG_IGN && info->si_code > 0)) {
 		struct sigaction fallback = { .sa_handler = SIG_DFL };
 
 		/* A fault comes again when the instruction does; a sent signal would not */
 		sigaction(SIGBUS, &fallback, NULL);
 		if (info->si_code <= 0)
 			raise(SIGBUS);
-	} else if (previous->sa_handler != SIG_IGN) {
-		previous->sa_handler(signal);
+	} else if (next->sa_handler != SIG_IGN) {
+		next->sa_handler(signal);
+	}
+}
+
+static void sigbus_handler(int signal, siginfo_t *info, void *context)
+{
+	int error = errno;
+
+	if (info->si_code == BUS_ADRERR && range_lost((uintptr_t)info->si_addr)) {
+		errno = error;
+		return;
+	}
+	/* One that lay over this handler and now lies under it comes back here: that circle ends */
+	if (chaining) {
+		chain(&sigbus.first, signal, info, context);
+	} else {
+		/* A handler that jumps out leaves the flag; it matters only where there is a circle */
+		chaining = sigbus.first.sa_sigaction != sigbus.previous.sa_sigaction;
+		chain(&sigbus.previous, signal, info, context);
+		chaining = false;
 	}
 	errno = error;
+}
+
+static bool is_ours(const struct sigaction *action)
+{
+	return (action->sa_flags & SA_SIGINFO) && action->sa_sigaction == sigbus_handler;
 }
 
 static void handler_install(void)
@@ -107,10 +129,11 @@ static void handler_install(void)
 	sigemptyset(&action.sa_mask);
 	action.sa_sigaction = sigbus_handler;
 	sigaction(SIGBUS, NULL, &current);
-	/* Still there. To lie above one that chains to it as well would be a circle. */
-	if (sigbus.covered ||
-	    ((current.sa_flags & SA_SIGINFO) && current.sa_sigaction == sigbus_handler))
+	if (is_ours(&current))
 		return;
+	if (!sigbus.placed)
+		sigbus.first = current;
+	sigbus.placed = true;
 	sigbus.previous = current;
 	sigaction(SIGBUS, &action, NULL);
 }
@@ -121,9 +144,11 @@ static void handler_remove(void)
 
 	/* Another one was installed over it and may chain to it: then it stays, and finds no range */
 	sigaction(SIGBUS, NULL, &current);
-	sigbus.covered = !(current.sa_flags & SA_SIGINFO) || current.sa_sigaction != sigbus_handler;
-	if (!sigbus.covered)
-		sigaction(SIGBUS, &sigbus.previous, NULL);
+	if (!is_ours(&current))
+		return;
+	sigaction(SIGBUS, &sigbus.previous, NULL);
+	/* With one below that lay above, it may still be chained to */
+	sigbus.placed = sigbus.first.sa_sigaction != sigbus.previous.sa_sigaction;
 }
 
 int soft_sigbus_watch(void *memory, size_t bytes, bool *lost)
@@ -132,7 +157,7 @@ int soft_sigbus_watch(void *memory, size_t bytes, bool *lost)
 	struct watch *watch;
 
 	pthread_mutex_lock(&sigbus.lock);
-	for (watch = sigbus.first; watch && watch->end; watch = watch->next)
+	for (watch = sigbus.watches; watch && watch->end; watch = watch->next)
 		;
 	if (!watch) {
 		watch = calloc(1, sizeof(*watch));
@@ -140,12 +165,13 @@ int soft_sigbus_watch(void *memory, size_t bytes, bool *lost)
 			pthread_mutex_unlock(&sigbus.lock);
 			return -ENOMEM;
 		}
-		watch->next = sigbus.first;
-		__atomic_store_n(&sigbus.first, watch, __ATOMIC_RELEASE);
+		watch->next = sigbus.watches;
+		__atomic_store_n(&sigbus.watches, watch, __ATOMIC_RELEASE);
 	}
 	watch_write(watch, start, start + soft_page_align(bytes), lost);
-	if (!sigbus.used++)
-		handler_install();
+	sigbus.used++;
+	/* Each time: somebody may have taken the signal over since */
+	handler_install();
 	pthread_mutex_unlock(&sigbus.lock);
 	return 0;
 }
@@ -153,7 +179,7 @@ int soft_sigbus_watch(void *memory, size_t bytes, bool *lost)
 void soft_sigbus_unwatch(void *memory)
 {
 	pthread_mutex_lock(&sigbus.lock);
-	for (struct watch *watch = sigbus.first; watch; watch = watch->next) {
+	for (struct watch *watch = sigbus.watches; watch; watch = watch->next) {
 		if (!watch->end || watch->start != (uintptr_t)memory)
 			continue;
 		watch_write(watch, 0, 0, NULL);
