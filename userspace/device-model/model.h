@@ -42,8 +42,8 @@ void dm_cores_barrier(struct dm_cores *cores, unsigned int core);
 /* All return enum aipu_status. `access`: AIPU_ACCESS_*. Overflow-safe for any offset and length. */
 unsigned int dm_segment_check(struct dm_context *context, uint32_t segment, uint64_t offset,
 			      uint64_t length, unsigned int access);
-unsigned int dm_segment_read(struct dm_context *context, uint32_t segment, uint64_t offset, void *to,
-			     size_t bytes);
+unsigned int dm_segment_read(struct dm_context *context, uint32_t segment, uint64_t offset,
+			     void *to, size_t bytes);
 unsigned int dm_segment_write(struct dm_context *context, uint32_t segment, uint64_t offset,
 			      const void *from, size_t bytes);
 /*
