@@ -53,6 +53,7 @@ static void expect(struct aipu_admin command, unsigned int status, uint32_t deta
 		expect(changed, AIPU_STATUS_##status, AT(field)); \
 	} while (0)
 
+/* [ADM-1] */
 static void header_fields(void **state)
 {
 	(void)state;
@@ -65,6 +66,7 @@ static void header_fields(void **state)
 	NOT(INVALID_FIELD, reserved1, .opcode = AIPU_ADMIN_IDENTIFY, .reserved1 = 1);
 }
 
+/* [ADM-2] */
 static void identify(void **state)
 {
 	uint64_t page = mount_alloc(mount, 4096);
@@ -86,6 +88,7 @@ static void identify(void **state)
 	    .identify = { .address = page, .reserved = { 0, 0, 0, 1 } });
 }
 
+/* [ADM-3] [ADM-4] */
 static void contexts(void **state)
 {
 	(void)state;
@@ -127,6 +130,7 @@ static struct aipu_admin bind_of(uint32_t segment, struct aipu_segment_descripto
 	};
 }
 
+/* [SEG-1] [SEG-2] */
 static void bind_checks_the_descriptor(void **state)
 {
 	const struct aipu_segment_descriptor device = { .kind = AIPU_SEGMENT_DEVICE,
@@ -176,6 +180,7 @@ static void bind_checks_the_descriptor(void **state)
 	expect(bind_of(1, device), AIPU_STATUS_OK, 0);
 }
 
+/* [SEG-3] */
 static void bind_checks_the_extents(void **state)
 {
 	const uint32_t count = 2 * AIPU_EXTENTS_PER_PAGE + 10;
@@ -229,6 +234,7 @@ static void bind_checks_the_extents(void **state)
 	expect(bind_of(1, host), AIPU_STATUS_OK, 0);
 }
 
+/* [SEG-3] */
 static void later_changes_of_extents_have_no_effect(void **state)
 {
 	uint64_t a = mount_alloc(mount, 4096), b = mount_alloc(mount, 4096);
@@ -253,6 +259,7 @@ static void later_changes_of_extents_have_no_effect(void **state)
 	free(queue);
 }
 
+/* [SEG-5] */
 static void unbind(void **state)
 {
 	(void)state;
@@ -268,6 +275,7 @@ static void unbind(void **state)
 	assert_int_equal(mount_bind_device(mount, 3, 9, 0, 4096, RW), AIPU_STATUS_OK);
 }
 
+/* [ADM-6] [ADM-7] [RING-10] */
 static void queues(void **state)
 {
 	uint64_t ring = mount_alloc(mount, 1u << 20);
@@ -316,6 +324,7 @@ static void queues(void **state)
 	expect(create, AIPU_STATUS_OK, 0);
 }
 
+/* [PRG-2] [PRG-5] */
 static void programs(void **state)
 {
 	uint64_t image = mount_alloc(mount, 8192);
@@ -344,6 +353,7 @@ static void programs(void **state)
 	CHANGED(INVALID_CONTEXT, program.context, unload, program.context = 1);
 }
 
+/* [ADM-8] */
 static void aborts_of_nothing(void **state)
 {
 	struct mount_queue *queue = mount_create_queue(mount, 3, 2, 4, 0);
@@ -362,6 +372,7 @@ static void aborts_of_nothing(void **state)
 	free(queue);
 }
 
+/* [ADM-10] */
 static void progress(void **state)
 {
 	struct mount_queue *queue = mount_create_queue(mount, 3, 2, 4, 0);
@@ -386,6 +397,7 @@ static void progress(void **state)
 	free(queue);
 }
 
+/* [ADM-9] */
 static void events_wait_and_have_a_limit(void **state)
 {
 	struct aipu_admin event = { .opcode = AIPU_ADMIN_ASYNC_EVENT };

@@ -14,6 +14,7 @@
 #define R(offset) aipu_dm_read32(mount->dm, offset)
 #define W(offset, value) aipu_dm_write32(mount->dm, offset, value)
 
+/* [BOOT-1] [BOOT-4] [BOOT-6] [REG-2] [REG-3] */
 static void boots_and_enables(void **state)
 {
 	struct mount *mount = mount_create(NULL);
@@ -70,6 +71,7 @@ SPOIL(spoil_abi_old, header->abi_oldest = header->abi_newest = AIPU_ABI_OLDEST -
 SPOIL(spoil_abi_new, header->abi_oldest = header->abi_newest = AIPU_ABI_CURRENT + 1)
 SPOIL(spoil_abi_range, header->abi_newest = header->abi_oldest - 1)
 
+/* [BOOT-2] [BOOT-3] [BOOT-5] [BOOT-8] [BOOT-9] */
 static void refuses_each_bad_image(void **state)
 {
 	static const struct bad_image images[] = {
@@ -127,6 +129,7 @@ static void refuses_each_bad_image(void **state)
 	mount_destroy(mount);
 }
 
+/* [BOOT-2] */
 static void refuses_images_by_size_and_address(void **state)
 {
 	struct mount *mount = mount_create(NULL);
@@ -168,6 +171,7 @@ static void refuses_images_by_size_and_address(void **state)
 	mount_destroy(mount);
 }
 
+/* [BOOT-5] [BOOT-8] */
 static void refuses_commands_out_of_turn(void **state)
 {
 	struct mount *mount = mount_create(NULL);
@@ -209,6 +213,7 @@ static uint32_t enable_with(struct mount *mount, uint32_t reg, uint32_t value)
 	return error;
 }
 
+/* [BOOT-6] [BOOT-7] */
 static void refuses_each_bad_enable(void **state)
 {
 	struct mount *mount = mount_create(NULL);
@@ -229,6 +234,7 @@ static void refuses_each_bad_enable(void **state)
 	mount_destroy(mount);
 }
 
+/* [RST-1] [RST-2] [RST-6] */
 static void disable_keeps_firmware_and_reset_loses_it(void **state)
 {
 	struct mount *mount = mount_ready(NULL);
@@ -256,6 +262,7 @@ static void disable_keeps_firmware_and_reset_loses_it(void **state)
 	mount_destroy(mount);
 }
 
+/* [REG-1] [REG-4] [RING-2] */
 static void stray_accesses_do_nothing(void **state)
 {
 	struct mount *mount = mount_ready(NULL);
@@ -284,6 +291,7 @@ static void stray_accesses_do_nothing(void **state)
 	mount_destroy(mount);
 }
 
+/* [REG-5] */
 static void heartbeat_moves_while_the_device_rests(void **state)
 {
 	struct mount *mount = mount_ready(NULL);
@@ -338,6 +346,7 @@ static void create_refuses_bad_configs(void **state)
 		assert_int_equal(aipu_dm_create(&configs[i], &ops, NULL, &dm), -22);
 }
 
+/* [RST-5] */
 static void bus_master_off_stops_dma(void **state)
 {
 	struct mount *mount = mount_create(NULL);
@@ -364,6 +373,7 @@ static void bus_master_off_stops_dma(void **state)
 	mount_destroy(mount);
 }
 
+/* [RING-2] */
 static void bad_admin_doorbell_fails_the_device(void **state)
 {
 	struct mount *mount = mount_ready(NULL);

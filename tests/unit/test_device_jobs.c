@@ -223,6 +223,7 @@ static void settle(void)
 
 /* --- rings -------------------------------------------------------------------------------------------- */
 
+/* [JOB-2] [RING-3] [RING-4] [RING-7] */
 static void rings_wrap_and_phases_turn(void **state)
 {
 	(void)state;
@@ -240,6 +241,7 @@ static void rings_wrap_and_phases_turn(void **state)
 	assert_int_equal(atomic_load(&mount->interrupts[2]), 50);
 }
 
+/* [RING-1] */
 static void one_doorbell_for_many(void **state)
 {
 	(void)state;
@@ -255,6 +257,7 @@ static void one_doorbell_for_many(void **state)
 		assert_int_equal(mount_wait(queues[1]).id, i);
 }
 
+/* [RING-5] [RING-6] */
 static void full_completion_ring_is_not_overwritten(void **state)
 {
 	struct aipu_completion completion;
@@ -280,6 +283,7 @@ static void full_completion_ring_is_not_overwritten(void **state)
 		assert_int_equal(mount_wait(queues[2]).id, got++);
 }
 
+/* [RING-2] [ADM-9] */
 static void bad_doorbells_stop_that_queue_only(void **state)
 {
 	static const struct {
@@ -328,6 +332,7 @@ static void bad_doorbells_stop_that_queue_only(void **state)
 
 /* --- arbitration ---------------------------------------------------------------------------------------- */
 
+/* [JOB-8] [RING-9] */
 static void long_jobs_delay_others_by_one_step(void **state)
 {
 	struct aipu_job job = nop_of(1);
@@ -347,6 +352,7 @@ static void long_jobs_delay_others_by_one_step(void **state)
 	assert_true(aipu_dm_read32(mount->dm, AIPU_REG_STEPS) >= 200050);
 }
 
+/* [JOB-8] */
 static void queues_take_turns(void **state)
 {
 	struct aipu_job first = run_of(1, 1000, 0);
@@ -366,6 +372,7 @@ static void queues_take_turns(void **state)
 	}
 }
 
+/* [JOB-8] */
 static void jobs_of_a_queue_keep_their_order(void **state)
 {
 	(void)state;
@@ -376,6 +383,7 @@ static void jobs_of_a_queue_keep_their_order(void **state)
 		assert_int_equal(mount_wait(queues[1]).id, id);
 }
 
+/* [GEN-7] */
 static void wake_raises_the_interrupt_before_the_end(void **state)
 {
 	(void)state;
@@ -407,6 +415,7 @@ static void kick(uint32_t queue)
 	aipu_dm_write32(mount->dm, AIPU_DOORBELL_PAGE(queue) + AIPU_DOORBELL_KICK, 1);
 }
 
+/* [GEN-5] */
 static void kick_ends_a_pause(void **state)
 {
 	(void)state;
@@ -421,6 +430,7 @@ static void kick_ends_a_pause(void **state)
 	assert_int_equal(mount_wait(queues[1]).detail, 10);
 }
 
+/* [JOB-7] */
 static void time_limits(void **state)
 {
 	struct aipu_job job = run_of(1, UINT32_MAX, 0);
@@ -439,6 +449,7 @@ static void time_limits(void **state)
 	assert_int_equal(mount_job(queues[1], &job).status, AIPU_STATUS_OK);
 }
 
+/* [JOB-7] */
 static void time_limits_leave_out_pauses_and_queueing(void **state)
 {
 	struct aipu_job job = run_of(1, 10, 5);
@@ -466,6 +477,7 @@ static void time_limits_leave_out_pauses_and_queueing(void **state)
 
 /* --- early ends ------------------------------------------------------------------------------------------ */
 
+/* [ADM-8] */
 static void abort_ends_a_running_job_once(void **state)
 {
 	(void)state;
@@ -484,6 +496,7 @@ static void abort_ends_a_running_job_once(void **state)
 	assert_true(nothing(queues[1]));
 }
 
+/* [ADM-8] */
 static void abort_ends_a_queued_job_at_once(void **state)
 {
 	struct aipu_completion completion;
@@ -509,6 +522,7 @@ static void abort_ends_a_queued_job_at_once(void **state)
 	assert_true(nothing(queues[1]));
 }
 
+/* [ADM-8] [RING-5] */
 static void abort_waits_for_room(void **state)
 {
 	struct aipu_admin command = { .opcode = AIPU_ADMIN_ABORT,
@@ -548,6 +562,7 @@ static unsigned int context_command(uint8_t opcode, uint32_t context)
 	return mount_admin(mount, &command, NULL);
 }
 
+/* [ADM-5] */
 static void reset_context_ends_its_jobs_only(void **state)
 {
 	struct aipu_job job = nop_of(9);
@@ -574,6 +589,7 @@ static void reset_context_ends_its_jobs_only(void **state)
 	assert_int_equal(mount_wait(queues[3]).status, AIPU_STATUS_OK);
 }
 
+/* [ADM-7] */
 static void destroy_queue_ends_its_jobs(void **state)
 {
 	struct aipu_admin destroy = { .opcode = AIPU_ADMIN_DESTROY_QUEUE,
@@ -593,6 +609,7 @@ static void destroy_queue_ends_its_jobs(void **state)
 	assert_int_equal(mount_abort(mount, 1, 1), AIPU_STATUS_INVALID_QUEUE);
 }
 
+/* [ADM-5] */
 static void destroy_context_ends_everything(void **state)
 {
 	struct aipu_completion completion;
@@ -617,6 +634,7 @@ static void destroy_context_ends_everything(void **state)
 
 /* --- bindings --------------------------------------------------------------------------------------------- */
 
+/* [SEG-5] */
 static void unbind_waits_for_the_last_access(void **state)
 {
 	struct aipu_admin command = { .opcode = AIPU_ADMIN_UNBIND,
@@ -646,6 +664,7 @@ static void unbind_waits_for_the_last_access(void **state)
 	assert_int_equal(mount_bind_device(mount, 1, HELD, 0, 4096, RW), AIPU_STATUS_OK);
 }
 
+/* [SEG-7] */
 static void contexts_do_not_share_segments(void **state)
 {
 	struct aipu_job fill = { .opcode = AIPU_JOB_FILL,
@@ -672,6 +691,7 @@ static void contexts_do_not_share_segments(void **state)
 
 /* --- the rest ----------------------------------------------------------------------------------------------- */
 
+/* [RING-7] */
 static void interrupts_coalesce(void **state)
 {
 	uint64_t rings = mount_alloc(mount, 8192);
@@ -712,6 +732,7 @@ static void interrupts_coalesce(void **state)
 	assert_int_equal(atomic_load(&mount->interrupts[6]), 1);
 }
 
+/* [ADM-10] */
 static void progress_names_the_job(void **state)
 {
 	uint64_t page = mount_alloc(mount, 4096);
@@ -733,6 +754,7 @@ static void progress_names_the_job(void **state)
 	assert_int_equal(data->queue, 0);
 }
 
+/* [REG-5] [RING-9] */
 static void steps_are_counted(void **state)
 {
 	struct aipu_job job = run_of(1, 7, 0);
@@ -748,6 +770,7 @@ static void steps_are_counted(void **state)
 	assert_int_equal(aipu_dm_read32(mount->dm, AIPU_REG_STEPS), 0);
 }
 
+/* [RST-1] [RST-2] [RST-3] */
 static void stops_end_jobs_without_a_trace(void **state)
 {
 	struct aipu_job job = run_of(1, UINT32_MAX, 0);

@@ -83,6 +83,7 @@ static void stop_in_the_middle(enum stop how, bool map, unsigned int after_us)
 	mount_destroy(mount);
 }
 
+/* [RST-3] [RST-5] */
 static void no_dma_after_a_stop(void **state)
 {
 	(void)state;
@@ -91,6 +92,7 @@ static void no_dma_after_a_stop(void **state)
 			stop_in_the_middle(how, i % 2, i * 900);
 }
 
+/* [RST-2] */
 static void reset_ends_a_boot(void **state)
 {
 	struct mount *mount = mount_create(NULL);
@@ -121,6 +123,7 @@ static void reset_ends_a_boot(void **state)
 	mount_destroy(mount);
 }
 
+/* [RST-4] */
 static void doorbells_of_before_do_not_ring_after(void **state)
 {
 	struct mount *mount = mount_ready(NULL);
@@ -145,6 +148,7 @@ static void doorbells_of_before_do_not_ring_after(void **state)
 	mount_destroy(mount);
 }
 
+/* [RST-5] */
 static void bus_master_off_fails_what_needs_dma(void **state)
 {
 	struct mount *mount = mount_ready(NULL);

@@ -144,6 +144,7 @@ static void copies(bool map, bool uma)
 	rig_free(&rig);
 }
 
+/* [JOB-3] */
 static void copies_every_direction(void **state)
 {
 	(void)state;
@@ -152,6 +153,7 @@ static void copies_every_direction(void **state)
 	copies(true, true);
 }
 
+/* [JOB-6] */
 static void fills(void **state)
 {
 	struct rig rig;
@@ -174,6 +176,7 @@ static void fills(void **state)
 
 #define AT(name) offsetof(struct aipu_job, name)
 
+/* [SEG-4] */
 static void refuses_bad_ranges(void **state)
 {
 	struct rig rig;
@@ -201,6 +204,7 @@ static void refuses_bad_ranges(void **state)
 	rig_free(&rig);
 }
 
+/* [JOB-1] */
 static void refuses_bad_fields(void **state)
 {
 	static const struct {
@@ -251,6 +255,7 @@ static unsigned int run_list(struct rig *rig, uint32_t count, uint32_t flags, ui
 	return run(rig, &job, detail);
 }
 
+/* [JOB-4] */
 static void scatter_lists(void **state)
 {
 	struct rig rig;
@@ -297,6 +302,7 @@ static void scatter_lists(void **state)
 	rig_free(&rig);
 }
 
+/* [JOB-5] */
 static void verified_copies(void **state)
 {
 	struct rig rig;
@@ -347,6 +353,7 @@ static void dma_faults_end_the_job(void **state)
 	}
 }
 
+/* [SEG-8] */
 static void lost_data_is_told(void **state)
 {
 	struct rig rig;
