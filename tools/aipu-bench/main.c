@@ -183,6 +183,8 @@ static int make_random(const struct bench_options *o, int *fd, char *path, size_
 	*fd = memfd_create("aipu-bench", MFD_CLOEXEC);
 	err = *fd < 0 ? -errno : compile_write(&source, &options, *fd, &message);
 	source.close(&source);
+	if (err == -EINVAL)
+		return cli_fail(TOOL, CLI_USAGE, "--shape '%s': %s", o->shape, message.text);
 	if (err)
 		return cli_fail(TOOL, cli_exit_code(err), "random weights: %s",
 				message.text[0] ? message.text : strerror(-err));
