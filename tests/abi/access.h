@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * How the second driver reaches a device. One access_*.c per way of reaching one implements it; driver.c
- * and the tests call it. It never interprets what passes through it.
- */
+/* How the second driver reaches a device; one access_*.c per way. Never interprets what passes. */
 #ifndef ACCESS_H
 #define ACCESS_H
 

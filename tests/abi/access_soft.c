@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The software device under the second driver: mounts one device model in this process. DMA addresses of
- * host memory have nothing to do with pointers, so a mix-up of the two is found; what lies outside cannot
- * be reached, as behind an IOMMU.
+ * The software device: mounts one device model in this process. DMA addresses have nothing to do with
+ * pointers, so a mix-up of the two is found; other memory cannot be reached, as behind an IOMMU.
  */
 #include <errno.h>
 #include <string.h>

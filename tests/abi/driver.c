@@ -92,15 +92,15 @@ uint16_t ring_start(struct device *d, struct ring *r, const void *entry)
 /* Take all completions that are there */
 bool ring_ended(struct device *d, struct ring *r, uint16_t id)
 {
-	union slot slot, *from;
+	struct aipu_completion done;
+	uint64_t last;
 
 	for (;;) {
-		from = &r->cq[r->head];
-		slot.word[3] = __atomic_load_n(&from->word[3], __ATOMIC_ACQUIRE);
-		if (slot.completion.phase != r->phase)
+		last = __atomic_load_n(&r->cq[r->head][3], __ATOMIC_ACQUIRE);
+		if (last >> 48 != r->phase)
 			return r->got[id % 64].status != STATUS_LOST;
-		memcpy(slot.word, from->word, 24);
-		r->got[slot.completion.id % 64] = slot.completion;
+		memcpy(&done, r->cq[r->head], sizeof(done));
+		r->got[done.id % 64] = done;
 		r->head = (r->head + 1) & (r->entries - 1);
 		r->phase ^= !r->head;
 		if (!r->hold)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The second driver: what stands in firmware-abi/spec.md, written from that page alone. Owns boot, rings,
- * submission and completion. Never retries and never hides an error: the tests want to see it.
+ * The second driver, written from firmware-abi/spec.md alone. Owns boot, rings, submission and completion;
+ * never retries and never hides an error: the tests want to see it.
  */
 #ifndef DRIVER_H
 #define DRIVER_H
@@ -15,17 +15,12 @@
 #define DEVICE_TIMEOUT_MS 10000u /* the end of any wait */
 #define STATUS_LOST 0xffffu /* of a completion that did not come */
 
-union slot {
-	struct aipu_completion completion;
-	uint64_t word[4];
-};
-
 struct ring {
 	uint32_t id, entries, tail, head, phase;
 	bool hold; /* take completions, but do not free them */
 	uint16_t next_id;
 	uint8_t (*sq)[64];
-	union slot *cq;
+	uint64_t (*cq)[4]; /* struct aipu_completion; the last word is one access */
 	uint64_t sq_address, cq_address;
 	struct aipu_completion got[64]; /* taken completions, by id; status LOST: not yet */
 };
