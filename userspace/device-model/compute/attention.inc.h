@@ -79,7 +79,7 @@ VEC16_FUNCTION void kv_product_n(const bool f16, const int rows, const uint8_t *
 				 const float *const a[], uint32_t count, const uint32_t lanes,
 				 v16f acc[])
 {
-	v16f t[rows];
+	v16f t[ATTENTION_ROWS];
 
 #pragma GCC unroll 4
 	for (int r = 0; r < rows; r++)

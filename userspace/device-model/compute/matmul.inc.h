@@ -5,6 +5,8 @@
  * stretches of k changes a bit. Part of kernels.inc.h.
  */
 
+/* Arrays have fixed sizes: compilers keep the elements of variable ones in memory. */
+#define MATMUL_SUMS (MATMUL_ROWS > MATVEC_TILES ? MATMUL_ROWS : MATVEC_TILES)
 #define MATMUL_PANEL 128u /* rows of x whose accumulators are kept beside a tile */
 #define MATMUL_STRETCH 512u /* columns taken at a time: a tile's stretch stays in the cache */
 
@@ -35,8 +37,8 @@ VEC16_FUNCTION void stretch_float(const uint32_t format, const int rows, const i
 {
 	const size_t step = format == AIPU_FMT_F32 ? 64 : 32;
 	const uint8_t *w = s->tile + s->k0 * step;
-	const float *x[rows];
-	v16f a[rows * tiles];
+	const float *x[MATMUL_ROWS];
+	v16f a[MATMUL_SUMS];
 
 #pragma GCC unroll 16
 	for (int i = 0; i < rows * tiles; i++)
@@ -62,7 +64,7 @@ VEC16_FUNCTION void stretch_float(const uint32_t format, const int rows, const i
 /* int8 weights, plain activations: one tile; k0 is a multiple of 64 */
 VEC16_FUNCTION void stretch_i8_plain(const int rows, const struct stretch *s, float (*acc)[16])
 {
-	v16f a[rows];
+	v16f a[MATMUL_ROWS];
 
 #pragma GCC unroll 16
 	for (int r = 0; r < rows; r++)
@@ -102,8 +104,8 @@ VEC16_FUNCTION void stretch_i8_quant(const int rows, const int tiles, const stru
 	const uint32_t groups = (s->k + AIPU_GROUP - 1) / AIPU_GROUP;
 	const uint32_t g1 = (s->k1 + AIPU_GROUP - 1) / AIPU_GROUP;
 	const uint8_t *super = s->tile + (size_t)(s->k0 / AIPU_I8_SUPER_K) * AIPU_I8_SUPER_BYTES;
-	const uint8_t *x[rows];
-	v16f a[rows * tiles];
+	const uint8_t *x[QUANT_ROWS];
+	v16f a[MATMUL_SUMS];
 
 #pragma GCC unroll 16
 	for (int i = 0; i < rows * tiles; i++)
@@ -113,15 +115,11 @@ VEC16_FUNCTION void stretch_i8_quant(const int rows, const int tiles, const stru
 		x[r] = s->xq + (size_t)r * s->xq_bytes;
 	for (uint32_t g = s->k0 / AIPU_GROUP; g < g1; g++) {
 		const uint32_t half = g & 1;
-		const uint8_t *xg[rows];
 
-#pragma GCC unroll 16
-		for (int r = 0; r < rows; r++)
-			xg[r] = x[r] + (size_t)g * 64;
 #pragma GCC unroll 16
 		for (int t = 0; t < tiles; t++) {
 			const uint8_t *block = super + (size_t)t * s->tile_bytes;
-			v16i sum[rows];
+			v16i sum[QUANT_ROWS];
 			v16f scale;
 
 #pragma GCC unroll 16
@@ -132,8 +130,8 @@ VEC16_FUNCTION void stretch_i8_quant(const int rows, const int tiles, const stru
 				       sizeof(correction));
 				sum[r] = v16i_set1(correction);
 			}
-			i8_dot(block + AIPU_I8_SUPER_SCALES + half * AIPU_I8_SUPER_BLOCK, xg, sum,
-			       rows);
+			i8_dot(block + AIPU_I8_SUPER_SCALES + half * AIPU_I8_SUPER_BLOCK, x,
+			       (size_t)g * 64, sum, rows);
 			scale = v16f_load_f16((const uint16_t *)(block + half * 32));
 #pragma GCC unroll 16
 			for (int r = 0; r < rows; r++) {

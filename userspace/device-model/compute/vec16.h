@@ -12,8 +12,8 @@
  * v16f_bits, v16i_as_f            the same bits as another type
  * v16i_shl, v16i_shr              logical
  * i8_prepare(dst, q)              32 signed bytes in the form that i8_dot wants (64 bytes at most)
- * i8_dot(w, x, acc, rows)         acc[r] lane i += stored bytes of row i times x[r] over 32 columns,
- *                                 exact
+ * i8_dot(w, x, at, acc, rows)     acc[r] lane i += stored bytes of row i times those prepared at
+ *                                 x[r] + at, over 32 columns, exact
  * MATMUL_ROWS, MATVEC_TILES, QUANT_ROWS   how much fits this back end's registers
  */
 #include <math.h>

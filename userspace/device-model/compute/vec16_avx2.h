@@ -214,7 +214,8 @@ VEC16_FUNCTION v16i avx2_products(v16i acc, struct avx2_weights w, const uint8_t
 }
 
 /* The accumulators have names: only so do all compilers keep them in registers. */
-VEC16_FUNCTION void i8_dot(const uint8_t *w, const uint8_t *const x[], v16i acc[], const int rows)
+VEC16_FUNCTION void i8_dot(const uint8_t *w, const uint8_t *const x[], size_t at, v16i acc[],
+			   const int rows)
 {
 	const uint8_t *const x0 = x[0], *const x1 = x[rows > 1 ? 1 : 0];
 	const uint8_t *const x2 = x[rows > 2 ? 2 : 0], *const x3 = x[rows > 3 ? 3 : 0];
@@ -224,7 +225,7 @@ VEC16_FUNCTION void i8_dot(const uint8_t *w, const uint8_t *const x[], v16i acc[
 	if (rows == 1) {
 #pragma GCC unroll 8
 		for (int k4 = 0; k4 < 8; k4++)
-			s0 = avx2_products(s0, avx2_split(w + k4 * 64), x0 + k4 * 8);
+			s0 = avx2_products(s0, avx2_split(w + k4 * 64), x0 + at + k4 * 8);
 		acc[0] = s0;
 		return;
 	}
@@ -232,12 +233,12 @@ VEC16_FUNCTION void i8_dot(const uint8_t *w, const uint8_t *const x[], v16i acc[
 	for (int k4 = 0; k4 < 8; k4++) {
 		const struct avx2_weights wk = avx2_split(w + k4 * 64);
 
-		s0 = avx2_products(s0, wk, x0 + k4 * 8);
-		s1 = avx2_products(s1, wk, x1 + k4 * 8);
+		s0 = avx2_products(s0, wk, x0 + at + k4 * 8);
+		s1 = avx2_products(s1, wk, x1 + at + k4 * 8);
 		if (rows > 2)
-			s2 = avx2_products(s2, wk, x2 + k4 * 8);
+			s2 = avx2_products(s2, wk, x2 + at + k4 * 8);
 		if (rows > 3)
-			s3 = avx2_products(s3, wk, x3 + k4 * 8);
+			s3 = avx2_products(s3, wk, x3 + at + k4 * 8);
 	}
 	acc[0] = s0;
 	acc[1] = s1;

@@ -184,7 +184,8 @@ VEC16_FUNCTION int32_t load_i32(const void *p)
 	return v;
 }
 
-VEC16_FUNCTION void i8_dot(const uint8_t *w, const uint8_t *const x[], v16i acc[], const int rows)
+VEC16_FUNCTION void i8_dot(const uint8_t *w, const uint8_t *const x[], size_t at, v16i acc[],
+			   const int rows)
 {
 #pragma GCC unroll 8
 	for (int k4 = 0; k4 < 8; k4++) {
@@ -192,7 +193,7 @@ VEC16_FUNCTION void i8_dot(const uint8_t *w, const uint8_t *const x[], v16i acc[
 
 #pragma GCC unroll 16
 		for (int r = 0; r < rows; r++)
-			AVX512_DPBUSD(acc[r], wv, x[r] + k4 * 4);
+			AVX512_DPBUSD(acc[r], wv, x[r] + at + k4 * 4);
 	}
 }
 

@@ -187,10 +187,11 @@ VEC16_FUNCTION void i8_prepare(uint8_t dst[64], const int8_t q[32])
 	memcpy(dst, q, 32);
 }
 
-VEC16_FUNCTION void i8_dot(const uint8_t *w, const uint8_t *const x[], v16i acc[], const int rows)
+VEC16_FUNCTION void i8_dot(const uint8_t *w, const uint8_t *const x[], size_t at, v16i acc[],
+			   const int rows)
 {
 	for (int r = 0; r < rows; r++) {
-		const int8_t *q = (const int8_t *)x[r];
+		const int8_t *q = (const int8_t *)x[r] + at;
 
 		for (int k4 = 0; k4 < 8; k4++)
 			V16_EACH(i)
