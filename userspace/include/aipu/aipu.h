@@ -86,14 +86,15 @@ int aipu_context_reset(struct aipu_context *context);
 
 enum aipu_buffer_kind {
 	AIPU_BUFFER_HOST = 1, /* host memory, allocated and pinned */
-	AIPU_BUFFER_DEVICE = 2, /* device memory; zeroed; aipu_buffer_data is NULL unless it can be mapped */
+	/* device memory; zeroed; aipu_buffer_data is NULL unless it can be mapped */
+	AIPU_BUFFER_DEVICE = 2,
 };
 /* -ENOSPC: device memory is full */
 int aipu_buffer_create(struct aipu_device *device, enum aipu_buffer_kind kind, uint64_t bytes,
 		       struct aipu_buffer **buffer);
 /* Pins the caller's memory (page aligned); it stays the caller's and outlives the buffer */
-int aipu_buffer_import(struct aipu_device *device, void *memory, uint64_t bytes, unsigned int access,
-		       struct aipu_buffer **buffer);
+int aipu_buffer_import(struct aipu_device *device, void *memory, uint64_t bytes,
+		       unsigned int access, struct aipu_buffer **buffer);
 /*
  * Maps [offset, offset + bytes) of a file read-only, offset page aligned. If the file becomes shorter
  * while mapped, jobs that touch the lost part end with DATA_LOST. -ENODATA: it is shorter already.
@@ -139,11 +140,13 @@ struct aipu_job *aipu_queue_get_job(struct aipu_queue *queue, uint64_t user_data
 void aipu_prep_nop(struct aipu_job *job);
 void aipu_prep_copy(struct aipu_job *job, int dst_segment, uint64_t dst_offset, int src_segment,
 		    uint64_t src_offset, uint64_t length);
-void aipu_prep_copy_list(struct aipu_job *job, int list_segment, uint64_t list_offset, uint32_t count);
+void aipu_prep_copy_list(struct aipu_job *job, int list_segment, uint64_t list_offset,
+			 uint32_t count);
 void aipu_prep_fill(struct aipu_job *job, int segment, uint64_t offset, uint64_t length,
 		    uint32_t pattern);
-void aipu_prep_run(struct aipu_job *job, int block_segment, uint64_t block_offset, uint32_t block_count,
-		   int lane_segment, uint64_t lane_offset, uint32_t lane_count);
+void aipu_prep_run(struct aipu_job *job, int block_segment, uint64_t block_offset,
+		   uint32_t block_count, int lane_segment, uint64_t lane_offset,
+		   uint32_t lane_count);
 void aipu_prep_generate(struct aipu_job *job, int block_segment, uint64_t block_offset,
 			uint32_t block_count, int lane_segment, uint64_t lane_offset,
 			uint32_t lane_count, int ring_segment, uint64_t ring_offset,
@@ -164,7 +167,8 @@ struct aipu_result {
 /* 0 and *result, valid until seen; -EAGAIN: none */
 int aipu_queue_peek(struct aipu_queue *queue, const struct aipu_result **result);
 /* Waits at most timeout_ns (< 0: for ever): -ETIME; -EINTR: a signal came */
-int aipu_queue_wait(struct aipu_queue *queue, const struct aipu_result **result, int64_t timeout_ns);
+int aipu_queue_wait(struct aipu_queue *queue, const struct aipu_result **result,
+		    int64_t timeout_ns);
 void aipu_queue_seen(struct aipu_queue *queue, const struct aipu_result *result);
 /*
  * Submit and wait for one job that was just prepped on an otherwise empty queue. 0: it ended, with
@@ -190,7 +194,8 @@ struct aipu_ring {
 #define AIPU_RING_BYTES(entries) \
 	(sizeof(struct aipu_token_ring) + (uint64_t)(entries) * sizeof(struct aipu_token_record))
 /* memory: AIPU_RING_BYTES(entries) in a bound host buffer, 64-byte aligned; zeroes the header */
-int aipu_ring_init(struct aipu_ring *ring, struct aipu_queue *queue, void *memory, uint32_t entries);
+int aipu_ring_init(struct aipu_ring *ring, struct aipu_queue *queue, void *memory,
+		   uint32_t entries);
 /*
  * Copies up to `count` records out and frees their places; returns how many, 0: none. -EIO: the indices
  * cannot be.
