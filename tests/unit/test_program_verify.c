@@ -218,6 +218,8 @@ static void tensors(void **state)
 	ABSENT(FORMAT, at.embed, T(embed).format = AIPU_FMT_BF16);
 	ABSENT(FORMAT, at.embed, limits.formats &= ~(1ull << AIPU_FMT_I8_G32));
 	ABSENT(FORMAT, at.key, T(key).format = AIPU_FMT_MXINT8);
+	/* No executor for it, whatever the registers say */
+	ABSENT(FORMAT, at.key, T(key).format = AIPU_FMT_BF16; limits.kv_formats = UINT32_MAX);
 	ABSENT(FORMAT, at.key, limits.kv_formats = 1u << AIPU_FMT_F32);
 	ABSENT(FORMAT, at.embed, limits.layouts &= ~(1u << AIPU_LAYOUT_TILE16));
 	ABSENT(FORMAT, at.x, T(x).format = AIPU_FMT_BF16; T(x).offset = 0;
@@ -281,6 +283,7 @@ static void operands(void **state)
 
 	(void)state;
 	BAD(OPERAND, 0, IN(EMBED).a = none);
+	BAD(OPERAND, 0, IN(EMBED).a = (uint16_t)at.x);
 	BAD(OPERAND, 0, IN(EMBED).b = (uint16_t)at.x);
 	BAD(OPERAND, 0, IN(EMBED).a = (uint16_t)H.tensor_count);
 	BAD(OPERAND, AT(RMSNORM), IN(RMSNORM).b = (uint16_t)at.x);
@@ -318,6 +321,7 @@ static void shapes(void **state)
 	BAD(SHAPE, AT(KV_UPDATE), H.kv_slots++);
 	BAD(SHAPE, AT(KV_UPDATE), T(value).dims[3]--);
 	BAD(SHAPE, AT(KV_UPDATE), IN(KV_UPDATE).a = (uint16_t)at.x);
+	BAD(SHAPE, AT(KV_UPDATE), IN(KV_UPDATE).a = IN(KV_UPDATE).b = (uint16_t)at.x);
 	BAD(SHAPE, AT(ATTENTION), IN(ATTENTION).u[0] = 3);
 	BAD(SHAPE, AT(ATTENTION), IN(ATTENTION).u[0] = 0xfffffffe);
 	BAD(SHAPE, AT(ACTIVATE), IN(ACTIVATE).a = (uint16_t)at.x);
@@ -327,6 +331,8 @@ static void shapes(void **state)
 	BAD(FORMAT, AT(RMSNORM), T(norm).format = AIPU_FMT_F16; T(norm).offset = 0);
 	BAD(FORMAT, AT(ROPE), T(rope).format = AIPU_FMT_F16; T(rope).offset = 0);
 	BAD(FORMAT, 0, T(x).format = AIPU_FMT_F16; T(x).offset = 0);
+	BAD(FORMAT, AT(MATMUL), b.tensors[IN(MATMUL).dst].format = AIPU_FMT_F16);
+	BAD(FORMAT, AT(SELECT), T(selected).format = AIPU_FMT_F16);
 	ABSENT(FORMAT, AT(KV_UPDATE), T(value).format = AIPU_FMT_F32;
 	       T(value).dims[3] = LLAMA_CTX / 2; T(key).dims[3] = LLAMA_CTX / 2);
 	BAD(FORMAT, AT(MATMUL), b.tensors[IN(MATMUL).b].format = AIPU_FMT_F16;
