@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Fuzz target of the job's structures: blocks, operands, lane table, token ids, stop ids and ring header of a valid job
- * are overwritten before it begins and, where the device reads them again, while it runs. What is accepted is executed.
+ * Fuzz target of the job's structures: blocks, operands, lane table, token ids, stop ids and ring
+ * header of a valid job are overwritten before it begins and, where the device reads them again,
+ * while it runs. What is accepted is executed.
  */
 #include "program_hostile.h"
 #include "program_llama.h"

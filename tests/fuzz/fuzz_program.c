@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Fuzz target of the program verifier: bytes are an image, or a recipe that changes a valid one. Whatever is accepted is
- * executed with lanes at the edges of what its entries permit, in segments of exactly the promised size.
+ * Fuzz target of the program verifier: bytes are an image, or a recipe that changes a valid one.
+ * Whatever is accepted is executed with lanes at the edges of what its entries permit, in segments
+ * of exactly the promised size.
  */
 #include <sys/mman.h>
 #include <unistd.h>

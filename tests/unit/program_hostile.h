@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Mutants of programs that know what a program looks like, and the execution of whatever the verifier accepts, in
- * segments of exactly the promised size, with lane tables that are as bad as the checks permit, or worse. Shared by
- * the test that counts mutants and by the fuzz targets; the sanitizers are the judges.
+ * Mutants of programs that know what a program looks like, and the execution of whatever the
+ * verifier accepts, in segments of exactly the promised size, with lane tables that are as bad as
+ * the checks permit, or worse. Shared by the test that counts mutants and by the fuzz targets; the
+ * sanitizers are the judges.
  */
 #ifndef PROGRAM_HOSTILE_H
 #define PROGRAM_HOSTILE_H
 
 #include "program_rig.h"
 
-/* --- choices: from a seed, or from a fuzzer's bytes as long as they last -------------------------- */
+/* --- choices: from a seed, or from a fuzzer's bytes as long as they last ---------------------- */
 
 struct choices {
 	const uint8_t *data;
@@ -67,7 +68,7 @@ static inline uint64_t choose_number(struct choices *c, uint64_t old, unsigned i
 	return value & mask;
 }
 
-/* --- mutants --------------------------------------------------------------------------------------------- */
+/* --- mutants ---------------------------------------------------------------------------------- */
 
 enum mutation { MUTATE_OPERAND, MUTATE_INDEX, MUTATE_LENGTH, MUTATE_OPCODE, MUTATE_COUNT };
 
@@ -213,7 +214,7 @@ static inline void image_mutate(struct choices *c, struct image_tables *t, enum 
 	}
 }
 
-/* --- execution ---------------------------------------------------------------------------------------------- */
+/* --- execution -------------------------------------------------------------------------------- */
 
 #define HOSTILE_MAX_BYTES (1u << 18) /* of a slot; a larger one is bound too short, and refused */
 #define HOSTILE_MAX_TOKENS 40u
@@ -257,7 +258,10 @@ static inline void hostile_bind(struct dm_context *context, const struct image_t
 		 both);
 }
 
-/* Lanes at the edges of what the entry permits: the last positions, all tokens, all KV slots, the last ids */
+/*
+ * Lanes at the edges of what the entry permits: the last positions, all tokens, all KV slots, the
+ * last ids
+ */
 static inline void hostile_lanes(struct dm_context *context, const struct image_tables *t,
 				 const struct aipu_entry *e, bool generate, struct choices *c)
 {

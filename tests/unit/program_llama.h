@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A small Llama model as a program for tests of program/: its image, its weights, and what it should answer, computed
- * in binary64 with plain loops. Every weight is a small multiple of 1/64, so that all weight formats hold it exactly.
+ * A small Llama model as a program for tests of program/: its image, its weights, and what it
+ * should answer, computed in binary64 with plain loops. Every weight is a small multiple of 1/64,
+ * so that all weight formats hold it exactly.
  */
 #ifndef PROGRAM_LLAMA_H
 #define PROGRAM_LLAMA_H
@@ -232,7 +233,7 @@ static inline void llama_fill(const struct llama *m, uint8_t *weights, uint8_t *
 	memcpy(constants + m->b.tensors[m->rope].offset, m->rope_values, sizeof(m->rope_values));
 }
 
-/* --- what it should answer -------------------------------------------------------------------------- */
+/* --- what it should answer -------------------------------------------------------------------- */
 
 static inline void plain_matmul(const struct llama_matrix *w, const double *x, double *y, bool add)
 {
@@ -328,7 +329,7 @@ static inline void llama_plain(const struct llama *m, const uint32_t *tokens, ui
 	}
 }
 
-/* --- a job over it -------------------------------------------------------------------------------------- */
+/* --- a job over it ---------------------------------------------------------------------------- */
 
 /* Segments of a context that a test has: operands at their slot's number, then */
 enum { SEG_BLOCKS = SLOT_COUNT, SEG_OPERANDS, SEG_LANES, SEG_TOKENS, SEG_RING, SEG_STOPS };

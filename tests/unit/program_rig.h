@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What tests and fuzz targets of program/ stand on: services of a context that are plain memory (each segment a block
- * of its own, so that a sanitizer sees the first byte beyond it), and a builder of program images. Included by one
- * source file of a program that links no control plane, because it defines the services' names. Not a test itself.
+ * What tests and fuzz targets of program/ stand on: services of a context that are plain memory
+ * (each segment a block of its own, so that a sanitizer sees the first byte beyond it), and a
+ * builder of program images. Included by one source file of a program that links no control plane,
+ * because it defines the services' names. Not a test itself.
  */
 #ifndef PROGRAM_RIG_H
 #define PROGRAM_RIG_H
@@ -15,7 +16,7 @@
 #include "compute/compute.h"
 #include "model.h"
 
-/* --- a context of plain memory -------------------------------------------------------------------- */
+/* --- a context of plain memory ---------------------------------------------------------------- */
 
 #define RIG_SEGMENTS 96
 #define RIG_PROGRAMS 8
@@ -35,7 +36,10 @@ struct dm_context {
 	struct dm_cores *cores;
 	const struct aipu_kernels *kernels;
 	uint64_t clock;
-	/* Called before each access of the device to a segment: a host that writes at the worst moment */
+	/*
+	 * Called before each access of the device to a segment: a host that writes at the worst
+	 * moment
+	 */
 	void (*meddle)(struct dm_context *context, uint32_t segment);
 };
 
@@ -193,7 +197,7 @@ static inline struct dm_limits rig_limits(void)
 	};
 }
 
-/* --- a builder of images --------------------------------------------------------------------------- */
+/* --- a builder of images ---------------------------------------------------------------------- */
 
 #define BUILD_SLOTS 8
 #define BUILD_TENSORS 96

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * GENERATE: the same tokens as single RUN steps with a sampler beside them, each reason to end, the token ring full,
- * wrapped and hostile, lanes in company as alone, abort at any time.
+ * GENERATE: the same tokens as single RUN steps with a sampler beside them, each reason to end, the
+ * token ring full, wrapped and hostile, lanes in company as alone, abort at any time.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -103,6 +103,7 @@ static uint32_t by_single_steps(struct llama_job *j, const struct aipu_lane *lik
 	return n;
 }
 
+/* [GEN-2] [GEN-4] */
 static void same_as_single_steps(void **state)
 {
 	uint32_t tokens[LLAMA_CTX];
@@ -149,6 +150,7 @@ static void same_as_single_steps(void **state)
 	}
 }
 
+/* [GEN-3] */
 static void reasons_to_end(void **state)
 {
 	uint32_t tokens[LLAMA_CTX + 1], n, at;
@@ -158,7 +160,10 @@ static void reasons_to_end(void **state)
 	uint32_t detail;
 
 	(void)state;
-	/* The context: from position 20 of 24, the tokens at 21 .. 24 are given, the last is not fed back */
+	/*
+	 * The context: from position 20 of 24, the tokens at 21 .. 24 are given, the last is not
+	 * fed back
+	 */
 	job_open(&j, 2, 32);
 	like = *lane_sampled(&j, 0, 0, 3, 2, 1000);
 	like.position = 19;
@@ -210,7 +215,10 @@ static void reasons_to_end(void **state)
 	llama_job_close(&j);
 }
 
-/* Four lanes of different lengths, alone and together, with every size of ring and slow and fast callers */
+/*
+ * [GEN-5] Four lanes of different lengths, alone and together, with every size of ring and slow and
+ * fast callers
+ */
 static void together_as_alone(void **state)
 {
 	static uint32_t want[4][LLAMA_CTX], n[4];
@@ -272,6 +280,7 @@ static void together_as_alone(void **state)
 	}
 }
 
+/* [GEN-6] */
 static void ring_fields(void **state)
 {
 	static const uint32_t bad_entries[] = { 0, 1, 3, 48, 131072, 0x80000000, 0xffffffff };
@@ -313,7 +322,10 @@ static void ring_fields(void **state)
 	llama_job_close(&j);
 }
 
-/* Garbage in the header while the job runs: consumer is caught, the device's own fields are not believed */
+/*
+ * [GEN-6] Garbage in the header while the job runs: consumer is caught, the device's own fields are
+ * not believed
+ */
 static void ring_rewritten(void **state)
 {
 	struct llama_job j;
@@ -339,6 +351,31 @@ static void ring_rewritten(void **state)
 	llama_job_close(&j);
 }
 
+/* [GEN-10] A lane that the host fills while the job runs stays out of it */
+static void lanes_fixed_at_the_start(void **state)
+{
+	struct llama_job j;
+	struct dm_step_job *job;
+	enum dm_step_result result;
+
+	(void)state;
+	job_open(&j, 1, 32);
+	lane_sampled(&j, 0, 1, 9, 5, 4);
+	job = job_begin(&j);
+	lane_sampled(&j, 1, 2, 3, 2, 4);
+	do
+		result = dm_step_job_step(job);
+	while (result == DM_STEP_MORE);
+	assert_int_equal(job_end(&j, job), AIPU_STATUS_OK);
+	assert_int_equal(j.ring->producer, 4);
+	for (uint32_t i = 0; i < 4; i++)
+		assert_int_equal(j.records[i].lane, 0);
+	assert_int_equal(j.lanes[1].result.tokens, 0);
+	assert_int_equal(j.lanes[1].result.kv_length, 0);
+	llama_job_close(&j);
+}
+
+/* [GEN-8] */
 static void aborted(void **state)
 {
 	(void)state;
@@ -353,7 +390,9 @@ static void aborted(void **state)
 		job = job_begin(&j);
 		for (unsigned int i = 0; i < steps; i++)
 			dm_step_job_step(job);
-		/* Two tokens in the first step, one in each of the next two, then the ring is full */
+		/*
+		 * Two tokens in the first step, one in each of the next two, then the ring is full
+		 */
 		assert_int_equal(j.ring->paused, steps == 4);
 		assert_int_equal(dm_step_job_end(job, AIPU_STATUS_ABORTED, true, &detail),
 				 AIPU_STATUS_ABORTED);
@@ -417,8 +456,8 @@ static void ring_by_copies(void **state)
 }
 
 /*
- * Raised with the step that reaches the wake index, and once more with the one that passes it: the two readings of
- * "passes" both find their interrupt. Never without a new record.
+ * [GEN-7] Raised with the step that reaches the wake index, and once more with the one that passes
+ * it: the two readings of "passes" both find their interrupt. Never without a new record.
  */
 static void wake_index(void **state)
 {
@@ -475,6 +514,7 @@ static void expect(struct llama_job *j, unsigned int status, uint32_t detail, co
 		expect(&j, AIPU_STATUS_##status, 5 << 16 | LANE(field), #change, __LINE__); \
 	} while (0)
 
+/* [GEN-1] [GEN-9] */
 static void sampler_fields(void **state)
 {
 	(void)state;
@@ -516,7 +556,7 @@ static void sampler_fields(void **state)
 	CHECK(INVALID_LANE, sampler.reserved[1], l->sampler.reserved[1] = 1ull << 32 >> 32);
 }
 
-/* No logits to draw from; and a split model whose parts know different vocabularies */
+/* [GEN-1] No logits to draw from; and a split model whose parts know different vocabularies */
 static void no_logits(void **state)
 {
 	struct llama m;
@@ -541,7 +581,9 @@ static void no_logits(void **state)
 	assert_int_equal(detail, 1);
 	j.blocks[1].entry = 0;
 	assert_int_equal(llama_job_do(&j, &detail), AIPU_STATUS_OK);
-	/* Logits are read by the device: the segment has to permit that, whatever the slot declares */
+	/*
+	 * Logits are read by the device: the segment has to permit that, whatever the slot declares
+	 */
 	j.context.segments[SLOT_LOGITS].access = AIPU_ACCESS_WRITE;
 	assert_int_equal(llama_job_do(&j, &detail), AIPU_STATUS_INVALID_OPERAND);
 	assert_int_equal(rig_holds(&j.context), 0);
@@ -571,6 +613,7 @@ int main(void)
 		cmocka_unit_test(together_as_alone),
 		cmocka_unit_test(ring_fields),
 		cmocka_unit_test(ring_rewritten),
+		cmocka_unit_test(lanes_fixed_at_the_start),
 		cmocka_unit_test(aborted),
 		cmocka_unit_test(lost_memory_gives_no_record),
 		cmocka_unit_test(ring_by_copies),

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * The executor: a small model against plain loops in binary64, each opcode alone against its rule, and the same bits
- * from any number of cores, instruction set, cutting of a prompt and company of lanes.
+ * The executor: a small model against plain loops in binary64, each opcode alone against its rule,
+ * and the same bits from any number of cores, instruction set, cutting of a prompt and company of
+ * lanes.
  */
 #include <setjmp.h>
 #include <stddef.h>
@@ -69,6 +70,7 @@ static void agrees_with_plain_loops(void **state)
 	}
 }
 
+/* [PRG-7] */
 static void same_bits_everywhere(void **state)
 {
 	static const enum aipu_simd levels[] = { AIPU_SIMD_SCALAR, AIPU_SIMD_AVX2,
@@ -104,7 +106,7 @@ static void same_bits_everywhere(void **state)
 	}
 }
 
-/* Four lanes at different positions in one step: each gets what it gets alone */
+/* [PRG-7] [RUN-5] Four lanes at different positions in one step: each gets what it gets alone */
 static void lanes_alone_and_together(void **state)
 {
 	static const uint32_t begin[LLAMA_SLOTS] = { 0, 3, 9, 14 },
@@ -145,7 +147,7 @@ static void lanes_alone_and_together(void **state)
 	llama_free(&m);
 }
 
-/* A step writes K and V of its own positions only, and no row beyond its selected ones */
+/* [RUN-5] A step writes K and V of its own positions only, and no row beyond its selected ones */
 static void writes_nothing_beyond(void **state)
 {
 	struct llama_job j;
@@ -186,7 +188,7 @@ static void writes_nothing_beyond(void **state)
 	llama_free(&m);
 }
 
-/* --- single opcodes ------------------------------------------------------------------------------------- */
+/* --- single opcodes --------------------------------------------------------------------------- */
 
 #define ONE_ROWS 6
 #define ONE_COLUMNS 72
@@ -482,7 +484,10 @@ static void embed_from_rows(void **state)
 	}
 }
 
-/* A window of the whole context changes nothing, one of a single position gives that position's value */
+/*
+ * A window of the whole context changes nothing, one of a single position gives that position's
+ * value
+ */
 static void sliding_window(void **state)
 {
 	struct llama_job j;
@@ -547,6 +552,7 @@ static void two_blocks(void **state)
 	llama_free(&m);
 }
 
+/* [SEG-8] */
 static void lost_memory_ends_the_job(void **state)
 {
 	struct llama_job j;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * What RUN checks before it runs: job fields, blocks, operands, every field of a lane, tokens; and that a host which
- * rewrites those structures at the worst moment changes nothing that was checked.
+ * What RUN checks before it runs: job fields, blocks, operands, every field of a lane, tokens; and
+ * that a host which rewrites those structures at the worst moment changes nothing that was checked.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -53,6 +53,7 @@ static void expect(struct llama_job *j, unsigned int status, uint32_t detail, co
 	} while (0)
 #define BAD_LANE(lane, field, change) CHECK(INVALID_LANE, (lane) << 16 | LANE(field), change)
 
+/* [RUN-1] */
 static void job_fields(void **state)
 {
 	(void)state;
@@ -77,6 +78,7 @@ static void job_fields(void **state)
 	      j.context.segments[SEG_BLOCKS].access = AIPU_ACCESS_WRITE);
 }
 
+/* [RUN-1] [RUN-2] */
 static void blocks(void **state)
 {
 	(void)state;
@@ -94,6 +96,7 @@ static void blocks(void **state)
 	CHECK(OK, 0, j.blocks[1] = j.blocks[0]; j.job.step.block_count = 2);
 }
 
+/* [RUN-2] [SEG-6] */
 static void operands(void **state)
 {
 	(void)state;
@@ -118,6 +121,7 @@ static void operands(void **state)
 	      j.operands[SLOT_SCRATCH].segment = 60; j.operands[SLOT_LOGITS].segment = 60);
 }
 
+/* [RUN-3] */
 static void lane_fields(void **state)
 {
 	(void)state;
@@ -151,12 +155,16 @@ static void lane_fields(void **state)
 	CHECK(OK, 0, memset(j.lanes, 0, JOB_LANES * sizeof(*j.lanes)));
 }
 
+/* [RUN-3] */
 static void lane_sums(void **state)
 {
 	struct llama m;
 
 	(void)state;
-	/* The prefill entry of this one takes a single lane, the decode entry a single row of logits */
+	/*
+	 * The prefill entry of this one takes a single lane, the decode entry a single row of
+	 * logits
+	 */
 	llama_build(&m, &shape);
 	m.b.entries[0].max_lanes = 1;
 	m.b.entries[1].max_selected = 1;
@@ -183,6 +191,7 @@ static void lane_sums(void **state)
 	llama_free(&m);
 }
 
+/* [RUN-4] */
 static void tokens(void **state)
 {
 	(void)state;
@@ -212,6 +221,7 @@ static void meddle(struct dm_context *c, uint32_t segment)
 		memset(c->segments[SEG_LANES].memory, 0xff, c->segments[SEG_LANES].bytes);
 }
 
+/* [RUN-7] */
 static void hostile_host(void **state)
 {
 	unsigned int outcome[AIPU_STATUS_COUNT] = { 0 };
@@ -233,7 +243,10 @@ static void hostile_host(void **state)
 	assert_true(outcome[AIPU_STATUS_INVALID_OPERAND] > 20);
 }
 
-/* The lanes of a running job are the copies: what the host writes between begin and step has no effect */
+/*
+ * [RUN-6] [RUN-7] The lanes of a running job are the copies: what the host writes between begin and
+ * step has no effect
+ */
 static void rewritten_after_begin(void **state)
 {
 	struct llama_job j;
@@ -259,7 +272,7 @@ static void rewritten_after_begin(void **state)
 	llama_job_close(&j);
 }
 
-/* A program that is unloaded while a job has it lives until the job ends */
+/* [PRG-5] A program that is unloaded while a job has it lives until the job ends */
 static void unloaded_while_running(void **state)
 {
 	struct llama_job j;
@@ -280,7 +293,10 @@ static void unloaded_while_running(void **state)
 	llama_job_close(&j);
 }
 
-/* Ended before its step: the lanes are where they were; and without write_back nothing is written */
+/*
+ * [RUN-6] Ended before its step: the lanes are where they were; and without write_back nothing is
+ * written
+ */
 static void aborted_before_its_step(void **state)
 {
 	(void)state;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * The verifier is no wall of magic numbers: of mutants that change an operand, index, length or opcode of a real
- * program at least one in ten is accepted, and every accepted one is executed, within its segments (the sanitizer
- * builds see to that). Programs: the hand-built model, what the compiler makes of three precisions, and the container
- * that AIPU_TEST_QPC names, if any.
+ * The verifier is no wall of magic numbers: of mutants that change an operand, index, length or
+ * opcode of a real program at least one in ten is accepted, and every accepted one is executed,
+ * within its segments (the sanitizer builds see to that). Programs: the hand-built model, what the
+ * compiler makes of three precisions, and the container that AIPU_TEST_QPC names, if any.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,7 +18,9 @@
 
 #define MUTANTS 1500 /* of each program */
 
-/* Cores write where aliased tensors make other cores read: no harm, but a race in a detector's eyes */
+/*
+ * Cores write where aliased tensors make other cores read: no harm, but a race in a detector's eyes
+ */
 #if defined(__SANITIZE_THREAD__)
 #define MUTANT_CORES 1
 #else
@@ -77,6 +79,7 @@ static void mutants_of(const char *name, const void *image, size_t bytes)
 	assert_true(executed * 10 >= all * 8);
 }
 
+/* [PRG-3] [PRG-6] */
 static void hand_built(void **state)
 {
 	static const struct llama_shape shapes[] = {

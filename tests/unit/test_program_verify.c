@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * The verifier: accepts the small model, and refuses each single change that breaks a rule, with the status, reason and
- * index that name it. A change is a few bytes at an offset of a table, so the list below reads like the rules.
+ * The verifier: accepts the small model, and refuses each single change that breaks a rule, with
+ * the status, reason and index that name it. A change is a few bytes at an offset of a table, so
+ * the list below reads like the rules.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -81,6 +82,7 @@ static struct places at;
 #define IN(opcode) b.instructions[at.op[AIPU_OP_##opcode]]
 #define AT(opcode) at.op[AIPU_OP_##opcode]
 
+/* [PRG-3] */
 static void accepted(void **state)
 {
 	(void)state;
@@ -95,6 +97,7 @@ static void accepted(void **state)
 	FINE(IN(MATMUL).activation_format = AIPU_ACT_PLAIN);
 }
 
+/* [PRG-3] [PRG-4] */
 static void header(void **state)
 {
 	(void)state;
@@ -377,6 +380,7 @@ static void rope_partial(struct builder *b)
 	b->tensors[at.rope].dims[1] = 4;
 }
 
+/* [PRG-4] */
 static void not_offered(void **state)
 {
 	(void)state;
@@ -408,7 +412,7 @@ static void not_offered(void **state)
 		   b.slots[SLOT_CONSTANTS].min_bytes += 4096);
 }
 
-/* Entries that share instructions cannot make verification long */
+/* [PRG-6] Entries that share instructions cannot make verification long */
 static void bounded_work(void **state)
 {
 	enum { COUNT = 20000 };

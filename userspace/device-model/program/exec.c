@@ -1,8 +1,8 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /*
- * The executor: the rows of one step through all blocks of a job, on all cores, and the draws after it. Called by
- * step.c once a step. It checks nothing: the verifier and the lane checks did. It must never let anything
- * depend on the number of cores, nor read an index from an operand.
+ * The executor: the rows of one step through all blocks of a job, on all cores, and the draws after
+ * it. Called by step.c once a step. It checks nothing: the verifier and the lane checks did. It
+ * must never let anything depend on the number of cores, nor read an index from an operand.
  */
 #include <errno.h>
 #include <stdlib.h>

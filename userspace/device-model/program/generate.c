@@ -1,8 +1,8 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /*
- * GENERATE: steps until every lane has ended, tokens into the token ring. Called by step.c. The caller writes the
- * ring's header at the same time: its consumer index is checked whenever it is read, and the device trusts only its
- * own copy of the producer index.
+ * GENERATE: steps until every lane has ended, tokens into the token ring. Called by step.c. The
+ * caller writes the ring's header at the same time: its consumer index is checked whenever it is
+ * read, and the device trusts only its own copy of the producer index.
  */
 #include <string.h>
 
@@ -12,8 +12,8 @@
 #define JOB_FIELD(field) ((uint32_t)offsetof(struct aipu_job, step.field))
 
 /*
- * Order against another process that shares the memory. Under emulation on one CPU locked instructions are no
- * barrier between processes, mfence is.
+ * Order against another process that shares the memory. Under emulation on one CPU locked
+ * instructions are no barrier between processes, mfence is.
  */
 static inline void ring_fence(void)
 {
@@ -24,7 +24,7 @@ static inline void ring_fence(void)
 #endif
 }
 
-/* --- the ring, through a pointer or by copies --------------------------------------------------- */
+/* --- the ring, through a pointer or by copies ------------------------------------------------- */
 
 static unsigned int ring_load(const struct dm_step_job *job, uint32_t field, uint32_t *value)
 {
@@ -128,9 +128,11 @@ unsigned int generate_begin(struct dm_step_job *job, const struct aipu_job_step 
 	return status == AIPU_STATUS_OK ? ring_room(job, &room) : status;
 }
 
-/* --- lanes --------------------------------------------------------------------------------------- */
+/* --- lanes ------------------------------------------------------------------------------------ */
 
-/* Lanes that take part in this step: those with a token to come, in lane order, while places last */
+/*
+ * Lanes that take part in this step: those with a token to come, in lane order, while places last
+ */
 static uint32_t lanes_choose(struct dm_step_job *job, uint32_t room)
 {
 	uint32_t chosen = 0;

@@ -1,7 +1,8 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /*
- * The lane table of a job: copied once, checked, turned into what the executor may trust; and its results written
- * back at the end. Called by step.c. After lanes_read nothing of the lanes is ever read from the host's memory again.
+ * The lane table of a job: copied once, checked, turned into what the executor may trust; and its
+ * results written back at the end. Called by step.c. After lanes_read nothing of the lanes is ever
+ * read from the host's memory again.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +31,7 @@ static float float_of(uint32_t bits)
 	return f;
 }
 
-/* --- sampler ------------------------------------------------------------------------------------- */
+/* --- sampler ---------------------------------------------------------------------------------- */
 
 /* RUN: the offset of the first word that is not zero, in the lane; 0 when all are */
 static uint32_t words_nonzero(const struct aipu_lane *l, uint32_t from, uint32_t bytes)
@@ -59,7 +60,9 @@ static unsigned int sampler_check(const struct aipu_lane *l, uint32_t lane, uint
 		return invalid(detail, lane, LANE_FIELD(sampler.top_p));
 	if (!(min_p >= 0.0f && min_p <= 1.0f))
 		return invalid(detail, lane, LANE_FIELD(sampler.min_p));
-	/* Penalties, log-probabilities, bias, bitmap: features that this device lacks, side by side */
+	/*
+	 * Penalties, log-probabilities, bias, bitmap: features that this device lacks, side by side
+	 */
 	field = words_nonzero(l, LANE_FIELD(sampler.repeat_penalty),
 			      LANE_FIELD(sampler.stop_segment) -
 				      LANE_FIELD(sampler.repeat_penalty));
@@ -98,7 +101,7 @@ static unsigned int sampler_read(struct dm_step_job *job, const struct aipu_lane
 		       : refuse(detail, status, lane, LANE_FIELD(sampler.stop_segment));
 }
 
-/* --- lanes ---------------------------------------------------------------------------------------- */
+/* --- lanes ------------------------------------------------------------------------------------ */
 
 /* What is the lane's own; sums over lanes are the caller's. No memory but *l is read. */
 static unsigned int lane_check(const struct dm_step_job *job, const struct aipu_lane *l,

@@ -1,8 +1,9 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /*
- * One core's share of one instruction. Called by exec.c on every core with the same arguments but the core's number;
- * work is divided over outputs, rows or heads, never over a sum, so any number of cores gives the same bits. It must
- * never touch memory outside the tensors that the verifier saw and the core's own scratch.
+ * One core's share of one instruction. Called by exec.c on every core with the same arguments but
+ * the core's number; work is divided over outputs, rows or heads, never over a sum, so any number
+ * of cores gives the same bits. It must never touch memory outside the tensors that the verifier
+ * saw and the core's own scratch.
  */
 #include <string.h>
 
@@ -49,8 +50,8 @@ static float float_of(uint32_t bits)
 }
 
 /*
- * The next stretch of one row in a range of units of 16 columns: elements [*column, *column + *count) of *index.
- * Moves *from on.
+ * The next stretch of one row in a range of units of 16 columns: elements [*column, *column +
+ * *count) of *index. Moves *from on.
  */
 static bool stretch_next(uint64_t *from, uint64_t to, uint32_t columns, uint64_t *index,
 			 uint32_t *column, uint32_t *count)
@@ -75,7 +76,7 @@ static uint64_t column_units(uint32_t rows, uint32_t columns)
 	return (uint64_t)rows * (((uint64_t)columns + 15) / 16);
 }
 
-/* --- rows in, rows out -------------------------------------------------------------------------- */
+/* --- rows in, rows out ------------------------------------------------------------------------ */
 
 static void op_embed(struct exec_core *c, const struct aipu_instruction *in)
 {
@@ -146,7 +147,7 @@ static void op_select(struct exec_core *c, const struct aipu_instruction *in)
 			(size_t)count * 4);
 }
 
-/* --- matrix products ------------------------------------------------------------------------------ */
+/* --- matrix products -------------------------------------------------------------------------- */
 
 /* True when writing dst may change what x->quantized was made from */
 static bool overlaps(const struct exec_core *c, uint32_t dst, uint32_t other)
@@ -158,7 +159,10 @@ static bool overlaps(const struct exec_core *c, uint32_t dst, uint32_t other)
 	       o->offset < d->offset + extents[dst];
 }
 
-/* All cores quantize their share of the left operand's rows, once for all products that follow with it. */
+/*
+ * All cores quantize their share of the left operand's rows, once for all products that follow with
+ * it.
+ */
 static void quantize(struct exec_core *c, uint32_t a, uint32_t rows)
 {
 	const struct aipu_tensor *t = tensor(c, a);
@@ -225,7 +229,7 @@ static void op_matmul(struct exec_core *c, const struct aipu_instruction *in)
 		c->x->kernels->matmul(&mm, (uint32_t)(from * 16), (uint32_t)n1);
 }
 
-/* --- positions -------------------------------------------------------------------------------------- */
+/* --- positions -------------------------------------------------------------------------------- */
 
 static void op_rope(struct exec_core *c, const struct aipu_instruction *in)
 {
@@ -282,8 +286,8 @@ static void op_kv_update(struct exec_core *c, const struct aipu_instruction *in)
 }
 
 /*
- * Units of attention are (KV head, row), all rows of a head one after another; cores take stretches of about equal
- * work. The unit at which a core begins:
+ * Units of attention are (KV head, row), all rows of a head one after another; cores take stretches
+ * of about equal work. The unit at which a core begins:
  */
 static uint64_t attention_begin(const struct exec_core *c, uint32_t heads, unsigned int core)
 {

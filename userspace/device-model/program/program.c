@@ -1,7 +1,8 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /*
- * The life of a program: the device's private copy of the image, its verification, its references. Called by
- * LOAD_PROGRAM, UNLOAD_PROGRAM and by jobs. It must never keep a pointer into memory that a host can write.
+ * The life of a program: the device's private copy of the image, its verification, its references.
+ * Called by LOAD_PROGRAM, UNLOAD_PROGRAM and by jobs. It must never keep a pointer into memory that
+ * a host can write.
  */
 #include <stdlib.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Inside program/: the verified program, the executor that runs its entries over one step's rows, and the lanes
- * of a job. Included by the files of program/ and by tests of them, by nobody else.
+ * Inside program/: the verified program, the executor that runs its entries over one step's rows,
+ * and the lanes of a job. Included by the files of program/ and by tests of them, by nobody else.
  */
 #ifndef AIPU_DM_PROGRAM_H
 #define AIPU_DM_PROGRAM_H
@@ -15,8 +15,8 @@
 #define PROGRAM_MAX_CHECKS (1u << 20) /* sum over the entries of their instructions */
 
 /*
- * A verified image. Everything in it is constant after dm_program_create, and in memory that no segment names;
- * what verify.c established is what exec.c relies on without looking again.
+ * A verified image. Everything in it is constant after dm_program_create, and in memory that no
+ * segment names; what verify.c established is what exec.c relies on without looking again.
  */
 struct dm_program {
 	atomic_uint references;
@@ -47,7 +47,7 @@ unsigned int verifier_refuse(struct verifier *v, unsigned int status, enum aipu_
 /* OK when the header declares the capability and the device has it */
 unsigned int verifier_capability(struct verifier *v, uint64_t capability, uint32_t index);
 
-/* --- executor (exec.c, ops.c) ------------------------------------------------------------------ */
+/* --- executor (exec.c, ops.c) ----------------------------------------------------------------- */
 
 /* One token row of a step. Positions, slots and tokens are checked before they come here. */
 struct exec_row {
@@ -119,7 +119,7 @@ struct exec_core {
 };
 void exec_instruction(struct exec_core *c, const struct aipu_instruction *in);
 
-/* --- jobs (step.c, lanes.c, generate.c) ---------------------------------------------------------- */
+/* --- jobs (step.c, lanes.c, generate.c) ------------------------------------------------------- */
 
 /* The bounds that all blocks of a job put on its lanes */
 struct lane_bounds {
@@ -181,7 +181,10 @@ struct dm_step_job {
 unsigned int lanes_read(struct dm_step_job *job, uint32_t *detail);
 void lanes_write_results(struct dm_step_job *job, unsigned int status);
 
-/* step.c: rows, selection and samples of the lanes that have `stepping` set, run; false: memory was lost */
+/*
+ * step.c: rows, selection and samples of the lanes that have `stepping` set, run; false: memory was
+ * lost
+ */
 bool step_execute(struct dm_step_job *job);
 
 /* generate.c */

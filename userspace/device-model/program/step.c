@@ -1,8 +1,8 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /*
- * RUN and GENERATE as the engine sees them: begin, one step at a time, end. Owns a job's copies, mappings and program
- * references. Everything that the host can rewrite is copied and checked in begin; a step then looks at memory of the
- * host only through operands and the token ring.
+ * RUN and GENERATE as the engine sees them: begin, one step at a time, end. Owns a job's copies,
+ * mappings and program references. Everything that the host can rewrite is copied and checked in
+ * begin; a step then looks at memory of the host only through operands and the token ring.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +11,10 @@
 
 #define JOB_FIELD(field) ((uint32_t)offsetof(struct aipu_job, step.field))
 
-/* What is wrong with an operand is one status, but failures that are not the operand's own stay visible */
+/*
+ * What is wrong with an operand is one status, but failures that are not the operand's own stay
+ * visible
+ */
 static unsigned int operand_status(unsigned int status)
 {
 	switch (status) {

@@ -1,8 +1,9 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /*
- * The verifier, tables half: header, slots, tensors, entries. Called once for each loaded program, before anything
- * of it is executed; what it accepts is safe for every lane table that lanes.c accepts. It must never read outside
- * the image, and its work is linear in the image's size times the entries.
+ * The verifier, tables half: header, slots, tensors, entries. Called once for each loaded program,
+ * before anything of it is executed; what it accepts is safe for every lane table that lanes.c
+ * accepts. It must never read outside the image, and its work is linear in the image's size times
+ * the entries.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -60,7 +61,7 @@ static bool name_valid(const char *name, size_t n)
 	return length < n && all_zero(name + length, n - length);
 }
 
-/* --- header ---------------------------------------------------------------------------------- */
+/* --- header ----------------------------------------------------------------------------------- */
 
 static unsigned int header_verify(struct verifier *v, size_t bytes)
 {
@@ -127,7 +128,7 @@ static unsigned int slot_verify(struct verifier *v, uint32_t index)
 	return AIPU_STATUS_OK;
 }
 
-/* --- tensors --------------------------------------------------------------------------------- */
+/* --- tensors ---------------------------------------------------------------------------------- */
 
 /* Bytes of an element where elements lie side by side; 0 for a format that is no such */
 static uint64_t element_bytes(uint32_t format)
@@ -239,7 +240,7 @@ static unsigned int tensor_verify(struct verifier *v, uint32_t index)
 	return AIPU_STATUS_OK;
 }
 
-/* --- entries --------------------------------------------------------------------------------- */
+/* --- entries ---------------------------------------------------------------------------------- */
 
 static unsigned int logits_verify(struct verifier *v, uint32_t index)
 {

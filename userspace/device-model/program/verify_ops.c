@@ -1,8 +1,8 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /*
- * The verifier, instructions half: what each opcode asks of its operands, and of an entry's bounds. Called by verify.c
- * after all tensors were found to lie inside their slots. The executor adds no check of its own to these, so a new
- * opcode or parameter begins here.
+ * The verifier, instructions half: what each opcode asks of its operands, and of an entry's bounds.
+ * Called by verify.c after all tensors were found to lie inside their slots. The executor adds no
+ * check of its own to these, so a new opcode or parameter begins here.
  */
 #include <string.h>
 
@@ -68,7 +68,7 @@ static bool is_table(const struct aipu_tensor *t)
 	return t->layout == AIPU_LAYOUT_ROWS && t->rows == AIPU_ROWS_FIXED;
 }
 
-/* --- operands and parameters, by the table above ------------------------------------------------- */
+/* --- operands and parameters, by the table above ---------------------------------------------- */
 
 static void instruction_operands(const struct aipu_instruction *in, uint32_t operands[5])
 {
@@ -114,7 +114,9 @@ static unsigned int operands_verify(struct verifier *v, uint32_t index)
 	return AIPU_STATUS_OK;
 }
 
-/* dst and `other` are rows of the same kind, in F32; `columns` of both are the caller's to compare */
+/*
+ * dst and `other` are rows of the same kind, in F32; `columns` of both are the caller's to compare
+ */
 static unsigned int activations_verify(struct verifier *v, uint32_t index, uint32_t dst,
 				       uint32_t other)
 {
@@ -160,7 +162,7 @@ static unsigned int tokens_only(struct verifier *v, uint32_t index, uint32_t ope
 	return AIPU_STATUS_OK;
 }
 
-/* --- one function for each opcode --------------------------------------------------------------- */
+/* --- one function for each opcode ------------------------------------------------------------- */
 
 static unsigned int embed_verify(struct verifier *v, uint32_t index,
 				 const struct aipu_instruction *in)
