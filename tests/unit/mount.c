@@ -46,31 +46,34 @@ static uint8_t *translate(struct mount *mount, uint64_t address, size_t bytes)
 static int dma_read(void *host, uint64_t address, void *to, size_t bytes)
 {
 	struct mount *mount = host;
-	const uint8_t *from = translate(mount, address, bytes);
+	const uint8_t *from;
 
+	atomic_fetch_add(&mount->inside, 1);
 	atomic_fetch_add(&mount->reads, 1);
-	if (!from)
-		return -14;
-	memcpy(to, from, bytes);
-	return 0;
+	from = translate(mount, address, bytes);
+	if (from)
+		memcpy(to, from, bytes);
+	atomic_fetch_sub(&mount->inside, 1);
+	return from ? 0 : -14;
 }
 
 static int dma_write(void *host, uint64_t address, const void *from, size_t bytes)
 {
 	struct mount *mount = host;
-	uint8_t *to = translate(mount, address, bytes);
 	uint64_t word;
+	uint8_t *to;
 
+	atomic_fetch_add(&mount->inside, 1);
 	atomic_fetch_add(&mount->writes, 1);
-	if (!to)
-		return -14;
-	if (bytes == sizeof(word) && (uintptr_t)to % sizeof(word) == 0) {
+	to = translate(mount, address, bytes);
+	if (to && bytes == sizeof(word) && (uintptr_t)to % sizeof(word) == 0) {
 		memcpy(&word, from, sizeof(word));
 		__atomic_store_n((uint64_t *)(void *)to, word, __ATOMIC_RELEASE);
-	} else {
+	} else if (to) {
 		memcpy(to, from, bytes);
 	}
-	return 0;
+	atomic_fetch_sub(&mount->inside, 1);
+	return to ? 0 : -14;
 }
 
 static void *dma_map(void *host, uint64_t address, size_t bytes, bool write,

@@ -32,6 +32,7 @@ struct mount {
 	_Atomic uint64_t hole_bytes;
 	atomic_bool closed; /* set by the test: from now on DMA is counted as late */
 	atomic_uint late, reads, writes, maps; /* maps: that are held now */
+	atomic_uint inside; /* dma_read and dma_write that have not returned */
 	atomic_uint interrupts[MOUNT_VECTORS];
 	/* Makes each DMA of 4 KiB and more take so long, so that a test can get in between */
 	atomic_uint slow_us;

@@ -92,6 +92,31 @@ static void no_dma_after_a_stop(void **state)
 			stop_in_the_middle(how, i % 2, i * 900);
 }
 
+/* [RST-3] [RST-5] */
+static void a_stop_waits_for_the_access_in_flight(void **state)
+{
+	(void)state;
+	for (enum stop how = 0; how < STOPS; how++) {
+		struct mount *mount = mount_ready(NULL);
+		uint64_t source = mount_alloc(mount, BYTES);
+		struct aipu_job job = { .opcode = AIPU_JOB_FILL, .fill = { .length = BYTES } };
+		struct mount_queue *queue;
+
+		assert_int_equal(mount_create_context(mount, 1), 0);
+		assert_int_equal(mount_bind_host(mount, 1, 0, source, BYTES, RW, 1), 0);
+		queue = mount_create_queue(mount, 1, 1, 4, 1);
+		atomic_store(&mount->slow_us, 50000);
+		mount_submit(queue, &job);
+		while (!atomic_load(&mount->inside))
+			usleep(20);
+		stop_device(mount, how);
+		assert_int_equal(atomic_load(&mount->inside), 0);
+		atomic_store(&mount->slow_us, 0);
+		free(queue);
+		mount_destroy(mount);
+	}
+}
+
 /* [RST-2] */
 static void reset_ends_a_boot(void **state)
 {
@@ -238,6 +263,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(no_dma_after_a_stop),
+		cmocka_unit_test(a_stop_waits_for_the_access_in_flight),
 		cmocka_unit_test(reset_ends_a_boot),
 		cmocka_unit_test(doorbells_of_before_do_not_ring_after),
 		cmocka_unit_test(bus_master_off_fails_what_needs_dma),
