@@ -31,20 +31,15 @@
 #define DEVICE AIPU_SEGMENT_DEVICE
 #define PAGES (t->at + IN_WORK(page)) /* DMA address of w->page */
 
-#define FAR_PIECE 52u
-#define FAR_BYTES (300 * FAR_PIECE)
 #define FAR_AT(i) ((i) / FAR_PIECE * FAR_PIECE + (i))
-#define BIG_BYTES (16u << 20)
-#define ONE 0x3f800000u
-#define LOGITS_AT 4096u
-#define KV_AT 16384u
-#define CTX_LEN 64u
-#define KV (16 * CTX_LEN * 2) /* bytes of K of one sequence, in F16 */
 #define ANY 0xfffffffeu /* a detail that the contract leaves open */
-
+#define ONE 0x3f800000u
+enum { FAR_PIECE = 52, FAR_BYTES = 300 * FAR_PIECE, BIG_BYTES = 16 << 20, LOGITS_AT = 4096 };
+enum { CTX_LEN = 64, KV = 16 * CTX_LEN * 2 }; /* bytes of K of one sequence, in F16 */
+enum { F32 = AIPU_FMT_F32, F16 = AIPU_FMT_F16, NO = AIPU_NO_TENSOR, ROWS = AIPU_LAYOUT_ROWS };
 /* Segments of context 1. FAR: 300 extents, each followed by as many bytes that are in no segment */
 enum { WORK, MEMORY, FAR, READ_ONLY, BIG, UNBOUND };
-enum { PROGRAM = 0x186, IMAGE = 0x200, SEALED }; /* struct change.base, or an opcode */
+enum { PROGRAM = 0x186, IMAGE = 0x200, SEALED }; /* struct change.base, besides opcodes */
 
 /* Token t becomes t + 1, by attention of the tokens to themselves. Vocabulary, width, head: 16 */
 struct program {
@@ -57,6 +52,7 @@ struct program {
 
 struct work { /* everything that jobs name; segment WORK */
 	struct aipu_job job;
+	struct aipu_admin command;
 	struct aipu_block block[2];
 	struct aipu_operand operand[4];
 	struct aipu_lane lane[2];
@@ -67,15 +63,16 @@ struct work { /* everything that jobs name; segment WORK */
 	struct aipu_copy_entry list[AIPU_COPY_MAX_LIST];
 	uint8_t data[65536], far[2 * FAR_BYTES];
 	_Alignas(4096) struct aipu_extent_page page[3];
-	uint8_t boot[65536]; /* what LOAD reads */
+	struct aipu_firmware_header image; /* what LOAD reads */
+	uint8_t payload[65536 - sizeof(struct aipu_firmware_header)];
 };
 
 struct test {
 	struct device d;
 	struct ring q[4]; /* 1 and 2 of context 1, 3 of context 2 */
 	unsigned int number, failed, bad;
-	uint8_t image[65536], *memory; /* the file; device memory */
-	uint32_t image_bytes;
+	uint8_t file[65536], *memory; /* the firmware image; device memory */
+	uint32_t file_bytes;
 	uint64_t at; /* DMA address of w */
 	struct work *w;
 };
@@ -89,8 +86,7 @@ struct change { /* values of one field of a good structure, each of which the de
 static void check(struct test *t, bool good, const char *what, int line)
 {
 	if (!good && t->bad++ < 4)
-		printf("# line %d: %s; last status %u, 0x%x\n", line, what, t->d.done.status,
-		       t->d.done.detail);
+		printf("# line %d: %s; last status %u\n", line, what, t->d.done.status);
 }
 
 /* The end of one test: failed if a check since the last one failed */
@@ -114,33 +110,28 @@ static bool poll(const uint32_t *word, uint32_t value)
 /* Load the good image, a field of it xored with a value; SEALED: with a digest that fits */
 static uint32_t image_boot(struct test *t, const struct change *c, uint64_t value)
 {
-	struct aipu_firmware_header *h = memcpy(t->w->boot, t->image, t->image_bytes);
+	struct aipu_firmware_header *h = memcpy(&t->w->image, t->file, t->file_bytes);
 	uint32_t i;
 
 	device_reset(&t->d);
 	h->rollback = REG(t, ROLLBACK);
 	for (i = 0; c && i < c->bytes; i++)
-		t->w->boot[c->offset + i] ^= (uint8_t)(value >> 8 * i);
+		((uint8_t *)t->w)[c->offset + i] ^= (uint8_t)(value >> 8 * i);
 	memset(h->digest, 0, sizeof(h->digest));
 	if (!c || c->base == SEALED)
-		EVP_Digest(h, t->image_bytes, h->digest, NULL, EVP_sha256(), NULL);
-	i = device_load(&t->d, t->at + IN_WORK(boot), t->image_bytes);
-	CHECK(t, i == (c ? AIPU_STATE_FAILED : AIPU_STATE_RUNNING));
+		EVP_Digest(h, t->file_bytes, h->digest, NULL, EVP_sha256(), NULL);
+	device_load(&t->d, t->at + IN_WORK(image), t->file_bytes);
 	return REG(t, ERROR);
 }
 
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers" /* what is not named is zero */
 /* clang-format off */
-#define F32 AIPU_FMT_F32
-#define F16 AIPU_FMT_F16
-#define NO AIPU_NO_TENSOR
-#define ROWS AIPU_LAYOUT_ROWS
 #define KVS { 4, 1, 16, CTX_LEN } /* slots, heads, width of a head, positions */
 static const struct program program = {
 	.header = { AIPU_PROGRAM_MAGIC, sizeof(program.header), AIPU_ABI_OLDEST, AIPU_ABI_CURRENT,
 		    sizeof(program), 1, 0x26a, 0, 4, 8, 1, 5, 16, AIPU_KV_SMART_MASK, 4, 0, 1 },
-	.slot = { { AIPU_SLOT_WEIGHTS, 1, .min_bytes = 2048 }, { AIPU_SLOT_LOGITS, 3, .min_bytes = 2048 },
-		  { AIPU_SLOT_SCRATCH, 3, .min_bytes = 6144 }, { AIPU_SLOT_KV, 3, .min_bytes = 8 * KV } },
+	.slot = { { AIPU_SLOT_WEIGHTS, 1, 0, 0, 2048, "" }, { AIPU_SLOT_LOGITS, 3, 0, 0, 2048, "" },
+		  { AIPU_SLOT_SCRATCH, 3, 0, 0, 6144, "" }, { AIPU_SLOT_KV, 3, 0, 0, 8 * KV, "" } },
 	.tensor = { { 0, F32, ROWS, 0, {}, 0, 64, { 16, 16, 1, 1 } },
 		    { 0, F32, AIPU_LAYOUT_TILE16, 0, {}, 1024, 0, { 16, 16, 1, 1 } },
 		    { 3, F16, AIPU_LAYOUT_KV_K, 0, {}, 0, KV, KVS },
@@ -163,7 +154,7 @@ static const struct program program = {
 static const struct work good = {
 	.block = { { 0, 0, WORK, 4, IN_WORK(operand), 0 }, { 0, 0, WORK, 4, IN_WORK(operand), 0 } },
 	.operand = { { MEMORY, 0, 0, 2048, 0 }, { MEMORY, 0, LOGITS_AT, 2048, 0 },
-		     { MEMORY, 0, 8192, 6144, 0 }, { MEMORY, 0, KV_AT, 8 * KV, 0 } },
+		     { MEMORY, 0, 8192, 6144, 0 }, { MEMORY, 0, 16384, 8 * KV, 0 } },
 	.lane = { { 0, 7, 0, 0, 2, AIPU_LOGITS_LAST, AIPU_TOKENS_SEGMENT, IN_WORK(tokens) },
 		  { 1, 7, 1, 0, 1, AIPU_LOGITS_LAST, AIPU_TOKENS_INLINE, 9 } },
 	.tokens = { 3, 4 }, .stop = { 99, 11 },
@@ -176,22 +167,20 @@ static const struct aipu_job jobs[] = {
 	{ .opcode = AIPU_JOB_GENERATE, .step = { STEP, WORK, 64, IN_WORK(ring) } },
 };
 
-#define ROW(req, base, type, field, status, detail, ...) \
-	{ "[" #req "] " #base " " #field ": " #status, base, offsetof(type, field), \
-	  sizeof(((type *)0)->field), status, detail, sizeof((uint64_t[]){ __VA_ARGS__ }) / 8, \
-	  { __VA_ARGS__ } }
+#define ROW(req, base, field, status, detail, ...) \
+	{ "[" #req "] " #base " " #field ": " #status, base, IN_WORK(field), sizeof(((struct work *)0)->field), status, detail, \
+	sizeof((uint64_t[]){ __VA_ARGS__ }) / 8, { __VA_ARGS__ } }
 #define FW(seal, field, error, ...) \
-	ROW(BOOT-2, seal, struct aipu_firmware_header, field, AIPU_ERROR_##error, ANY, __VA_ARGS__)
-#define A(req, op, field, status, ...) ROW(req, AIPU_ADMIN_##op, struct aipu_admin, field, \
+	ROW(BOOT-2, seal, image.field, AIPU_ERROR_##error, ANY, __VA_ARGS__)
+#define A(req, op, field, status, ...) ROW(req, AIPU_ADMIN_##op, command.field, \
 	AIPU_STATUS_##status, offsetof(struct aipu_admin, field), __VA_ARGS__)
 #define QUEUE(field, status, ...) A(ADM-6, CREATE_QUEUE, queue.field, status, __VA_ARGS__)
 #define SEG(req, field, status, ...) A(req, BIND, bind.descriptor.field, status, __VA_ARGS__)
-#define PROG(field, reason, index, ...) ROW(PRG-3, PROGRAM, struct program, field, \
+#define PROG(field, reason, index, ...) ROW(PRG-3, PROGRAM, program.field, \
 	AIPU_STATUS_INVALID_PROGRAM, AIPU_REFUSAL(AIPU_REFUSAL_##reason, index), __VA_ARGS__)
 #define J(req, op, field, status, detail, ...) \
-	ROW(req, AIPU_JOB_##op, struct work, field, AIPU_STATUS_##status, detail, __VA_ARGS__)
-#define LANE(req, op, field, status, ...) \
-	J(req, op, lane[1].field, status, 1 << 16 | offsetof(struct aipu_lane, field), __VA_ARGS__)
+	ROW(req, AIPU_JOB_##op, field, AIPU_STATUS_##status, detail, __VA_ARGS__)
+#define LANE(field) (1 << 16 | offsetof(struct aipu_lane, field))
 static const struct change images[] = {
 	FW(SEALED, magic, FIRMWARE_MAGIC, 1), FW(SEALED, payload_bytes, FIRMWARE_SIZE, 1),
 	FW(SEALED, header_version, FIRMWARE_HEADER, 3), FW(SEALED, board_id, FIRMWARE_BOARD, 1),
@@ -201,33 +190,28 @@ static const struct change images[] = {
 };
 static const struct change refusals[] = {
 	A(ADM-1, IDENTIFY, opcode, INVALID_OPCODE, 0, 0x8d), QUEUE(entries, INVALID_FIELD, 0, 1, 3),
-	A(ADM-1, IDENTIFY, reserved1, INVALID_FIELD, 1), QUEUE(vector, INVALID_FIELD, 0xffff),
+	QUEUE(queue, BUSY, 1, 3), A(ADM-1, IDENTIFY, reserved1, INVALID_FIELD, 1),
 	A(ADM-2, IDENTIFY, identify.address, ALIGNMENT, 8), QUEUE(sq_address, ALIGNMENT, 0, 64),
 	A(ADM-3, CREATE_CONTEXT, context.context, INVALID_CONTEXT, 0, ~0u),
-	QUEUE(queue, BUSY, 1, 3), A(ADM-8, ABORT, abort.queue, INVALID_QUEUE, 4),
-	A(ADM-8, ABORT, abort.job, NOT_FOUND, 998), QUEUE(queue, INVALID_QUEUE, 0, ~0u),
-	A(ADM-10, GET_PROGRESS, progress.address, ALIGNMENT, 4), PROG(code[3].b, OPERAND, 3, 0),
+	A(ADM-8, ABORT, abort.queue, INVALID_QUEUE, 4), A(ADM-8, ABORT, abort.job, NOT_FOUND, 998),
+	QUEUE(queue, INVALID_QUEUE, 0, ~0u), A(SEG-1, BIND, bind.segment, INVALID_SEGMENT, ~0u),
 	A(RING-10, CREATE_QUEUE, queue.shadow_address, UNSUPPORTED, 4096),
-	A(SEG-1, BIND, bind.segment, INVALID_SEGMENT, ~0u), SEG(SEG-1, kind, INVALID_FIELD, 0, 4),
-	A(SEG-1, BIND, bind.segment, BUSY, WORK), SEG(SEG-1, access, INVALID_FIELD, 0, 4),
-	SEG(SEG-2, address, ALIGNMENT, 1, 96), A(PRG-2, LOAD_PROGRAM, program.offset, ALIGNMENT, 4),
-	SEG(SEG-2, address, OUT_OF_RANGE, 1ull << 50, ~63ull), PROG(slot[1].access, ACCESS, 4, 1),
+	SEG(SEG-1, kind, INVALID_FIELD, 0, 4), A(SEG-1, BIND, bind.segment, BUSY, WORK),
+	SEG(SEG-1, access, INVALID_FIELD, 0, 4), SEG(SEG-2, address, ALIGNMENT, 1, 96),
+	A(PRG-2, LOAD_PROGRAM, program.offset, ALIGNMENT, 4), PROG(slot[1].access, ACCESS, 4, 1),
+	SEG(SEG-2, address, OUT_OF_RANGE, 1ull << 50, ~63ull), PROG(code[3].b, OPERAND, 3, 0),
 	A(SEG-5, UNBIND, unbind.segment, INVALID_SEGMENT, UNBOUND, ~0u),
 	PROG(slot[2].min_bytes, TENSOR_RANGE, 6, 6143),
-	ROW(PRG-4, PROGRAM, struct program, header.numerics, AIPU_STATUS_UNSUPPORTED, 4 << 24, 9),
-	J(JOB-1, NOP, job.opcode, INVALID_OPCODE, 0, 5, 0x80),
-	J(JOB-1, FILL, job.flags, INVALID_FIELD, 1, 1),
-	J(SEG-4, FILL, job.fill.segment, INVALID_SEGMENT, 8, UNBOUND, ~0u),
+	J(JOB-1, NOP, job.opcode, INVALID_OPCODE, 0, 5),
 	J(SEG-4, FILL, job.fill.segment, ACCESS_DENIED, 8, READ_ONLY),
 	J(JOB-4, COPY, list[1].dst_segment, ACCESS_DENIED, 1, READ_ONLY),
 	J(RUN-1, RUN, block[1].program, NOT_FOUND, 1, 1),
 	J(RUN-4, RUN, tokens[1], INVALID_INDEX, 1, 16),
 	J(RUN-2, RUN, operand[2].length, INVALID_OPERAND, 2, 6143),
-	LANE(RUN-3, RUN, kv_slot, INVALID_LANE, 0, 4),
 	J(SEG-6, RUN, operand[0].segment, INVALID_OPERAND, 0, WORK),
-	LANE(GEN-1, GENERATE, logits, INVALID_LANE, 0, 2),
-	J(GEN-6, GENERATE, ring.consumer, INVALID_RING, ANY, 1),
-	LANE(GEN-9, GENERATE, sampler.temperature, INVALID_LANE, 0x7f800000, 0x7fc00000, 0xbf800000),
+	J(RUN-3, RUN, lane[1].kv_slot, INVALID_LANE, LANE(kv_slot), 0, 4),
+	J(GEN-1, GENERATE, lane[1].logits, INVALID_LANE, LANE(logits), 0),
+	J(GEN-9, GENERATE, lane[1].sampler.top_p, INVALID_LANE, LANE(sampler.top_p), 0x40000000),
 };
 /* clang-format on */
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -256,19 +240,19 @@ static uint32_t refuse(struct test *t, const struct change *c, uint64_t value)
 		[6] = *COMMAND(LOAD_PROGRAM, .program = { 1, 1, PROGRAM_IMAGE }),
 		[8] = *COMMAND(CREATE_QUEUE, .queue = { 1, 4, PAGES, PAGES, .entries = 8 }),
 		[10] = *COMMAND(ABORT, .abort = { 1, 999 }),
-		[12] = *COMMAND(GET_PROGRESS, .progress = { 1, .address = PAGES }),
 	};
-	void *command = &commands[c->base & 15], *target = command;
+	const bool is_job = c->base < AIPU_ADMIN_IDENTIFY;
 
 	if (c->base >= IMAGE)
 		return image_boot(t, c, value);
+	if (is_job)
+		job_good(t, c->base);
 	t->w->program = program;
-	if (c->base == PROGRAM)
-		target = &t->w->program;
-	else if (c->base < AIPU_ADMIN_IDENTIFY)
-		target = command = job_good(t, c->base);
-	memcpy((uint8_t *)target + c->offset, &value, c->bytes);
-	return ring_run(&t->d, c->base < AIPU_ADMIN_IDENTIFY ? &t->q[1] : &t->d.admin, command);
+	t->w->command = commands[c->base & 15];
+	memcpy((uint8_t *)t->w + c->offset, &value, c->bytes);
+	if (is_job)
+		return ring_run(&t->d, &t->q[1], &t->w->job);
+	return ring_run(&t->d, &t->d.admin, &t->w->command);
 }
 
 static void test_changes(struct test *t, const struct change *c, size_t count)
@@ -304,12 +288,12 @@ static void test_fresh(struct test *t)
 	CHECK(t, image_boot(t, NULL, 0) == AIPU_ERROR_NONE);
 	device_setup(&t->d);
 	CHECK(t, device_enable(&t->d) == AIPU_STATE_READY);
-	for (i = 1; i <= 2; i++)
-		ADMIN(t, OK, CREATE_CONTEXT, .context = { i });
+	ADMIN(t, OK, CREATE_CONTEXT, .context = { 1 });
+	ADMIN(t, OK, CREATE_CONTEXT, .context = { 2 });
 	for (i = 1, r = &t->q[1]; i <= 3; i++, r++) {
 		ring_restart(r);
 		ADMIN(t, OK, CREATE_QUEUE,
-		      .queue = { 1 + i / 3, i, r->sq_address, r->cq_address, 0, 8, (uint16_t)i });
+		      .queue = { 1 + i / 3, i, r->sq_address, r->cq_address, 0, 8, i });
 	}
 	for (i = 0; i < COUNT(binds); i++)
 		ADMIN(t, OK, BIND, .bind = binds[i]);
@@ -324,10 +308,6 @@ static void test_fresh(struct test *t)
 
 static void test_boot(struct test *t)
 {
-	static const uint32_t bad[][3] = {
-		{ AIPU_REG_HOST_ABI_OLDEST, 1u << 31, AIPU_ERROR_ABI_TOO_NEW },
-		{ AIPU_REG_ADMIN_ENTRIES, 3, AIPU_ERROR_ADMIN_QUEUE },
-	};
 	uint32_t i, old;
 
 	CHECK(t, REG(t, MAGIC) == AIPU_MAGIC && STATE_IS(t, ROM) && !REG(t, FIRMWARE_VERSION));
@@ -343,16 +323,14 @@ static void test_boot(struct test *t)
 	}
 	done(t, "[BOOT-1] [BOOT-5] [BOOT-8] [RST-6] [REG-1] [REG-2] [REG-3] [REG-4] boot ROM");
 	test_changes(t, images, COUNT(images));
-	CHECK(t, device_load(&t->d, t->at + IN_WORK(boot), t->image_bytes) == AIPU_STATE_FAILED);
 	device_reset(&t->d);
-	CHECK(t, device_load(&t->d, 1ull << 60, t->image_bytes) == AIPU_STATE_FAILED);
+	CHECK(t, device_load(&t->d, 1ull << 60, t->file_bytes) == AIPU_STATE_FAILED);
 	CHECK(t, REG(t, ERROR) == AIPU_ERROR_FIRMWARE_DMA);
-	for (i = 0; i < COUNT(bad); i++) {
-		image_boot(t, NULL, 0);
-		device_setup(&t->d);
-		access_write(&t->d.access, bad[i][0], bad[i][1]);
-		CHECK(t, device_enable(&t->d) == AIPU_STATE_FAILED && REG(t, ERROR) == bad[i][2]);
-	}
+	image_boot(t, NULL, 0);
+	device_setup(&t->d);
+	SET(t, ADMIN_ENTRIES, 3);
+	CHECK(t,
+	      device_enable(&t->d) == AIPU_STATE_FAILED && REG(t, ERROR) == AIPU_ERROR_ADMIN_QUEUE);
 	BELL(t, 0, SQ_TAIL, 3);
 	test_fresh(t);
 	CHECK(t, REG(t, ABI_IN_USE) == AIPU_ABI_CURRENT && REG(t, CAP_OPS_LO));
@@ -445,22 +423,18 @@ static void test_rings(struct test *t)
 static void test_generate(struct test *t)
 {
 	const uint32_t *logits = (uint32_t *)(t->memory + LOGITS_AT);
-	uint8_t *k = t->memory + KV_AT, *v = k + 4 * KV;
 	struct aipu_token_ring *ring = &t->w->ring;
 	struct aipu_token_record *r = t->w->record;
 	struct aipu_lane *lane = t->w->lane;
 	uint32_t i, l, irq, n[2] = { 0, 0 };
 	uint16_t id;
 
-	memset(k, 0x77, 8 * KV);
 	job_good(t, AIPU_JOB_RUN);
 	WORK_RUN(t, OK);
 	for (i = 0; i < 16; i++)
 		CHECK(t, logits[16 + i] == (i == 10 ? ONE : 0));
-	for (i = 0; i < KV; i++)
-		CHECK(t, (k[i] != 0x77) == (i / 2 % CTX_LEN < 2) && (v[i] != 0x77) == (i < 64));
 	CHECK(t, lane[0].result.kv_length == 2 && lane[0].result.generation == 7);
-	done(t, "[PRG-1] [RUN-5] [RUN-6] logits, results, no K and V but its own");
+	done(t, "[PRG-1] [RUN-6] logits and results");
 	job_good(t, AIPU_JOB_GENERATE);
 	lane[1].sampler.stop_count = 2;
 	lane[1].sampler.stop_offset = IN_WORK(stop);
@@ -480,11 +454,9 @@ static void test_generate(struct test *t)
 	CHECK(t, lane[0].result.reason == AIPU_END_CONTEXT && lane[0].result.tokens == CTX_LEN - 1);
 	done(t, "[GEN-2] [GEN-3] [GEN-4] records, feedback; why lanes end");
 	irq = __atomic_load_n(&t->d.access.interrupts[1], __ATOMIC_SEQ_CST);
-	i = REG(t, HEARTBEAT);
 	id = generate_paused(t);
 	usleep(700000);
-	CHECK(t, __atomic_load_n(&t->d.access.interrupts[1], __ATOMIC_SEQ_CST) != irq &&
-			 REG(t, HEARTBEAT) != i);
+	CHECK(t, __atomic_load_n(&t->d.access.interrupts[1], __ATOMIC_SEQ_CST) != irq);
 	CHECK(t, r[1].token == 5 && r[0].token == 6 && r[1].sequence == ~0u && !r[0].sequence);
 	__atomic_store_n(&ring->consumer, 1, __ATOMIC_RELEASE);
 	BELL(t, 1, KICK, 1);
@@ -492,12 +464,11 @@ static void test_generate(struct test *t)
 	__atomic_store_n(&ring->consumer, 3, __ATOMIC_RELEASE); /* without KICK */
 	IS(t, OK, ring_wait(&t->d, &t->q[1], id));
 	CHECK(t, r[1].token == 9 && r[1].reason == AIPU_END_LIMIT && ring->producer == 4);
-	done(t, "[GEN-5] [GEN-7] [JOB-7] [REG-5] a full ring pauses the job and its time");
+	done(t, "[GEN-5] [GEN-7] [JOB-7] a full ring pauses the job and its time");
 }
 
 static void test_control(struct test *t)
 {
-	struct aipu_progress *p = (void *)t->w->page;
 	struct ring *r = &t->q[1], *admin = &t->d.admin;
 	struct device *d = &t->d;
 	uint16_t id, queued, unbind;
@@ -505,8 +476,6 @@ static void test_control(struct test *t)
 
 	id = generate_paused(t);
 	queued = ring_start(d, r, ENTRY(NOP));
-	ADMIN(t, OK, GET_PROGRESS, .progress = { 1, .address = PAGES });
-	CHECK(t, p->queue == 1 && p->job == id && p->running == 1);
 	ADMIN(t, OK, UNLOAD_PROGRAM, .program = { 1 });
 	unbind = ring_start(d, admin, COMMAND(UNBIND, .unbind = { 1, MEMORY }));
 	JOB(t, 2, OK, NOP);
@@ -516,7 +485,7 @@ static void test_control(struct test *t)
 	CHECK(t, ENDED(t, id, ABORTED) && ENDED(t, queued, ABORTED));
 	CHECK(t, t->w->lane[0].result.reason == AIPU_END_ABORT && t->w->lane[0].result.tokens == 2);
 	IS(t, OK, ring_wait(d, admin, unbind));
-	done(t, "[ADM-8] [ADM-10] [GEN-8] [PRG-5] [SEG-5] while a job runs");
+	done(t, "[ADM-8] [GEN-8] [PRG-5] [SEG-5] while a job runs");
 	test_fresh(t);
 	id = generate_paused(t);
 	queued = ring_start(d, r, ENTRY(NOP));
@@ -537,12 +506,9 @@ static void test_control(struct test *t)
 	JOB(t, 2, OK, NOP);
 	CHECK(t, !ring_ended(d, r, id) && REG(t, MAGIC) == AIPU_MAGIC);
 	done(t, "[JOB-7] [JOB-8] [REG-6] a long COPY: timeout; another queue passes it");
-	for (way = 0; way < 3; way++, id = copy_long(t, 0)) {
+	for (way = 0; way < 2; way++, id = copy_long(t, 0)) {
 		state = way ? AIPU_STATE_ROM : AIPU_STATE_RUNNING;
-		if (way == 2)
-			access_function_reset(&d->access);
-		else
-			SET(t, CONTROL, way ? AIPU_CONTROL_RESET : 0);
+		SET(t, CONTROL, way ? AIPU_CONTROL_RESET : 0);
 		CHECK(t, device_wait(d, state, state) == state);
 		CHECK(t, REG(t, STATUS) & AIPU_STATUS_IDLE);
 		memset(t->memory + 2 * BIG_BYTES, 0xcc, BIG_BYTES);
@@ -550,13 +516,7 @@ static void test_control(struct test *t)
 		CHECK(t, t->memory[2 * BIG_BYTES] == 0xcc && !ring_ended(d, r, id));
 		test_fresh(t);
 	}
-	done(t, "[RST-1] [RST-2] [RST-3] disable, resets amid a job");
-	access_bus_master(&d->access, false);
-	ring_start(d, admin, COMMAND(ASYNC_EVENT));
-	CHECK(t, device_wait(d, AIPU_STATE_FAILED, AIPU_STATE_FAILED) == AIPU_STATE_FAILED);
-	CHECK(t, REG(t, ERROR) == AIPU_ERROR_ADMIN_DMA);
-	access_bus_master(&d->access, true);
-	done(t, "[RST-5] no DMA without Bus Master");
+	done(t, "[RST-1] [RST-2] [RST-3] disable, reset amid a job");
 }
 
 int main(int argc, char **argv)
@@ -573,7 +533,7 @@ int main(int argc, char **argv)
 		printf("Bail out! no device, or no firmware image (argument 1)\n");
 		return 1;
 	}
-	t.image_bytes = (uint32_t)fread(t.image, 1, sizeof(t.image), f);
+	t.file_bytes = (uint32_t)fread(t.file, 1, sizeof(t.file), f);
 	t.memory = t.d.access.memory;
 	t.w = dma_alloc(&t.d, sizeof(*t.w), &t.at);
 	ring_alloc(&t.d, &t.d.admin, 0, 32);

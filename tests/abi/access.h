@@ -19,8 +19,5 @@ int access_open(struct access *a);
 void access_close(struct access *a);
 uint32_t access_read(struct access *a, uint32_t offset);
 void access_write(struct access *a, uint32_t offset, uint32_t value);
-/* The Bus Master bit and the function-level reset of PCI */
-void access_bus_master(struct access *a, bool on);
-void access_function_reset(struct access *a);
 
 #endif

@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: MIT
-/*
- * The software device: mounts one device model in this process. DMA addresses have nothing to do with
- * pointers, so a mix-up of the two is found; other memory cannot be reached, as behind an IOMMU.
- */
+/* The software device. DMA addresses have nothing to do with pointers: a mix-up is found. */
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -84,14 +81,4 @@ uint32_t access_read(struct access *a, uint32_t offset)
 void access_write(struct access *a, uint32_t offset, uint32_t value)
 {
 	aipu_dm_write32(a->device, offset, value);
-}
-
-void access_bus_master(struct access *a, bool on)
-{
-	aipu_dm_bus_master(a->device, on);
-}
-
-void access_function_reset(struct access *a)
-{
-	aipu_dm_reset(a->device);
 }

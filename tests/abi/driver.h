@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The second driver, written from firmware-abi/spec.md alone. Owns boot, rings, submission and completion;
- * never retries and never hides an error: the tests want to see it.
- */
+/* The second driver: boot, rings, submission, completion. Never retries, never hides an error. */
 #ifndef DRIVER_H
 #define DRIVER_H
 
