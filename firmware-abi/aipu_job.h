@@ -70,7 +70,7 @@ struct aipu_job_step {
 
 struct aipu_job {
 	uint8_t opcode;
-	uint8_t flags; /* 0; the driver's own in a submission queue */
+	uint8_t flags; /* 0 */
 	aipu_le16 id; /* returned in the completion; unique among a queue's jobs in flight */
 	aipu_le32 timeout_ms; /* 0: none. Runs from the start of the job, not while a full ring pauses it */
 	union {
