@@ -98,7 +98,7 @@ static void image_try(uint8_t *image, size_t bytes, struct choices *c)
 	if (dm_program_create(&limits, copy, bytes, &program, &detail) != AIPU_STATUS_OK)
 		return;
 	t = image_tables(image);
-	hostile_execute(&context, &t, program, c);
+	hostile_execute(&context, &t, program, 1u << 18, c);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

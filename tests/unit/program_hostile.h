@@ -216,7 +216,6 @@ static inline void image_mutate(struct choices *c, struct image_tables *t, enum 
 
 /* --- execution -------------------------------------------------------------------------------- */
 
-#define HOSTILE_MAX_BYTES (1u << 18) /* of a slot; a larger one is bound too short, and refused */
 #define HOSTILE_MAX_TOKENS 40u
 #define HOSTILE_LANES 8u
 #define HOSTILE_RING 8u
@@ -229,8 +228,9 @@ enum {
 	HOSTILE_TOKEN_RING
 };
 
+/* A slot of more than max_bytes is bound too short, and refused */
 static inline void hostile_bind(struct dm_context *context, const struct image_tables *t,
-				struct choices *c)
+				uint64_t max_bytes, struct choices *c)
 {
 	const unsigned int both = AIPU_ACCESS_READ | AIPU_ACCESS_WRITE;
 	uint32_t count = t->header->slot_count;
@@ -242,8 +242,8 @@ static inline void hostile_bind(struct dm_context *context, const struct image_t
 		uint64_t bytes = t->slots[i].min_bytes;
 		uint32_t *words;
 
-		if (!bytes || bytes > HOSTILE_MAX_BYTES)
-			bytes = HOSTILE_MAX_BYTES;
+		if (!bytes || bytes > max_bytes)
+			bytes = max_bytes;
 		words = rig_bind(context, i, bytes, both);
 		for (uint64_t w = 0; w < bytes / 4; w++) /* NaN and infinities among them */
 			words[w] = rig_random(&random);
@@ -327,12 +327,13 @@ static inline unsigned int hostile_job(struct dm_context *context, const struct 
 
 /* Runs every entry of an accepted program; returns how many jobs ended with OK */
 static inline unsigned int hostile_execute(struct dm_context *context, struct image_tables *t,
-					   struct dm_program *program, struct choices *c)
+					   struct dm_program *program, uint64_t max_bytes,
+					   struct choices *c)
 {
 	struct aipu_block *block;
 	unsigned int done = 0;
 
-	hostile_bind(context, t, c);
+	hostile_bind(context, t, max_bytes, c);
 	context->programs[0] = program;
 	block = (void *)context->segments[HOSTILE_BLOCKS].memory;
 	for (uint32_t e = 0; e < t->header->entry_count && e < 4; e++) {

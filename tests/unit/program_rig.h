@@ -26,6 +26,7 @@ struct rig_segment {
 	uint64_t bytes;
 	unsigned int access;
 	bool no_pointer; /* like a host segment where compute may not use it */
+	unsigned int skew; /* of its pointer: memory that begins in the middle of a word */
 	bool lost;
 	int holds;
 };
@@ -89,7 +90,7 @@ unsigned int dm_segment_get(struct dm_context *context, uint32_t segment, uint64
 	if (s->no_pointer)
 		return AIPU_STATUS_UNSUPPORTED;
 	s->holds++;
-	mapping->pointer = s->memory + offset;
+	mapping->pointer = s->memory + offset + s->skew;
 	mapping->bytes = bytes;
 	mapping->lost = &s->lost;
 	mapping->owner = s;

@@ -112,6 +112,7 @@ static void operands(void **state)
 	CHECK(INVALID_OPERAND, SLOT_WEIGHTS,
 	      j.context.segments[SLOT_WEIGHTS].access = AIPU_ACCESS_WRITE);
 	CHECK(INVALID_OPERAND, SLOT_SCRATCH, j.context.segments[SLOT_SCRATCH].no_pointer = true);
+	CHECK(INVALID_OPERAND, SLOT_KV, j.context.segments[SLOT_KV].skew = 4);
 	/* What differs from the default only in ways that are permitted */
 	CHECK(OK, 0, rig_bind(&j.context, 60, 1 << 20, 3); j.operands[SLOT_KV].segment = 60;
 	      j.operands[SLOT_KV].offset = 640; j.operands[SLOT_KV].length += 64);

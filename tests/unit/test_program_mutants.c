@@ -17,6 +17,8 @@
 #include "program_llama.h"
 
 #define MUTANTS 1500 /* of each program */
+#define SMALL_BYTES (1u << 18) /* of a slot that is executed */
+#define LARGE_BYTES (1u << 26) /* the same for a model that somebody names */
 
 /*
  * Cores write where aliased tensors make other cores read: no harm, but a race in a detector's eyes
@@ -37,7 +39,7 @@ static void *copy_of(const void *image, size_t bytes)
 	return memcpy(copy, image, bytes);
 }
 
-static void mutants_of(const char *name, const void *image, size_t bytes)
+static void mutants_of(const char *name, const void *image, size_t bytes, uint64_t max_bytes)
 {
 	static const char *const kinds[] = { "operand", "index", "length", "opcode" };
 	unsigned int tried[MUTATE_COUNT] = { 0 }, accepted[MUTATE_COUNT] = { 0 }, executed = 0,
@@ -63,7 +65,7 @@ static void mutants_of(const char *name, const void *image, size_t bytes)
 		if (dm_program_create(&limits, copy_of(mutant, bytes), bytes, &program, &detail) ==
 		    AIPU_STATUS_OK) {
 			accepted[kind]++;
-			executed += hostile_execute(&context, &t, program, &c) > 0;
+			executed += hostile_execute(&context, &t, program, max_bytes, &c) > 0;
 		}
 		free(mutant);
 	}
@@ -95,18 +97,18 @@ static void hand_built(void **state)
 
 		llama_build(&m, &shapes[i]);
 		image = build_image(&m.b, &bytes);
-		mutants_of(i ? "fp32" : "int8", image, bytes);
+		mutants_of(i ? "fp32" : "int8", image, bytes, SMALL_BYTES);
 		free(image);
 		llama_free(&m);
 	}
 }
 
-static void mutants_of_container(const char *name, struct aipu_qpc *qpc)
+static void mutants_of_container(const char *name, struct aipu_qpc *qpc, uint64_t max_bytes)
 {
 	const struct aipu_qpc_section *section;
 
 	for (uint32_t i = 0; (section = aipu_qpc_section(qpc, AIPU_QPC_PROGRAM, i)); i++)
-		mutants_of(name, aipu_qpc_data(qpc, section), section->bytes);
+		mutants_of(name, aipu_qpc_data(qpc, section), section->bytes, max_bytes);
 	assert_non_null(aipu_qpc_section(qpc, AIPU_QPC_PROGRAM, 0));
 }
 
@@ -127,7 +129,7 @@ static void compiled(void **state)
 		struct aipu_qpc *qpc;
 
 		assert_int_equal(fixture_open(fd, &qpc, &message), 0);
-		mutants_of_container(names[i], qpc);
+		mutants_of_container(names[i], qpc, SMALL_BYTES);
 		aipu_qpc_close(qpc);
 		close(fd);
 	}
@@ -145,7 +147,7 @@ static void named_container(void **state)
 		skip();
 	}
 	assert_int_equal(aipu_qpc_open(path, &qpc, &message), 0);
-	mutants_of_container(path, qpc);
+	mutants_of_container(path, qpc, LARGE_BYTES);
 	aipu_qpc_close(qpc);
 }
 
