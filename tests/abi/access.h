@@ -4,7 +4,6 @@
 #define ACCESS_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 struct access {

@@ -48,8 +48,7 @@ static void soft_interrupt(void *host, unsigned int vector)
 
 int access_open(struct access *a)
 {
-	static const struct aipu_dm_ops ops = { .dma_read = soft_read,
-						.dma_write = soft_write,
+	static const struct aipu_dm_ops ops = { soft_read, soft_write,
 						.interrupt = soft_interrupt };
 	const struct aipu_dm_config config = {
 		.memory_bytes = 64u << 20, .cores = 2, .max_queues = 4, .vectors = 8, .rollback = 1
@@ -58,8 +57,7 @@ int access_open(struct access *a)
 	int ret;
 
 	a->host_address = HOST_ADDRESS;
-	a->host =
-		mmap(NULL, HOST_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	a->host = mmap(NULL, HOST_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (a->host == MAP_FAILED)
 		return -errno;
 	ret = aipu_dm_create(&config, &ops, a, (struct aipu_dm **)&a->device);

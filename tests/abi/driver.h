@@ -29,8 +29,7 @@ struct device {
 	struct aipu_completion done; /* what ring_wait gave last */
 };
 
-/* Wait for one of two states; the state at the end */
-uint32_t device_wait(struct device *d, uint32_t state, uint32_t other);
+uint32_t device_wait(struct device *d, uint32_t state, uint32_t other); /* for one of the two */
 uint32_t device_reset(struct device *d);
 uint32_t device_load(struct device *d, uint64_t address, uint32_t bytes);
 void device_setup(struct device *d); /* the registers that ENABLE samples */
