@@ -123,12 +123,6 @@ file_limit()
 	line 1 "File too large" -- prlimit --fsize=1048576 "$compile" "$demo" -o "$work/limit/x" && only "$work/limit"
 }
 
-read_only()
-{
-	local status=$1 word=$2
-	shift 2
-	line "$status" "$word" -- "$@"
-}
 
 # A checkpoint of TinyLlama's shape, all zero: a header and a hole
 big_model()

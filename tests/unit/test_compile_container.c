@@ -443,6 +443,8 @@ static void bad_values(void **state)
 	s = fixture_shape();
 	s.norm_epsilon = NAN;
 	refuse(s, none, -EINVAL, "epsilon");
+	s.norm_epsilon = 0.0f; /* the device's verifier refuses it too */
+	refuse(s, none, -EINVAL, "epsilon is 0");
 	s = fixture_shape();
 	refuse(s, (struct compile_options){ .ctx_len = 71 }, -EINVAL, "context 71");
 	refuse(s, (struct compile_options){ .ctx_len = 8, .prompt_len = 9 }, -EINVAL, "9");

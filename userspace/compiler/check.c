@@ -76,9 +76,9 @@ static int check_shape(const struct compile_shape *s, struct aipu_message *messa
 				    "the model has %u heads of %u: at most %u elements together "
 				    "can be compiled",
 				    s->heads, s->head_dim, MAX_WIDTH);
-	if (!(s->norm_epsilon >= 0.0f && s->norm_epsilon < 1.0f))
+	if (!(s->norm_epsilon >= 1e-30f && s->norm_epsilon < 1.0f))
 		return compile_fail(message, -EINVAL,
-				    "the model's norm epsilon is %g: 0 to 1 is expected",
+				    "the model's norm epsilon is %g: 1e-30 to 1 is expected",
 				    (double)s->norm_epsilon);
 	if (!(s->rope_theta > 1.0 && s->rope_theta < 1e12))
 		return compile_fail(message, -EINVAL,
