@@ -9,11 +9,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include <setjmp.h>
 #include <cmocka.h>
 
 #include "aipu/dm.h"
+#include "compiler.h"
 
 void llm_fixture_compile(struct llm_fixture *f, const char *model, const char *arguments)
 {
@@ -84,6 +86,37 @@ struct aipu_session *llm_fixture_session(struct llm_fixture *f)
 	if (aipu_session_create(f->llm, &session))
 		fail_msg("session: %s", aipu_llm_error(f->llm));
 	return session;
+}
+
+int llm_fixture_random(uint32_t context)
+{
+	struct compile_shape shape = {
+		.vocabulary = 96,
+		.layers = 2,
+		.dim = 64,
+		.hidden_dim = 96,
+		.heads = 4,
+		.kv_heads = 2,
+		.head_dim = 16,
+		.positions = context,
+		.tied = true,
+		.norm_epsilon = 1e-5f,
+		.rope_theta = 10000,
+		.bos_id = 1,
+	};
+	struct compile_options options = { .precision = AIPU_PRECISION_INT8,
+					   .ctx_len = context,
+					   .prompt_len = 4 };
+	struct aipu_message message = { "" };
+	struct compile_source source;
+	int fd = memfd_create("container", MFD_CLOEXEC);
+
+	assert_true(fd >= 0);
+	if (compile_open_random(&shape, 3, &source, &message) ||
+	    compile_write(&source, &options, fd, &message))
+		fail_msg("%s", message.text);
+	source.close(&source);
+	return fd;
 }
 
 unsigned int llm_fixture_simd_levels(uint32_t levels[3])

@@ -33,6 +33,12 @@ void llm_fixture_close(struct llm_fixture *f);
 
 struct aipu_session *llm_fixture_session(struct llm_fixture *f);
 
+/*
+ * A container of a small model with random weights and a context of that length, in a memfd: llm and qpc open it as
+ * /proc/self/fd/N. It generates until the context is full.
+ */
+int llm_fixture_random(uint32_t context);
+
 /* SIMD levels of this machine, best first: enum aipu_dm_simd; returns their number */
 unsigned int llm_fixture_simd_levels(uint32_t levels[3]);
 

@@ -19,7 +19,7 @@
 #include "aipu/llm.h"
 #include "aipu/qpc.h"
 #include "aipu_program.h"
-#include "compiler.h"
+#include "llm_fixture.h"
 
 #define PAGE 4096u
 
@@ -32,38 +32,6 @@ static struct aipu_device *device_open(uint32_t cores)
 	if (aipu_device_open(&device, "soft", &options, &message))
 		fail_msg("device: %s", message.text);
 	return device;
-}
-
-/* A container with random weights, of a model that generates for a while */
-static int container_make(uint32_t context)
-{
-	struct compile_shape shape = {
-		.vocabulary = 96,
-		.layers = 2,
-		.dim = 64,
-		.hidden_dim = 96,
-		.heads = 4,
-		.kv_heads = 2,
-		.head_dim = 16,
-		.positions = context,
-		.tied = true,
-		.norm_epsilon = 1e-5f,
-		.rope_theta = 10000,
-		.bos_id = 1,
-	};
-	struct compile_options options = { .precision = AIPU_PRECISION_INT8,
-					   .ctx_len = context,
-					   .prompt_len = 4 };
-	struct aipu_message message = { "" };
-	struct compile_source source;
-	int fd = memfd_create("container", MFD_CLOEXEC);
-
-	assert_true(fd >= 0);
-	if (compile_open_random(&shape, 3, &source, &message) ||
-	    compile_write(&source, &options, fd, &message))
-		fail_msg("%s", message.text);
-	source.close(&source);
-	return fd;
 }
 
 struct generator {
@@ -114,7 +82,7 @@ static void generate_delays_by_one_step(void **state)
 	uint32_t first_step = 0, last_step = 0;
 	char path[64];
 	pthread_t thread;
-	int fd = container_make(2048), segment, i;
+	int fd = llm_fixture_random(2048), segment, i;
 
 	(void)state;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
@@ -350,7 +318,7 @@ static void rewriting_changes_nothing_that_was_checked(void **state)
 	unsigned char *memory, *good;
 	char path[64];
 	pthread_t thread;
-	int fd = container_make(256), shared;
+	int fd = llm_fixture_random(256), shared;
 	const void *image;
 
 	(void)state;

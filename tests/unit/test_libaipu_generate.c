@@ -13,8 +13,8 @@
 
 #include "aipu/qpc.h"
 #include "aipu_program.h"
-#include "compiler.h"
 #include "libaipu_test.h"
+#include "llm_fixture.h"
 
 #define PAGE 4096u
 #define CTX_LEN 256u
@@ -40,38 +40,6 @@ struct place {
 	struct aipu_lane *lane;
 	struct aipu_ring ring;
 };
-
-/* A model of random weights that runs for CTX_LEN tokens */
-static int container_make(void)
-{
-	struct compile_shape shape = {
-		.vocabulary = 96,
-		.layers = 2,
-		.dim = 64,
-		.hidden_dim = 96,
-		.heads = 4,
-		.kv_heads = 2,
-		.head_dim = 16,
-		.positions = CTX_LEN,
-		.tied = true,
-		.norm_epsilon = 1e-5f,
-		.rope_theta = 10000,
-		.bos_id = 1,
-	};
-	struct compile_options options = { .precision = AIPU_PRECISION_INT8,
-					   .ctx_len = CTX_LEN,
-					   .prompt_len = 4 };
-	struct aipu_message message = { "" };
-	struct compile_source source;
-	int fd = memfd_create("container", MFD_CLOEXEC);
-
-	assert_true(fd >= 0);
-	if (compile_open_random(&shape, 3, &source, &message) ||
-	    compile_write(&source, &options, fd, &message))
-		fail_msg("%s", message.text);
-	source.close(&source);
-	return fd;
-}
 
 /* The weights lie in a file, all else in device memory; values are zero, which is as good as any here */
 static void slots_make(struct place *p, const struct aipu_program_header *header)
@@ -120,7 +88,7 @@ static int place_up(void **state)
 	char path[64];
 
 	p->weights = -1;
-	p->file = container_make();
+	p->file = llm_fixture_random(CTX_LEN);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", p->file);
 	assert_int_equal(aipu_qpc_open(path, &p->qpc, NULL), 0);
 	section = aipu_qpc_section(p->qpc, AIPU_QPC_PROGRAM, 0);
