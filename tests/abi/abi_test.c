@@ -176,7 +176,7 @@ static const struct aipu_job jobs[] = {
 #define RUN(req, field, status, detail, ...) J(req, RUN, field, status, detail, __VA_ARGS__)
 #define LANE(field) (1 << 16 | offsetof(struct aipu_lane, field))
 static const struct change images[] = {
-	FW(SEALED, signature_kind, FIRMWARE_SIGNATURE, 1), FW(SEALED, reserved[9], FIRMWARE_HEADER, 1),
+	FW(SEALED, signature_kind, FIRMWARE_SIGNATURE, 1), FW(SEALED, build[63], FIRMWARE_HEADER, 1),
 	FW(SEALED, header_version, FIRMWARE_HEADER, 3), FW(SEALED, payload_bytes, FIRMWARE_SIZE, 1),
 	FW(SEALED, rollback, FIRMWARE_ROLLBACK, 1), FW(SEALED, board_id, FIRMWARE_BOARD, 1),
 	FW(IMAGE, board_id, FIRMWARE_DIGEST, 1), FW(SEALED, magic, FIRMWARE_MAGIC, 1),
