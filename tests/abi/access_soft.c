@@ -9,6 +9,7 @@
 
 #define HOST_BYTES (1u << 20)
 #define HOST_ADDRESS 0x740000000ull
+#define ORDER __ATOMIC_SEQ_CST
 
 static uint8_t *host_at(struct access *a, uint64_t address, size_t bytes)
 {
@@ -17,26 +18,30 @@ static uint8_t *host_at(struct access *a, uint64_t address, size_t bytes)
 	return offset <= HOST_BYTES && bytes <= HOST_BYTES - offset ? a->host + offset : NULL;
 }
 
-static int soft_read(void *host, uint64_t address, void *to, size_t bytes)
+/* An aligned word of 4 or 8 bytes is one access, as on a bus. */
+static int bus_copy(void *to, const void *from, size_t bytes)
 {
-	uint8_t *from = host_at(host, address, bytes);
+	const uintptr_t bits = (uintptr_t)to | (uintptr_t)from | bytes;
 
-	return from && memcpy(to, from, bytes) ? 0 : -EFAULT;
+	if (!to || !from)
+		return -EFAULT;
+	if (bytes == 8 && !(bits & 7))
+		__atomic_store_n((uint64_t *)to, __atomic_load_n((uint64_t *)from, ORDER), ORDER);
+	else if (bytes == 4 && !(bits & 3))
+		__atomic_store_n((uint32_t *)to, __atomic_load_n((uint32_t *)from, ORDER), ORDER);
+	else
+		memcpy(to, from, bytes);
+	return 0;
 }
 
-/* An aligned 64-bit word is one access, as on a bus: the last one of a completion. */
+static int soft_read(void *host, uint64_t address, void *to, size_t bytes)
+{
+	return bus_copy(to, host_at(host, address, bytes), bytes);
+}
+
 static int soft_write(void *host, uint64_t address, const void *from, size_t bytes)
 {
-	uint8_t *to = host_at(host, address, bytes);
-	uint64_t word;
-
-	if (!to)
-		return -EFAULT;
-	if (bytes != sizeof(word) || address % sizeof(word))
-		return memcpy(to, from, bytes) ? 0 : -EFAULT;
-	memcpy(&word, from, sizeof(word));
-	__atomic_store_n((uint64_t *)to, word, __ATOMIC_SEQ_CST);
-	return 0;
+	return bus_copy(host_at(host, address, bytes), from, bytes);
 }
 
 static void soft_interrupt(void *host, unsigned int vector)
@@ -53,17 +58,16 @@ int access_open(struct access *a)
 	const struct aipu_dm_config config = {
 		.memory_bytes = 64u << 20, .cores = 2, .max_queues = 4, .vectors = 8, .rollback = 1
 	};
+	struct aipu_dm *dm;
 	uint64_t bytes;
-	int ret;
 
 	a->host_address = HOST_ADDRESS;
 	a->host = mmap(NULL, HOST_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (a->host == MAP_FAILED)
-		return -errno;
-	ret = aipu_dm_create(&config, &ops, a, (struct aipu_dm **)&a->device);
-	if (!ret)
-		a->memory = aipu_dm_memory(a->device, &bytes, NULL);
-	return ret;
+	if (a->host == MAP_FAILED || aipu_dm_create(&config, &ops, a, &dm))
+		return -ENODEV;
+	a->device = dm;
+	a->memory = aipu_dm_memory(dm, &bytes, NULL);
+	return 0;
 }
 
 void access_close(struct access *a)

@@ -84,7 +84,7 @@ uint16_t ring_start(struct device *d, struct ring *r, const void *entry)
 	memcpy(r->sq[r->tail], entry, 64);
 	memcpy(r->sq[r->tail] + offsetof(struct aipu_job, id), &id, sizeof(id));
 	r->tail = (r->tail + 1) & (r->entries - 1);
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	__sync_synchronize();
 	access_write(&d->access, AIPU_DOORBELL_PAGE(r->id) + AIPU_DOORBELL_SQ_TAIL, r->tail);
 	return id;
 }
