@@ -229,6 +229,11 @@ sys.exit(subprocess.run(sys.argv[1:], stdout=w).returncode != 141)' "$qpc" show 
 usage()
 {
 	line 2 "which MODEL?" -- "$compile" &&
+		line 2 "unknown option '--frob'" -- "$compile" --frob "$demo" &&
+		line 2 "unknown option '-x'" -- "$compile" -vx "$demo" &&
+		line 2 "missing after '--ctx-len'" -- "$compile" "$demo" --ctx-len &&
+		line 2 "missing after '-o'" -- "$compile" "$demo" -o &&
+		line 2 "unknown option '--frob'" -- "$qpc" show --frob &&
 		line 2 "one MODEL" -- "$compile" "$demo" more &&
 		line 2 "int8, fp16 or fp32" -- "$compile" "$demo" --precision int4 &&
 		line 2 "with --precision fp32 the KV cache is fp32" -- "$compile" "$demo" --precision fp32 --kv-precision fp16 &&

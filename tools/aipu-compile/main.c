@@ -148,14 +148,23 @@ static bool name_good(const char *name)
 	return i > 0 && i < 64 && name[0] != '.';
 }
 
+/* What getopt_long() stopped at: an argument, or within one a letter that it left in optopt */
+static int bad_option(const char *argument)
+{
+	if (!strncmp(argument, "--", 2))
+		return cli_fail(TOOL, CLI_USAGE, "unknown option '%s'; see aipu-compile --help",
+				argument);
+	return cli_fail(TOOL, CLI_USAGE, "unknown option '-%c'; see aipu-compile --help", optopt);
+}
+
 /* 0: go on; < 0: done, exit with 0; > 0: exit code */
 static int parse(int argc, char **argv, struct arguments *a)
 {
 	uint32_t precision = AIPU_PRECISION_INT8;
 	int option, code = 0;
 
-	argv[0] = "aipu-compile"; /* getopt's messages begin with it */
-	while (!code && (option = getopt_long(argc, argv, "o:v", long_options, NULL)) != -1) {
+	opterr = 0; /* one line, ours */
+	while (!code && (option = getopt_long(argc, argv, ":o:v", long_options, NULL)) != -1) {
 		switch (option) {
 		case 'o':
 			a->output = optarg;
@@ -187,8 +196,12 @@ static int parse(int argc, char **argv, struct arguments *a)
 		case OPT_HELP:
 			fputs(help, stdout);
 			return -1;
+		case ':':
+			return cli_fail(TOOL, CLI_USAGE,
+					"a value is missing after '%s'; see aipu-compile --help",
+					argv[optind - 1]);
 		case '?':
-			return cli_fail(TOOL, CLI_USAGE, "see aipu-compile --help");
+			return bad_option(argv[optind - 1]);
 		default:
 			code = parse_number(option, optarg, &a->options) ? 0 : CLI_USAGE;
 		}

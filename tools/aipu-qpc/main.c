@@ -182,7 +182,7 @@ int main(int argc, char **argv)
 	int option, err, result;
 
 	signal(SIGPIPE, SIG_IGN);
-	argv[0] = "aipu-qpc"; /* getopt's messages begin with it */
+	opterr = 0; /* one line, ours */
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (option) {
 		case OPT_JSON:
@@ -198,7 +198,13 @@ int main(int argc, char **argv)
 			fputs(help, stdout);
 			return cli_finish(TOOL, CLI_OK);
 		default:
-			return cli_fail(TOOL, CLI_USAGE, "see aipu-qpc --help");
+			/* A letter is left in optopt, also from within an argument. */
+			if (strncmp(argv[optind - 1], "--", 2))
+				return cli_fail(TOOL, CLI_USAGE,
+						"unknown option '-%c'; see aipu-qpc --help",
+						optopt);
+			return cli_fail(TOOL, CLI_USAGE, "unknown option '%s'; see aipu-qpc --help",
+					argv[optind - 1]);
 		}
 	}
 	verify = argc - optind == 2 && !strcmp(argv[optind], "verify");
