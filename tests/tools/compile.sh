@@ -87,8 +87,12 @@ force()
 force_spares_others()
 {
 	mkdir "$work/mine" && echo precious >"$work/mine/thesis" || return 1
-	line 1 "not a QPC directory" -- "$compile" "$demo" -o "$work/mine" --force &&
-		[ "$(cat "$work/mine/thesis")" = precious ]
+	line 1 "not a QPC directory" "thesis" -- "$compile" "$demo" -o "$work/mine" --force || return 1
+	# Not even from a directory that holds a container too, nor through a link
+	"$compile" "$demo" -o "$work/mixed" && mv "$work/mine/thesis" "$work/mixed/" || return 1
+	line 1 "thesis" -- "$compile" "$demo" -o "$work/mixed" --force || return 1
+	ln -s "$work/mixed" "$work/link" && line 1 "not a QPC directory" -- "$compile" "$demo" -o "$work/link" --force &&
+		[ "$(cat "$work/mixed/thesis")" = precious ] && "$qpc" verify "$work/mixed"
 }
 
 no_tokenizer()

@@ -4,6 +4,7 @@
  * made under a hidden name beside the target and renamed when whole, so that no half of one ever stands under
  * the target's name; what fails is removed again.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -175,12 +176,43 @@ static int publish(int parent, const char *temporary, const char *name, bool for
 	return 0;
 }
 
-/* Whether the target may be replaced: it is a directory with a container and nothing that is not ours */
+/* Whether a directory holds a container, and nothing that the compiler did not make. 0, or -errno and `foreign` */
+static int only_ours(int parent, const char *name, char *foreign, size_t bytes)
+{
+	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), err = 0;
+	DIR *directory = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *entry;
+	bool container = false;
+	size_t i;
+
+	if (!directory) {
+		err = -errno;
+		if (fd >= 0)
+			close(fd);
+		return err == -ENOTDIR || err == -ELOOP ? -EEXIST : err;
+	}
+	while (!err && (entry = readdir(directory))) {
+		for (i = 0; i < sizeof(file_names) / sizeof(file_names[0]); i++)
+			if (!strcmp(entry->d_name, file_names[i]))
+				break;
+		container |= i == 0; /* file_names[0] */
+		if (i < sizeof(file_names) / sizeof(file_names[0]) || !strcmp(entry->d_name, ".") ||
+		    !strcmp(entry->d_name, ".."))
+			continue;
+		snprintf(foreign, bytes, "%s", entry->d_name);
+		err = -EEXIST;
+	}
+	closedir(directory);
+	return err ? err : container ? 0 : -EEXIST;
+}
+
+/* Whether the target may be made, or replaced */
 static int check_target(int parent, const char *name, const struct compile_directory *d,
 			struct aipu_message *message)
 {
+	char foreign[256] = "";
 	struct stat st;
-	char file[300];
+	int err;
 
 	if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW))
 		return errno == ENOENT
@@ -189,12 +221,12 @@ static int check_target(int parent, const char *name, const struct compile_direc
 	if (!d->force)
 		return compile_fail(message, -EEXIST, "%s: exists already; --force replaces it",
 				    d->path);
-	snprintf(file, sizeof(file), "%s/%s", name, file_names[0]);
-	if (!S_ISDIR(st.st_mode) || fstatat(parent, file, &st, AT_SYMLINK_NOFOLLOW))
-		return compile_fail(message, -EEXIST,
-				    "%s: is not a QPC directory; --force replaces only those",
-				    d->path);
-	return 0;
+	err = only_ours(parent, name, foreign, sizeof(foreign));
+	if (err == -EEXIST)
+		return compile_fail(message, err,
+				    "%s: is not a QPC directory%s%s; --force replaces only those",
+				    d->path, foreign[0] ? ", it holds " : "", foreign);
+	return err ? compile_fail(message, err, "%s: %s", d->path, strerror(-err)) : 0;
 }
 
 static int fill_place(struct place *at, const struct compile_source *source,
