@@ -73,7 +73,7 @@ class Attention(nn.Module):
         self.v_proj = nn.Linear(dim, self.kv_heads * self.head_dim, bias=False)
         self.o_proj = nn.Linear(self.heads * self.head_dim, dim, bias=False)
 
-    def forward(self, x, cos, sin, mask):
+    def forward(self, x, cos, sin, mask, cache):
         rows, length, _ = x.shape
 
         def split(y, heads):
@@ -82,6 +82,10 @@ class Attention(nn.Module):
         q = rotate(split(self.q_proj(x), self.heads), cos, sin)
         k = rotate(split(self.k_proj(x), self.kv_heads), cos, sin)
         v = split(self.v_proj(x), self.kv_heads)
+        if cache is not None:
+            if self in cache:
+                k, v = torch.cat((cache[self][0], k), 2), torch.cat((cache[self][1], v), 2)
+            cache[self] = k, v
         # Query head h reads key and value head h / (heads / kv_heads).
         k = k.repeat_interleave(self.heads // self.kv_heads, dim=1)
         v = v.repeat_interleave(self.heads // self.kv_heads, dim=1)
@@ -111,8 +115,8 @@ class Layer(nn.Module):
         self.post_attention_layernorm = RMSNorm(c["hidden_size"], c["rms_norm_eps"])
         self.mlp = MLP(c)
 
-    def forward(self, x, cos, sin, mask):
-        x = x + self.self_attn(self.input_layernorm(x), cos, sin, mask)
+    def forward(self, x, cos, sin, mask, cache):
+        x = x + self.self_attn(self.input_layernorm(x), cos, sin, mask, cache)
         return x + self.mlp(self.post_attention_layernorm(x))
 
 
@@ -139,13 +143,17 @@ class Model(nn.Module):
                     std /= math.sqrt(2 * self.config["num_hidden_layers"])
                 nn.init.normal_(p, 0.0, std)
 
-    def forward(self, ids):
-        """Logits (rows, length, vocabulary) of token ids (rows, length), positions from 0."""
-        length = ids.shape[1]
-        mask = torch.full((length, length), -math.inf).triu(1)
+    def forward(self, ids, cache=None, start=0):
+        """Logits (rows, length, vocabulary) of token ids (rows, length), positions from `start`.
+
+        A `cache`, a dictionary that is empty before position 0, keeps keys and values for calls
+        that go on from there.
+        """
+        end = start + ids.shape[1]
+        mask = torch.full((ids.shape[1], end), -math.inf).triu(start + 1)
         x = self.embed_tokens(ids)
         for layer in self.layers:
-            x = layer(x, self.cos[:length], self.sin[:length], mask)
+            x = layer(x, self.cos[start:end], self.sin[start:end], mask, cache)
         return F.linear(self.norm(x), self.embed_tokens.weight)
 
 

@@ -30,7 +30,7 @@ def openings(count):
             return list(seen)
 
 
-def draw(directory, prompts, temperature, seed, batch=25):
+def draw(directory, prompts, temperature, seed):
     """A story from each prompt; an unfinished one is marked with a trailing "..."."""
     import model as net
     import sentencepiece
@@ -42,27 +42,23 @@ def draw(directory, prompts, temperature, seed, batch=25):
     tokenizer = sentencepiece.SentencePieceProcessor(
         model_file=os.path.join(directory, "tokenizer.model"))
     limit = model.config["max_position_embeddings"]
-    texts = [None] * len(prompts)
-    # Rows of one length need no padding: prompts of a length go together.
-    by_length = {}
-    for i, ids in enumerate(tokenizer.encode(prompts)):
-        by_length.setdefault(len(ids), []).append((i, [net.BOS, *ids]))
-    for group in by_length.values():
-        for begin in range(0, len(group), batch):
-            rows = group[begin:begin + batch]
-            ids = torch.tensor([r for _, r in rows])
-            done = torch.zeros(len(rows), dtype=torch.bool)
-            with torch.no_grad():
-                while ids.shape[1] < limit and not done.all():
-                    logits = model(ids)[:, -1]
-                    chosen = torch.multinomial((logits / temperature).softmax(-1), 1)
-                    chosen[done] = net.EOS
-                    ids = torch.cat((ids, chosen), 1)
-                    done |= chosen[:, 0] == net.EOS
-            for (i, _), row, ended in zip(rows, ids.tolist(), done.tolist()):
-                row = row[1:row.index(net.EOS)] if ended else row[1:]
-                texts[i] = tokenizer.decode(row) + ("" if ended else "...")
-    return texts
+    rows = [[net.BOS, *ids] for ids in tokenizer.encode(prompts)]
+    # All rows take one step at a time; as long as a row has tokens of its prompt, those win.
+    current, cache, position = torch.tensor([row[:1] for row in rows]), {}, 0
+    waiting = [row[1:] for row in rows]
+    rows = [[] for _ in rows]
+    with torch.no_grad():
+        while position < limit and not all(row and row[-1] == net.EOS for row in rows):
+            logits = model(current, cache, position)[:, -1]
+            current = torch.multinomial((logits / temperature).softmax(-1), 1)
+            position += 1
+            for i, row in enumerate(rows):
+                if waiting[i]:
+                    current[i, 0] = waiting[i].pop(0)
+                if not row or row[-1] != net.EOS:
+                    row.append(int(current[i, 0]))
+    return [tokenizer.decode(row[:-1]) if row[-1] == net.EOS else tokenizer.decode(row) + "..."
+            for row in rows]
 
 
 def after_opening(text):
