@@ -92,8 +92,43 @@ unsigned int dm_segment_get(struct dm_context *context, uint32_t segment, uint64
 	s->holds++;
 	mapping->pointer = s->memory + offset + s->skew;
 	mapping->bytes = bytes;
+	mapping->offset = offset;
 	mapping->lost = &s->lost;
 	mapping->owner = s;
+	return AIPU_STATUS_OK;
+}
+
+unsigned int dm_segment_hold(struct dm_context *context, uint32_t segment, uint64_t offset,
+			     uint64_t bytes, unsigned int access, struct dm_mapping *mapping)
+{
+	unsigned int status = dm_segment_get(context, segment, offset, bytes, access, mapping);
+	struct rig_segment *s = &context->segments[segment % RIG_SEGMENTS];
+
+	if (status != AIPU_STATUS_UNSUPPORTED) {
+		if (status != AIPU_STATUS_OK)
+			mapping->owner = NULL;
+		return status;
+	}
+	s->holds++;
+	*mapping = (struct dm_mapping){ .bytes = bytes, .offset = offset, .owner = s };
+	return AIPU_STATUS_OK;
+}
+
+unsigned int dm_mapping_read(const struct dm_mapping *mapping, uint64_t offset, void *to,
+			     size_t bytes)
+{
+	const struct rig_segment *s = mapping->owner;
+
+	memcpy(to, s->memory + mapping->offset + offset, bytes);
+	return AIPU_STATUS_OK;
+}
+
+unsigned int dm_mapping_write(const struct dm_mapping *mapping, uint64_t offset, const void *from,
+			      size_t bytes)
+{
+	const struct rig_segment *s = mapping->owner;
+
+	memcpy(s->memory + mapping->offset + offset, from, bytes);
 	return AIPU_STATUS_OK;
 }
 

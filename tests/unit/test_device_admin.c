@@ -100,6 +100,9 @@ static void contexts(void **state)
 	NOT(INVALID_CONTEXT, context.context, CREATE, .context = { .context = 65 });
 	NOT(INVALID_FIELD, context.priority, CREATE, .context = { .context = 2, .priority = 3 });
 	NOT(INVALID_FIELD, context.weight, CREATE, .context = { .context = 2, .weight = 257 });
+	/* What can never be right comes before what is not offered */
+	NOT(INVALID_FIELD, context.weight, CREATE,
+	    .context = { .context = 2, .priority = AIPU_PRIORITY_HIGH, .weight = 257 });
 	NOT(UNSUPPORTED, context.priority, CREATE,
 	    .context = { .context = 2, .priority = AIPU_PRIORITY_HIGH });
 	NOT(UNSUPPORTED, context.weight, CREATE, .context = { .context = 2, .weight = 2 });
@@ -168,7 +171,9 @@ static void bind_checks_the_descriptor(void **state)
 	BAD(address, 32, ALIGNMENT);
 	bad = device;
 	bad.length = 4000;
-	expect(bind_of(1, bad), AIPU_STATUS_ALIGNMENT, AT(bind.descriptor.address));
+	expect(bind_of(1, bad), AIPU_STATUS_ALIGNMENT, AT(bind.descriptor.length));
+	bad.length = 65;
+	expect(bind_of(1, bad), AIPU_STATUS_ALIGNMENT, AT(bind.descriptor.length));
 	bad.length = (64u << 20) + 64;
 	expect(bind_of(1, bad), AIPU_STATUS_OUT_OF_RANGE, AT(bind.descriptor.address));
 	bad = device;
@@ -192,6 +197,8 @@ static void bind_checks_the_extents(void **state)
 						.length = count * 8192ull,
 						.address = list };
 	const uint32_t at = AT(bind.descriptor.address);
+	struct aipu_job fill = { .opcode = AIPU_JOB_FILL, .fill = { .segment = 1, .length = 4 } };
+	struct mount_queue *queue;
 
 	(void)state;
 	for (uint32_t i = 0; i < count; i++)
@@ -230,8 +237,15 @@ static void bind_checks_the_extents(void **state)
 	expect(bind_of(1, host), AIPU_STATUS_INVALID_FIELD, at);
 	pages[2].extents[9] = (struct aipu_extent){ .address = UINT64_MAX - 100, .bytes = 8192 };
 	expect(bind_of(1, host), AIPU_STATUS_INVALID_FIELD, at);
-	pages[2].extents[9] = (struct aipu_extent){ .address = MOUNT_BASE, .bytes = 8192 };
+	/* Any alignment; memory that is not there, which only an access finds; slots beyond the count */
+	pages[2].extents[9] = (struct aipu_extent){ .address = 3, .bytes = 8192 };
+	memset(&pages[2].extents[10], 0xff, sizeof(pages[2].extents[10]));
 	expect(bind_of(1, host), AIPU_STATUS_OK, 0);
+	queue = mount_create_queue(mount, 3, 1, 4, 1);
+	assert_int_equal(mount_job(queue, &fill).status, AIPU_STATUS_OK);
+	fill.fill.offset = host.length - 4;
+	assert_int_equal(mount_job(queue, &fill).status, AIPU_STATUS_DMA_ERROR);
+	free(queue);
 }
 
 /* [SEG-3] */
@@ -303,7 +317,8 @@ static void queues(void **state)
 	CHANGED(INVALID_FIELD, queue.vector, create, queue.vector = 64);
 	CHANGED(INVALID_FIELD, queue.reserved, create, queue.reserved = 1);
 	CHANGED(DMA_ERROR, queue.sq_address, create, queue.sq_address = 4096);
-	CHANGED(DMA_ERROR, queue.sq_address, create,
+	CHANGED(DMA_ERROR, queue.cq_address, create, queue.cq_address = 4096);
+	CHANGED(DMA_ERROR, queue.cq_address, create,
 		queue.cq_address = MOUNT_BASE + (32u << 20) - 4096);
 	expect(create, AIPU_STATUS_OK, 0);
 	expect(create, AIPU_STATUS_BUSY, AT(queue.queue));

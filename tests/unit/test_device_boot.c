@@ -66,6 +66,7 @@ SPOIL(spoil_digest, header->digest[31] ^= 1)
 SPOIL(spoil_board, header->board_id = 7)
 SPOIL(spoil_kind, header->signature_kind = AIPU_SIGNATURE_ED25519)
 SPOIL(spoil_signature, header->signature[0] = 1)
+SPOIL(spoil_key, header->key_id[1] = 1)
 SPOIL(spoil_rollback, header->rollback = 4)
 SPOIL(spoil_abi_old, header->abi_oldest = header->abi_newest = AIPU_ABI_OLDEST - 1)
 SPOIL(spoil_abi_new, header->abi_oldest = header->abi_newest = AIPU_ABI_CURRENT + 1)
@@ -89,6 +90,7 @@ static void refuses_each_bad_image(void **state)
 		{ "board", AIPU_ERROR_FIRMWARE_BOARD, spoil_board, true },
 		{ "signature kind", AIPU_ERROR_FIRMWARE_SIGNATURE, spoil_kind, true },
 		{ "signature", AIPU_ERROR_FIRMWARE_SIGNATURE, spoil_signature, true },
+		{ "key", AIPU_ERROR_FIRMWARE_SIGNATURE, spoil_key, true },
 		{ "rollback", AIPU_ERROR_FIRMWARE_ROLLBACK, spoil_rollback, true },
 		{ "contract too old", AIPU_ERROR_FIRMWARE_ABI, spoil_abi_old, true },
 		{ "contract too new", AIPU_ERROR_FIRMWARE_ABI, spoil_abi_new, true },
@@ -179,6 +181,7 @@ static void refuses_commands_out_of_turn(void **state)
 	(void)state;
 	W(AIPU_REG_CONTROL, AIPU_CONTROL_ENABLE);
 	assert_int_equal(R(AIPU_REG_ERROR), AIPU_ERROR_STATE);
+	assert_int_equal(R(AIPU_REG_CONTROL), 0);
 	assert_int_equal(mount_state(mount), AIPU_STATE_ROM);
 	W(AIPU_REG_BOOT_COMMAND, 2);
 	assert_int_equal(R(AIPU_REG_ERROR), AIPU_ERROR_STATE);
@@ -222,6 +225,9 @@ static void refuses_each_bad_enable(void **state)
 	assert_int_equal(enable_with(mount, AIPU_REG_HOST_ABI_NEWEST, AIPU_ABI_OLDEST - 1),
 			 AIPU_ERROR_ABI_TOO_OLD);
 	assert_int_equal(enable_with(mount, AIPU_REG_HOST_ABI_OLDEST, AIPU_ABI_CURRENT + 1),
+			 AIPU_ERROR_ABI_TOO_NEW);
+	/* An empty range: newest is AIPU_ABI_CURRENT, then the smallest that is not too old */
+	assert_int_equal(enable_with(mount, AIPU_REG_HOST_ABI_OLDEST, UINT32_MAX),
 			 AIPU_ERROR_ABI_TOO_NEW);
 	assert_int_equal(enable_with(mount, AIPU_REG_ADMIN_SQ_LO, 64), AIPU_ERROR_ADMIN_QUEUE);
 	assert_int_equal(enable_with(mount, AIPU_REG_ADMIN_CQ_LO, 64), AIPU_ERROR_ADMIN_QUEUE);
@@ -304,6 +310,50 @@ static void heartbeat_moves_while_the_device_rests(void **state)
 	while (R(AIPU_REG_HEARTBEAT) == first && turns++ < 3000)
 		usleep(10000);
 	assert_true(turns < 3000);
+	mount_destroy(mount);
+}
+
+/* [BOOT-4] [BOOT-6] [RST-1] [RST-2] The first read after a write never shows the state before it as settled */
+static void the_first_read_shows_the_command(void **state)
+{
+	struct mount *mount = mount_create(NULL);
+	uint64_t ring = mount_alloc(mount, 4096);
+	uint32_t status;
+
+	(void)state;
+	for (int turn = 0; turn < 20; turn++) {
+		struct aipu_firmware_header header;
+		uint64_t image = mount_alloc(mount, 4096);
+
+		mount_image(&header, "payload");
+		memcpy(mount_pointer(mount, image), &header, sizeof(header));
+		memcpy((uint8_t *)mount_pointer(mount, image) + sizeof(header), "payload",
+		       header.payload_bytes);
+		mount_write64(mount, AIPU_REG_BOOT_ADDRESS_LO, image);
+		W(AIPU_REG_BOOT_BYTES, (uint32_t)sizeof(header) + header.payload_bytes);
+		W(AIPU_REG_BOOT_COMMAND, AIPU_BOOT_LOAD);
+		status = mount_state(mount);
+		assert_true(status == AIPU_STATE_LOADING || status == AIPU_STATE_RUNNING);
+		assert_true(mount_wait_state(mount, AIPU_STATE_RUNNING));
+		mount_write64(mount, AIPU_REG_ADMIN_SQ_LO, ring);
+		mount_write64(mount, AIPU_REG_ADMIN_CQ_LO, ring);
+		W(AIPU_REG_ADMIN_ENTRIES, 16);
+		W(AIPU_REG_HOST_ABI_OLDEST, AIPU_ABI_OLDEST);
+		W(AIPU_REG_HOST_ABI_NEWEST, AIPU_ABI_CURRENT);
+		W(AIPU_REG_CONTROL, AIPU_CONTROL_ENABLE);
+		status = R(AIPU_REG_STATUS);
+		assert_int_not_equal(status, AIPU_STATE_RUNNING | AIPU_STATUS_IDLE);
+		assert_int_equal(R(AIPU_REG_CONTROL), AIPU_CONTROL_ENABLE);
+		assert_true(mount_wait_state(mount, AIPU_STATE_READY));
+		W(AIPU_REG_CONTROL, 0);
+		status = mount_state(mount);
+		assert_true(status == AIPU_STATE_RESETTING || status == AIPU_STATE_RUNNING);
+		assert_true(mount_wait_state(mount, AIPU_STATE_RUNNING));
+		W(AIPU_REG_CONTROL, AIPU_CONTROL_RESET);
+		status = mount_state(mount);
+		assert_true(status == AIPU_STATE_RESETTING || status == AIPU_STATE_ROM);
+		assert_true(mount_wait_state(mount, AIPU_STATE_ROM));
+	}
 	mount_destroy(mount);
 }
 
@@ -397,6 +447,7 @@ int main(void)
 		cmocka_unit_test(disable_keeps_firmware_and_reset_loses_it),
 		cmocka_unit_test(stray_accesses_do_nothing),
 		cmocka_unit_test(heartbeat_moves_while_the_device_rests),
+		cmocka_unit_test(the_first_read_shows_the_command),
 		cmocka_unit_test(two_devices_share_nothing),
 		cmocka_unit_test(create_refuses_bad_configs),
 		cmocka_unit_test(bus_master_off_stops_dma),

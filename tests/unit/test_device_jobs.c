@@ -28,6 +28,7 @@ struct dm_step_job {
 };
 
 static atomic_uint open_jobs, polls; /* reset by setup */
+static atomic_uint ended_with; /* the reason of the job that ended last */
 static atomic_bool room; /* the token ring has some */
 static atomic_bool gate; /* open: the first step of a gated job ends */
 static _Atomic uint64_t played_ns; /* each step takes a millisecond of this clock */
@@ -56,7 +57,7 @@ unsigned int dm_step_job_begin(struct dm_context *context, const struct aipu_job
 	own->touches = job->step.lane_segment;
 	own->gated = job->step.block_offset;
 	if (own->holds)
-		status = dm_segment_get(context, HELD, 0, 64, AIPU_ACCESS_READ, &own->mapping);
+		status = dm_segment_hold(context, HELD, 64, 64, RW, &own->mapping);
 	if (status) {
 		free(own);
 		return status;
@@ -87,8 +88,11 @@ unsigned int dm_step_job_end(struct dm_step_job *job, unsigned int reason, bool 
 {
 	if (job->touches && write_back)
 		dm_segment_write(job->context, TOUCHED, 64, &job->done, sizeof(job->done));
+	if (job->holds && write_back)
+		dm_mapping_write(&job->mapping, 8, &job->done, sizeof(job->done));
 	if (job->holds)
 		dm_segment_put(job->context, &job->mapping);
+	atomic_store(&ended_with, reason);
 	*detail = reason ? 0 : job->done;
 	free(job);
 	atomic_fetch_sub(&open_jobs, 1);
@@ -133,12 +137,11 @@ void dm_program_put(struct dm_program *program)
 
 static struct mount *mount;
 static struct mount_queue *queues[4]; /* 1 and 2 of context 1, 3 of context 2 */
-static uint64_t touched;
+static uint64_t touched, held;
 
-static int setup_with(uint64_t (*clock)(void *host))
+static int setup_with(uint64_t (*clock)(void *host), bool uma)
 {
-	struct mount_options options = { .map = true, .config = { .uma = true }, .clock = clock };
-	uint64_t held;
+	struct mount_options options = { .map = true, .config = { .uma = uma }, .clock = clock };
 
 	atomic_store(&open_jobs, 0);
 	atomic_store(&polls, 0);
@@ -161,13 +164,19 @@ static int setup_with(uint64_t (*clock)(void *host))
 static int setup(void **state)
 {
 	(void)state;
-	return setup_with(NULL);
+	return setup_with(NULL, true);
 }
 
 static int setup_clocked(void **state)
 {
 	(void)state;
-	return setup_with(played_clock);
+	return setup_with(played_clock, true);
+}
+
+static int setup_without_uma(void **state)
+{
+	(void)state;
+	return setup_with(NULL, false);
 }
 
 static int teardown(void **state)
@@ -328,6 +337,8 @@ static void bad_doorbells_stop_that_queue_only(void **state)
 		assert_int_equal(completion.id, id);
 		assert_int_equal(completion.status, AIPU_STATUS_ABORTED);
 	}
+	/* The running one as well: what its lanes' results are made from */
+	assert_int_equal(atomic_load(&ended_with), AIPU_STATUS_ABORTED);
 }
 
 /* --- arbitration ---------------------------------------------------------------------------------------- */
@@ -634,9 +645,11 @@ static void destroy_context_ends_everything(void **state)
 
 /* --- bindings --------------------------------------------------------------------------------------------- */
 
-/* [SEG-5] */
+/* [SEG-5] With direct pointers, and without */
 static void unbind_waits_for_the_last_access(void **state)
 {
+	const bool uma = aipu_dm_read32(mount->dm, AIPU_REG_CAP_LO) & AIPU_CAP_UMA;
+	const uint32_t *words = mount_pointer(mount, held);
 	struct aipu_admin command = { .opcode = AIPU_ADMIN_UNBIND,
 				      .id = 500,
 				      .unbind = { .context = 1, .segment = HELD } };
@@ -647,7 +660,7 @@ static void unbind_waits_for_the_last_access(void **state)
 	holder.step.block_segment = HELD;
 	mount_submit(queues[1], &holder);
 	wait_paused();
-	assert_int_equal(atomic_load(&mount->maps), 9); /* eight rings and the job's operand */
+	assert_int_equal(atomic_load(&mount->maps), 8 + uma); /* rings and the job's operand */
 	mount_submit(mount->admin, &command);
 	settle();
 	assert_true(nothing(mount->admin));
@@ -661,6 +674,7 @@ static void unbind_waits_for_the_last_access(void **state)
 	assert_int_equal(completion.status, AIPU_STATUS_OK);
 	assert_int_equal(atomic_load(&mount->maps), 8);
 	assert_int_equal(mount_wait(queues[1]).status, AIPU_STATUS_OK);
+	assert_int_equal(words[(64 + 8) / 4], 10); /* written while the UNBIND waited */
 	assert_int_equal(mount_bind_device(mount, 1, HELD, 0, 4096, RW), AIPU_STATUS_OK);
 }
 
@@ -752,6 +766,18 @@ static void progress_names_the_job(void **state)
 	command.progress.context = 2;
 	assert_int_equal(mount_admin(mount, &command, NULL), AIPU_STATUS_OK);
 	assert_int_equal(data->queue, 0);
+	/* The end of another job does not hide the one that waits, once the device looked at it again */
+	command.progress.context = 1;
+	for (int i = 0; i < 3; i++) {
+		struct aipu_job job = nop_of(5);
+
+		assert_int_equal(mount_job(queues[1], &job).status, AIPU_STATUS_OK);
+	}
+	wait_paused();
+	assert_int_equal(mount_admin(mount, &command, NULL), AIPU_STATUS_OK);
+	assert_int_equal(data->queue, 2);
+	assert_int_equal(data->job, 321);
+	assert_int_equal(data->running, 1);
 }
 
 /* [REG-5] [RING-9] */
@@ -833,6 +859,8 @@ int main(void)
 		T(destroy_queue_ends_its_jobs),
 		T(destroy_context_ends_everything),
 		T(unbind_waits_for_the_last_access),
+		cmocka_unit_test_setup_teardown(unbind_waits_for_the_last_access,
+						setup_without_uma, teardown),
 		T(contexts_do_not_share_segments),
 		T(interrupts_coalesce),
 		T(progress_names_the_job),

@@ -157,6 +157,7 @@ static void copies_every_direction(void **state)
 static void fills(void **state)
 {
 	struct rig rig;
+	uint32_t detail;
 
 	(void)state;
 	rig_init(&rig, false, false);
@@ -166,6 +167,8 @@ static void fills(void **state)
 		if (rig.device[1 + i] != i % 4 + 1)
 			fail_msg("byte %zu", i);
 	assert_int_equal(rig.device[9000003], 0);
+	assert_int_equal(fill(&rig, DEVICE, 1, 0, 5, &detail), AIPU_STATUS_INVALID_FIELD);
+	assert_int_equal(detail, offsetof(struct aipu_job, fill.length));
 	assert_int_equal(fill(&rig, HOST_B, 4090, 10, 0x04030201, NULL), AIPU_STATUS_OK);
 	for (size_t i = 0; i < 10; i++)
 		assert_int_equal(*at_b(&rig, 4090 + i), i % 4 + 1);
@@ -189,8 +192,9 @@ static void refuses_bad_ranges(void **state)
 	assert_int_equal(copy(&rig, DEVICE, 0, UINT32_MAX, 0, 1, &detail),
 			 AIPU_STATUS_INVALID_SEGMENT);
 	assert_int_equal(detail, AT(copy.dst_segment));
-	assert_int_equal(copy(&rig, DEVICE, DEVICE_BYTES, HOST_A, 0, 1, NULL),
+	assert_int_equal(copy(&rig, DEVICE, DEVICE_BYTES, HOST_A, 0, 1, &detail),
 			 AIPU_STATUS_OUT_OF_RANGE);
+	assert_int_equal(detail, AT(copy.src_segment));
 	assert_int_equal(copy(&rig, DEVICE, UINT64_MAX, HOST_A, 0, 2, NULL),
 			 AIPU_STATUS_OUT_OF_RANGE);
 	assert_int_equal(copy(&rig, DEVICE, 1, HOST_A, 0, UINT64_MAX, NULL),
@@ -331,6 +335,10 @@ static void verified_copies(void **state)
 	assert_int_equal(run_list(&rig, 3, AIPU_COPY_VERIFY, 0, &detail),
 			 AIPU_STATUS_DIGEST_MISMATCH);
 	assert_int_equal(detail, 2);
+	/* There is no list whose entries could hold digests */
+	assert_int_equal(run_list(&rig, 0, AIPU_COPY_VERIFY, 0, &detail),
+			 AIPU_STATUS_INVALID_FIELD);
+	assert_int_equal(detail, AT(copy.flags));
 	rig_free(&rig);
 }
 

@@ -378,9 +378,11 @@ static unsigned int create_queue(struct call *call)
 	if (body->vector >= dm->config.vectors)
 		return invalid(call, FIELD(queue.vector));
 	err = dm_queue_create(dm, context, &config, &dm->queues[body->queue]);
+	if (err == -ENOMEM)
+		return AIPU_STATUS_NO_RESOURCES;
 	if (err)
-		return refuse(call, FIELD(queue.sq_address),
-			      err == -EFAULT ? AIPU_STATUS_DMA_ERROR : AIPU_STATUS_NO_RESOURCES);
+		return refuse(call, err == -EIO ? FIELD(queue.cq_address) : FIELD(queue.sq_address),
+			      AIPU_STATUS_DMA_ERROR);
 	return AIPU_STATUS_OK;
 }
 

@@ -92,7 +92,7 @@ struct dm_context {
 	uint64_t serial; /* never given twice: tells a context from the next of its id */
 	struct dm_binding *segments[DM_MAX_SEGMENTS];
 	struct dm_program *programs[DM_MAX_PROGRAMS];
-	/* For GET_PROGRESS: the job that runs or ran last */
+	/* For GET_PROGRESS: the job that the engine turned to last */
 	struct {
 		uint32_t queue, job, running, block, instruction, step;
 	} progress;
@@ -192,7 +192,7 @@ struct dm_queue_config {
 	uint32_t coalesce_count, coalesce_us;
 };
 
-/* -ENOMEM; -EFAULT: a ring is not DMA-able */
+/* -ENOMEM; -EFAULT, -EIO: the submission ring, the completion ring is not DMA-able */
 int dm_queue_create(struct aipu_dm *dm, struct dm_context *context,
 		    const struct dm_queue_config *config, struct dm_queue **out);
 void dm_queue_destroy(struct dm_queue *queue);

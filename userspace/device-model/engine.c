@@ -25,6 +25,20 @@ static void report_queue(struct aipu_dm *dm)
 	dm_engine_event(dm, AIPU_EVENT_ERROR);
 }
 
+/* For GET_PROGRESS: paused jobs take turns, so each time anew */
+static void note_turn(struct dm_queue *queue)
+{
+	queue->context->progress.queue = queue->id;
+	queue->context->progress.job = queue->job.entry.id;
+	queue->context->progress.running = 1;
+}
+
+static void note_end(struct dm_queue *queue)
+{
+	if (queue->context->progress.queue == queue->id)
+		queue->context->progress.running = 0;
+}
+
 void dm_engine_queue_failed(struct dm_queue *queue, unsigned int error)
 {
 	struct aipu_dm *dm = queue->dm;
@@ -34,7 +48,7 @@ void dm_engine_queue_failed(struct dm_queue *queue, unsigned int error)
 	queue->dead = true;
 	if (queue->job.active) {
 		queue->job.active = false;
-		queue->context->progress.running = 0;
+		note_end(queue);
 		dm_job_stop(queue, AIPU_STATUS_DMA_ERROR, dm_dma_permitted(dm));
 	}
 	if (dm_stopping(dm))
@@ -61,7 +75,7 @@ static void finish_job(struct dm_queue *queue, unsigned int status, uint32_t det
 	};
 
 	job->active = false;
-	queue->context->progress.running = 0;
+	note_end(queue);
 	if (dm_queue_post(queue, &completion))
 		dm_engine_queue_failed(queue, AIPU_ERROR_QUEUE);
 }
@@ -87,9 +101,6 @@ static bool start_job(struct dm_queue *queue, uint64_t now)
 		return false;
 	queue->head++;
 	job->active = true;
-	queue->context->progress.queue = queue->id;
-	queue->context->progress.job = job->entry.id;
-	queue->context->progress.running = 1;
 	queue->context->progress.block = 0;
 	queue->context->progress.instruction = 0;
 	queue->context->progress.step = job->step_start;
@@ -155,6 +166,7 @@ static void run_unit(struct dm_queue *queue)
 		dm_engine_queue_failed(queue, AIPU_ERROR_QUEUE);
 		return;
 	}
+	note_turn(queue);
 	unit = work_on_job(queue, fresh, now, &stepped, &status, &detail);
 	spent = dm_clock(queue->dm) - now;
 	if (unit == DM_UNIT_PAUSED) {

@@ -52,12 +52,23 @@ unsigned int dm_segment_write(struct dm_context *context, uint32_t segment, uint
  */
 struct dm_mapping {
 	void *pointer;
-	uint64_t bytes;
+	uint64_t bytes, offset; /* in the segment */
 	const volatile bool *lost; /* may be NULL */
 	void *owner; /* segment.c's */
 };
 unsigned int dm_segment_get(struct dm_context *context, uint32_t segment, uint64_t offset,
 			    uint64_t bytes, unsigned int access, struct dm_mapping *mapping);
+/*
+ * As dm_segment_get, but a segment that has no pointer is held too, with pointer NULL: then the two below
+ * reach it, also when an UNBIND waits. Offsets count from the mapping's; the caller keeps within it. When the
+ * status is not OK, owner is NULL.
+ */
+unsigned int dm_segment_hold(struct dm_context *context, uint32_t segment, uint64_t offset,
+			     uint64_t bytes, unsigned int access, struct dm_mapping *mapping);
+unsigned int dm_mapping_read(const struct dm_mapping *mapping, uint64_t offset, void *to,
+			     size_t bytes);
+unsigned int dm_mapping_write(const struct dm_mapping *mapping, uint64_t offset, const void *from,
+			      size_t bytes);
 void dm_segment_put(struct dm_context *context, struct dm_mapping *mapping);
 
 /* --- services of a context for the parts below ----------------------------------------------- */

@@ -68,8 +68,10 @@ int dm_queue_create(struct aipu_dm *dm, struct dm_context *context,
 		goto fail;
 	err = ring_create(dm, &queue->cq, config->cq_address,
 			  config->entries * sizeof(struct aipu_completion), true);
-	if (err)
+	if (err) {
+		err = -EIO;
 		goto fail;
+	}
 	atomic_store(&dm->doorbells[config->id].tail, 0);
 	atomic_store(&dm->doorbells[config->id].head, 0);
 	atomic_store(&dm->doorbells[config->id].kick, false);

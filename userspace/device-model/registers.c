@@ -237,6 +237,7 @@ static void write_enable(struct aipu_dm *dm)
 		},
 	};
 	dm->enabled = true;
+	dm->idle = false;
 	dm->enable_pending = true;
 	pthread_cond_signal(&dm->wake);
 }

@@ -119,8 +119,12 @@ static unsigned int check_descriptor(struct aipu_dm *dm,
 	*field = FIELD(address);
 	if (host && descriptor->address % AIPU_PAGE_BYTES)
 		return AIPU_STATUS_ALIGNMENT;
-	if (!host && (descriptor->address % 64 || descriptor->length % 64))
+	if (!host && descriptor->address % 64)
 		return AIPU_STATUS_ALIGNMENT;
+	*field = FIELD(length);
+	if (!host && descriptor->length % 64)
+		return AIPU_STATUS_ALIGNMENT;
+	*field = FIELD(address);
 	if (!host && !in_range(dm->config.memory_bytes, descriptor->address, descriptor->length))
 		return AIPU_STATUS_OUT_OF_RANGE;
 	return AIPU_STATUS_OK;
@@ -305,7 +309,7 @@ unsigned int dm_segment_get(struct dm_context *context, uint32_t segment, uint64
 
 	if (status)
 		return status;
-	*mapping = (struct dm_mapping){ .bytes = bytes, .owner = binding };
+	*mapping = (struct dm_mapping){ .bytes = bytes, .offset = offset, .owner = binding };
 	if (binding->kind == AIPU_SEGMENT_DEVICE) {
 		mapping->pointer = dm_binding_memory(binding, offset);
 	} else {
@@ -328,13 +332,42 @@ unsigned int dm_segment_get(struct dm_context *context, uint32_t segment, uint64
 	return AIPU_STATUS_OK;
 }
 
+unsigned int dm_segment_hold(struct dm_context *context, uint32_t segment, uint64_t offset,
+			     uint64_t bytes, unsigned int access, struct dm_mapping *mapping)
+{
+	unsigned int status = dm_segment_get(context, segment, offset, bytes, access, mapping);
+	struct dm_binding *binding;
+
+	if (!status)
+		return status;
+	*mapping = (struct dm_mapping){ .bytes = bytes, .offset = offset };
+	if (status != AIPU_STATUS_UNSUPPORTED)
+		return status;
+	status = dm_binding_get(context, segment, offset, bytes, access, &binding);
+	if (!status)
+		mapping->owner = binding;
+	return status;
+}
+
+unsigned int dm_mapping_read(const struct dm_mapping *mapping, uint64_t offset, void *to,
+			     size_t bytes)
+{
+	return dm_binding_read(mapping->owner, mapping->offset + offset, to, bytes);
+}
+
+unsigned int dm_mapping_write(const struct dm_mapping *mapping, uint64_t offset, const void *from,
+			      size_t bytes)
+{
+	return dm_binding_write(mapping->owner, mapping->offset + offset, from, bytes);
+}
+
 void dm_segment_put(struct dm_context *context, struct dm_mapping *mapping)
 {
 	struct dm_binding *binding = mapping->owner;
 
 	if (!binding)
 		return;
-	if (binding->kind == AIPU_SEGMENT_HOST)
+	if (binding->kind == AIPU_SEGMENT_HOST && mapping->pointer)
 		context->dm->ops.dma_unmap(context->dm->host, mapping->pointer, mapping->bytes);
 	dm_binding_put(binding);
 	*mapping = (struct dm_mapping){ 0 };

@@ -150,6 +150,9 @@ static unsigned int begin_fill(struct dm_context *context, const struct aipu_job
 		if (fill->reserved[i])
 			return AIPU_STATUS_INVALID_FIELD;
 	}
+	*detail = FIELD(fill.length);
+	if (!fill->length)
+		return AIPU_STATUS_INVALID_FIELD;
 	*detail = FIELD(fill.segment);
 	transfer->bounce = malloc(BOUNCE_BYTES);
 	if (!transfer->bounce)

@@ -30,10 +30,9 @@ static unsigned int ring_load(const struct dm_step_job *job, uint32_t field, uin
 {
 	const struct step_ring *r = &job->ring;
 
-	if (!r->mapping.pointer)
-		return dm_segment_read(job->context, r->segment, r->offset + field, value,
-				       sizeof(*value));
-	*value = __atomic_load_n((const uint32_t *)((const uint8_t *)r->mapping.pointer + field),
+	if (!r->direct)
+		return dm_mapping_read(&r->mapping, field, value, sizeof(*value));
+	*value = __atomic_load_n((const uint32_t *)(const void *)(r->direct + field),
 				 __ATOMIC_ACQUIRE);
 	return AIPU_STATUS_OK;
 }
@@ -43,12 +42,10 @@ static unsigned int ring_store(const struct dm_step_job *job, uint32_t field, ui
 	const struct step_ring *r = &job->ring;
 	unsigned int status = AIPU_STATUS_OK;
 
-	if (r->mapping.pointer)
-		__atomic_store_n((uint32_t *)((uint8_t *)r->mapping.pointer + field), value,
-				 __ATOMIC_RELEASE);
+	if (r->direct)
+		__atomic_store_n((uint32_t *)(void *)(r->direct + field), value, __ATOMIC_RELEASE);
 	else
-		status = dm_segment_write(job->context, r->segment, r->offset + field, &value,
-					  sizeof(value));
+		status = dm_mapping_write(&r->mapping, field, &value, sizeof(value));
 	ring_fence();
 	return status;
 }
@@ -59,10 +56,9 @@ static unsigned int ring_put(struct dm_step_job *job, const struct aipu_token_re
 	uint64_t place = sizeof(struct aipu_token_ring) +
 			 (uint64_t)(record->sequence & (r->entries - 1)) * sizeof(*record);
 
-	if (!r->mapping.pointer)
-		return dm_segment_write(job->context, r->segment, r->offset + place, record,
-					sizeof(*record));
-	memcpy((uint8_t *)r->mapping.pointer + place, record, sizeof(*record));
+	if (!r->direct)
+		return dm_mapping_write(&r->mapping, place, record, sizeof(*record));
+	memcpy(r->direct + place, record, sizeof(*record));
 	return AIPU_STATUS_OK;
 }
 
@@ -104,24 +100,16 @@ unsigned int generate_begin(struct dm_step_job *job, const struct aipu_job_step 
 	*detail = JOB_FIELD(ring_offset);
 	if (step->ring_offset % 8)
 		return AIPU_STATUS_ALIGNMENT;
-	r->segment = step->ring_segment;
-	r->offset = step->ring_offset;
 	r->entries = step->ring_entries;
 	bytes = sizeof(struct aipu_token_ring) +
 		(uint64_t)r->entries * sizeof(struct aipu_token_record);
 	*detail = JOB_FIELD(ring_segment);
-	status = dm_segment_check(job->context, r->segment, r->offset, bytes,
-				  AIPU_ACCESS_READ | AIPU_ACCESS_WRITE);
+	/* A host segment has a pointer only where compute may use it; a ring works without one */
+	status = dm_segment_hold(job->context, step->ring_segment, step->ring_offset, bytes,
+				 AIPU_ACCESS_READ | AIPU_ACCESS_WRITE, &r->mapping);
 	if (status != AIPU_STATUS_OK)
 		return status;
-	/* A host segment has a pointer only where compute may use it; a ring works without one */
-	if (dm_segment_get(job->context, r->segment, r->offset, bytes,
-			   AIPU_ACCESS_READ | AIPU_ACCESS_WRITE, &r->mapping) != AIPU_STATUS_OK)
-		r->mapping.pointer = NULL;
-	if (r->mapping.pointer && (uintptr_t)r->mapping.pointer % 8) {
-		dm_segment_put(job->context, &r->mapping);
-		r->mapping.pointer = NULL;
-	}
+	r->direct = (uintptr_t)r->mapping.pointer % 8 ? NULL : r->mapping.pointer;
 	status = ring_load(job, RING_FIELD(producer), &r->producer);
 	r->wake_seen = r->producer;
 	r->paused = RING_PAUSED_UNKNOWN;

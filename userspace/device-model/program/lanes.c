@@ -219,9 +219,9 @@ unsigned int lanes_read(struct dm_step_job *job, uint32_t *detail)
 	job->lanes = calloc(job->lane_count, sizeof(*job->lanes));
 	if (!table || !job->lanes)
 		goto out;
-	/* The results will be written: a table that cannot take them is refused now */
-	status = dm_segment_check(job->context, job->lane_segment, job->lane_offset, bytes,
-				  AIPU_ACCESS_READ | AIPU_ACCESS_WRITE);
+	/* The results will be written: a table that cannot take them is refused now, and held */
+	status = dm_segment_hold(job->context, job->lane_segment, job->lane_offset, bytes,
+				 AIPU_ACCESS_READ | AIPU_ACCESS_WRITE, &job->lane_hold);
 	if (status == AIPU_STATUS_OK)
 		status = dm_segment_read(job->context, job->lane_segment, job->lane_offset, table,
 					 bytes);
@@ -276,7 +276,6 @@ void lanes_write_results(struct dm_step_job *job, unsigned int status)
 		if (job->lane_hold.pointer)
 			memcpy((uint8_t *)job->lane_hold.pointer + place, &result, sizeof(result));
 		else
-			dm_segment_write(job->context, job->lane_segment, job->lane_offset + place,
-					 &result, sizeof(result));
+			dm_mapping_write(&job->lane_hold, place, &result, sizeof(result));
 	}
 }

@@ -148,9 +148,9 @@ struct step_lane {
 };
 
 struct step_ring {
-	uint32_t segment, entries;
-	uint64_t offset;
-	struct dm_mapping mapping; /* pointer NULL: reached by copies */
+	uint32_t entries;
+	struct dm_mapping mapping; /* held until the job ends */
+	uint8_t *direct; /* NULL: reached by copies */
 	uint32_t producer;
 	uint32_t wake_seen; /* producer when dm_step_job_wake looked last */
 	uint32_t paused; /* as written last; RING_PAUSED_UNKNOWN: not yet */
@@ -164,7 +164,7 @@ struct dm_step_job {
 	struct lane_bounds bounds;
 	struct dm_mapping *mappings; /* of the operands */
 	uint32_t mapping_count;
-	struct dm_mapping lane_hold; /* keeps the lane table's segment bound, where it can be */
+	struct dm_mapping lane_hold; /* of the lane table, for the results */
 	uint32_t lane_segment, lane_count;
 	uint64_t lane_offset;
 	struct step_lane *lanes;

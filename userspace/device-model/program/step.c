@@ -172,9 +172,9 @@ static void job_free(struct dm_step_job *job)
 
 	for (uint32_t i = 0; i < job->mapping_count; i++)
 		dm_segment_put(job->context, &job->mappings[i]);
-	if (job->lane_hold.pointer)
+	if (job->lane_hold.owner)
 		dm_segment_put(job->context, &job->lane_hold);
-	if (job->ring.mapping.pointer)
+	if (job->ring.mapping.owner)
 		dm_segment_put(job->context, &job->ring.mapping);
 	exec_release(x);
 	for (uint32_t i = 0; i < x->block_count; i++)
@@ -213,7 +213,6 @@ static unsigned int job_take(struct dm_step_job *job, const struct aipu_job *fro
 {
 	const struct aipu_job_step *step = &from->step;
 	unsigned int status = job_fields_check(from, UINT16_MAX, detail);
-	struct dm_mapping *hold = &job->lane_hold;
 
 	if (status == AIPU_STATUS_OK)
 		status = blocks_take(job, step, detail);
@@ -229,10 +228,6 @@ static unsigned int job_take(struct dm_step_job *job, const struct aipu_job *fro
 	*detail = 0;
 	if (exec_prepare(&job->exec, job->first_rows, job->generate ? job->active : 0))
 		return AIPU_STATUS_NO_RESOURCES;
-	/* Only to keep the segment bound for the results; where it has no pointer, it may go */
-	if (dm_segment_get(job->context, job->lane_segment, job->lane_offset,
-			   job->lane_count * sizeof(struct aipu_lane), AIPU_ACCESS_WRITE, hold))
-		hold->pointer = NULL;
 	return AIPU_STATUS_OK;
 }
 

@@ -23,7 +23,11 @@ struct aipu_dm;
  * the model, but for interrupt(), which may wake somebody who does.
  */
 struct aipu_dm_ops {
-	/* Copy between the model and host memory. 0, or -EFAULT where the range is not wholly DMA-able. */
+	/*
+	 * Copy between the model and host memory. 0, or -EFAULT where the range is not wholly DMA-able.
+	 * 4 bytes at a multiple of 4 and 8 bytes at a multiple of 8 are one access: the last eight bytes of
+	 * a completion and the indices of a token ring must never be seen in halves.
+	 */
 	int (*dma_read)(void *host, uint64_t address, void *to, size_t bytes);
 	int (*dma_write)(void *host, uint64_t address, const void *from, size_t bytes);
 	/*
