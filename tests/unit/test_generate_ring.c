@@ -426,9 +426,11 @@ static void lost_memory_gives_no_record(void **state)
 }
 
 /* A ring in a segment without a pointer, as on a device that reaches host memory by copies */
+/* [SEG-4] Without pointers the ring and the lane table are held as well */
 static void ring_by_copies(void **state)
 {
 	struct aipu_token_record want[12];
+	int holds = 0;
 
 	(void)state;
 	for (unsigned int pass = 0; pass < 2; pass++) {
@@ -440,7 +442,12 @@ static void ring_by_copies(void **state)
 		j.context.segments[SEG_RING].no_pointer = pass == 1;
 		j.context.segments[SEG_LANES].no_pointer = pass == 1;
 		j.ring->wake = 4;
+		j.lanes[0].sampler.stop_segment = 99; /* not looked at where stop_count is 0 */
+		j.lanes[0].sampler.stop_offset = UINT64_MAX;
 		job = job_begin(&j);
+		if (pass)
+			assert_int_equal(rig_holds(&j.context), holds);
+		holds = rig_holds(&j.context);
 		for (unsigned int i = 1; i <= 12; i++) {
 			assert_int_equal(dm_step_job_step(job),
 					 i < 12 ? DM_STEP_MORE : DM_STEP_DONE);

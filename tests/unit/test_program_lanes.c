@@ -209,6 +209,50 @@ static void tokens(void **state)
 	      j.lanes[0].token_offset = UINT64_MAX - 3);
 }
 
+/* Copies `bytes` of a segment to `shift` beyond the start of a larger one in its place */
+static uint8_t *move_segment(struct llama_job *j, uint32_t segment, size_t bytes, uint32_t shift)
+{
+	uint8_t *copy = malloc(bytes), *moved;
+
+	assert_non_null(copy);
+	memcpy(copy, j->context.segments[segment].memory, bytes);
+	moved = (uint8_t *)rig_bind(&j->context, segment, bytes + shift, 3) + shift;
+	memcpy(moved, copy, bytes);
+	free(copy);
+	return moved;
+}
+
+/* [RUN-1] [RUN-2] [RUN-3] [RUN-4] [RUN-6] What a job names may lie anywhere; only operands are aligned */
+static void any_offset(void **state)
+{
+	struct aipu_lane_result want, got;
+	struct llama_job j;
+	uint8_t *lanes;
+	uint32_t detail;
+
+	(void)state;
+	job_open(&j);
+	assert_int_equal(llama_job_do(&j, &detail), AIPU_STATUS_OK);
+	want = j.lanes[3].result;
+	assert_int_equal(want.kv_length, 6);
+	llama_job_close(&j);
+	job_open(&j);
+	for (uint32_t i = 0; i < 4; i += 3)
+		j.lanes[i].token_offset += 1;
+	j.blocks[0].operand_offset = 3;
+	move_segment(&j, SEG_TOKENS, 10 * sizeof(*j.tokens), 1);
+	move_segment(&j, SEG_OPERANDS, SLOT_COUNT * sizeof(*j.operands), 3);
+	move_segment(&j, SEG_BLOCKS, sizeof(*j.blocks), 5);
+	lanes = move_segment(&j, SEG_LANES, JOB_LANES * sizeof(*j.lanes), 7);
+	j.job.step.block_offset = 5;
+	j.job.step.lane_offset = 7;
+	assert_int_equal(llama_job_do(&j, &detail), AIPU_STATUS_OK);
+	memcpy(&got, lanes + 3 * sizeof(struct aipu_lane) + LANE(result), sizeof(got));
+	assert_memory_equal(&got, &want, sizeof(got));
+	assert_int_equal(rig_holds(&j.context), 0);
+	llama_job_close(&j);
+}
+
 /* A host that rewrites what the device is about to read, and what it has read */
 static void meddle(struct dm_context *c, uint32_t segment)
 {
@@ -341,6 +385,7 @@ int main(void)
 		cmocka_unit_test(lane_fields),
 		cmocka_unit_test(lane_sums),
 		cmocka_unit_test(tokens),
+		cmocka_unit_test(any_offset),
 		cmocka_unit_test(hostile_host),
 		cmocka_unit_test(rewritten_after_begin),
 		cmocka_unit_test(unloaded_while_running),
