@@ -62,7 +62,8 @@ enum aipu_layout {
 
 enum aipu_kv_kind {
 	AIPU_KV_NONE = 0,
-	AIPU_KV_SMART_MASK = 1, /* position p lies at index p; positions above a row's own are masked */
+	/* position p lies at index p; positions above a row's own are masked */
+	AIPU_KV_SMART_MASK = 1,
 	AIPU_KV_SHIFT = 2, /* shift pointer */
 	AIPU_KV_PAGED = 3,
 	AIPU_KV_COUNT
@@ -90,7 +91,7 @@ struct aipu_program_header {
 	aipu_le32 instruction_count;
 	aipu_le32 vocabulary; /* token ids are below; 0: no EMBED and no logits */
 	aipu_le32 kv_kind; /* enum aipu_kv_kind */
-	aipu_le32 kv_slots; /* lanes' kv_slot is below */
+	aipu_le32 kv_slots; /* lanes' kv_slot is below; 0 with AIPU_KV_NONE, and only then */
 	aipu_le32 rank; /* 0 of */
 	aipu_le32 world; /* 1 */
 	aipu_le32 reserved0;
@@ -210,25 +211,25 @@ struct aipu_entry {
 };
 
 /* Why the verifier refused. detail = reason << 24 | index (instruction, tensor, slot or entry) */
-#define AIPU_REFUSAL(reason, index) (((uint32_t)(reason) << 24) | ((uint32_t)(index) & 0xffffffu))
+#define AIPU_REFUSAL(reason, index) (((uint32_t)(reason) << 24) | (0xffffffu & (uint32_t)(index)))
 /* X(name, code, text) */
-#define AIPU_REFUSAL_LIST(X) \
-	X(NONE, 0, "accepted") \
-	X(HEADER, 1, "header field out of range") \
-	X(SIZE, 2, "tables do not fill the image exactly") \
-	X(VERSION, 3, "contract version outside the device's range") \
-	X(NUMERICS, 4, "numerics id not offered") \
-	X(CAPABILITY, 5, "needs a capability that the device does not have") \
-	X(SLOT, 6, "slot malformed") \
-	X(TENSOR, 7, "tensor malformed") \
-	X(TENSOR_RANGE, 8, "tensor reaches beyond its slot's min_bytes") \
-	X(FORMAT, 9, "format or layout not offered, or not permitted here") \
-	X(ENTRY, 10, "entry malformed") \
-	X(OPCODE, 11, "opcode unknown, not offered or not declared in the header") \
-	X(OPERAND, 12, "operand missing, superfluous or of the wrong kind") \
+#define AIPU_REFUSAL_LIST(X)                                                               \
+	X(NONE, 0, "accepted")                                                             \
+	X(HEADER, 1, "header field out of range")                                          \
+	X(SIZE, 2, "tables do not fill the image exactly")                                 \
+	X(VERSION, 3, "contract version outside the device's range")                       \
+	X(NUMERICS, 4, "numerics id not offered")                                          \
+	X(CAPABILITY, 5, "needs a capability that the device does not have")               \
+	X(SLOT, 6, "slot malformed")                                                       \
+	X(TENSOR, 7, "tensor malformed")                                                   \
+	X(TENSOR_RANGE, 8, "tensor reaches beyond its slot's min_bytes")                   \
+	X(FORMAT, 9, "format or layout not offered, or not permitted here")                \
+	X(ENTRY, 10, "entry malformed")                                                    \
+	X(OPCODE, 11, "opcode unknown, not offered or not declared in the header")         \
+	X(OPERAND, 12, "operand missing, superfluous or of the wrong kind")                \
 	X(SHAPE, 13, "shapes of the operands do not fit each other or the entry's bounds") \
-	X(PARAMETER, 14, "instruction parameter out of range") \
-	X(ACCESS, 15, "writes to a slot that does not declare it") \
+	X(PARAMETER, 14, "instruction parameter out of range")                             \
+	X(ACCESS, 15, "writes to a slot that does not declare it")                         \
 	X(RESERVED, 16, "reserved field not zero")
 #define AIPU_REFUSAL_ENUM(name, code, text) AIPU_REFUSAL_##name = (code),
 enum aipu_refusal { AIPU_REFUSAL_LIST(AIPU_REFUSAL_ENUM) AIPU_REFUSAL_COUNT };

@@ -20,9 +20,11 @@
 enum aipu_qpc_section_kind {
 	AIPU_QPC_MODEL = 1, /* struct aipu_qpc_model */
 	AIPU_QPC_PROGRAM = 2, /* aipu_program.h; may occur several times, by name */
-	AIPU_QPC_CONSTANTS = 3, /* what slot CONSTANTS holds: norms, RoPE table; under 1 MiB, or WEIGHTS */
+	/* what slot CONSTANTS holds: norms, RoPE table; under 1 MiB, or WEIGHTS */
+	AIPU_QPC_CONSTANTS = 3,
 	AIPU_QPC_WEIGHTS = 4,
-	AIPU_QPC_WEIGHT_DIGESTS = 5, /* 32 bytes per AIPU_QPC_DIGEST_STEP bytes of WEIGHTS, the last shorter */
+	/* 32 bytes per AIPU_QPC_DIGEST_STEP bytes of WEIGHTS, the last shorter */
+	AIPU_QPC_WEIGHT_DIGESTS = 5,
 	AIPU_QPC_INVERSE_FREQUENCIES = 6, /* f32, rotary dimensions / 2: source of the RoPE table */
 	AIPU_QPC_SOURCE = 7, /* JSON text for people: where it came from, options, tensor names */
 };
@@ -50,7 +52,11 @@ struct aipu_qpc_header {
 	struct aipu_qpc_section sections[AIPU_QPC_MAX_SECTIONS];
 };
 
-enum aipu_qpc_precision { AIPU_PRECISION_FP32 = 1, AIPU_PRECISION_FP16 = 2, AIPU_PRECISION_INT8 = 3 };
+enum aipu_qpc_precision {
+	AIPU_PRECISION_FP32 = 1,
+	AIPU_PRECISION_FP16 = 2,
+	AIPU_PRECISION_INT8 = 3
+};
 
 /* What the runtime must know of the model. Shapes in elements, sizes in bytes. */
 struct aipu_qpc_model {

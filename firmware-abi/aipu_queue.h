@@ -32,7 +32,8 @@ enum aipu_admin_opcode {
 	AIPU_ADMIN_DESTROY_CONTEXT = 0x82, /* ends its jobs, frees queues, segments, programs */
 	AIPU_ADMIN_RESET_CONTEXT = 0x83, /* ends its jobs with CONTEXT_RESET; the rest stays */
 	AIPU_ADMIN_BIND = 0x84,
-	AIPU_ADMIN_UNBIND = 0x85, /* completes when no access through the segment runs or can start */
+	/* completes when no access through the segment runs or can start */
+	AIPU_ADMIN_UNBIND = 0x85,
 	AIPU_ADMIN_LOAD_PROGRAM = 0x86,
 	AIPU_ADMIN_UNLOAD_PROGRAM = 0x87,
 	AIPU_ADMIN_CREATE_QUEUE = 0x88,
@@ -88,7 +89,7 @@ struct aipu_admin_queue {
 	aipu_le32 entries; /* power of two, 2..MAX_QUEUE_ENTRIES; both rings */
 	aipu_le16 vector;
 	aipu_le16 coalesce_count; /* interrupt after so many completions, 0 and 1: each */
-	aipu_le32 coalesce_us; /* or after this time */
+	aipu_le32 coalesce_us; /* or after this time; 0: each. AIPU_CAP_COALESCING, else both are 0 */
 	aipu_le32 reserved;
 };
 
@@ -149,9 +150,9 @@ struct aipu_identify {
 
 /* What a context does right now, for finding out which job made the device hang */
 struct aipu_progress {
-	aipu_le32 queue; /* whose job runs or ran last; 0: none */
+	aipu_le32 queue; /* of the job that the device turned to last; 0: none */
 	aipu_le32 job;
-	aipu_le32 running; /* 1: now */
+	aipu_le32 running; /* 1: it has not ended; it may be paused */
 	aipu_le32 block;
 	aipu_le32 instruction;
 	aipu_le32 step; /* step counter */

@@ -70,7 +70,8 @@
 #define AIPU_CAP_TREE_MASK (1ull << 13)
 #define AIPU_CAP_MATMUL_BIAS (1ull << 14)
 #define AIPU_CAP_HEAD_NORM (1ull << 15)
-#define AIPU_CAP_ROPE_FREQUENCIES (1ull << 16) /* ROPE computes sin and cos from inverse frequencies */
+#define AIPU_CAP_ROPE_FREQUENCIES \
+	(1ull << 16) /* ROPE computes sin and cos from inverse frequencies */
 #define AIPU_CAP_GELU (1ull << 17)
 #define AIPU_CAP_PRIORITIES (1ull << 18)
 #define AIPU_CAP_PARTIAL_ROTARY (1ull << 19)
@@ -98,24 +99,25 @@
 #define AIPU_REG_RESET_COUNT 0x0d8 /* resets since power-on, of any kind */
 
 /* X(name, code, text): why the state is FAILED, or why a boot command was refused */
-#define AIPU_ERROR_LIST(X) \
-	X(NONE, 0, "no error") \
-	X(FIRMWARE_DMA, 1, "the firmware image could not be read") \
-	X(FIRMWARE_SIZE, 2, "the firmware image is shorter than its header says, or too large") \
-	X(FIRMWARE_MAGIC, 3, "not a firmware image") \
-	X(FIRMWARE_HEADER, 4, "the firmware header is of an unknown version or malformed") \
-	X(FIRMWARE_DIGEST, 5, "the firmware image does not have its digest") \
-	X(FIRMWARE_BOARD, 6, "the firmware image is for another board") \
-	X(FIRMWARE_SIGNATURE, 7, "the firmware signature is missing or wrong") \
-	X(FIRMWARE_ROLLBACK, 8, "the firmware image is older than the device permits") \
-	X(FIRMWARE_ABI, 9, "the firmware speaks no contract version of the boot ROM") \
+#define AIPU_ERROR_LIST(X)                                                                         \
+	X(NONE, 0, "no error")                                                                     \
+	X(FIRMWARE_DMA, 1, "the firmware image could not be read")                                 \
+	X(FIRMWARE_SIZE, 2, "the firmware image is shorter than its header says, or too large")    \
+	X(FIRMWARE_MAGIC, 3, "not a firmware image")                                               \
+	X(FIRMWARE_HEADER, 4, "the firmware header is of an unknown version or malformed")         \
+	X(FIRMWARE_DIGEST, 5, "the firmware image does not have its digest")                       \
+	X(FIRMWARE_BOARD, 6, "the firmware image is for another board")                            \
+	X(FIRMWARE_SIGNATURE, 7, "the firmware signature is missing or wrong")                     \
+	X(FIRMWARE_ROLLBACK, 8, "the firmware image is older than the device permits")             \
+	X(FIRMWARE_ABI, 9, "the firmware speaks no contract version of the boot ROM")              \
 	X(ABI_TOO_OLD, 10, "the host's newest contract version is older than the device's oldest") \
 	X(ABI_TOO_NEW, 11, "the host's oldest contract version is newer than the device's newest") \
-	X(ADMIN_QUEUE, 12, "address or size of the admin queue is not permitted") \
-	X(STATE, 13, "the command is not permitted in this state") \
-	X(ADMIN_DMA, 14, "the admin queue could not be read or written") \
-	X(FATAL, 15, "internal failure") \
-	X(QUEUE, 16, "a doorbell value or a ring of an I/O queue is not valid: that queue has stopped")
+	X(ADMIN_QUEUE, 12, "address or size of the admin queue is not permitted")                  \
+	X(STATE, 13, "the command is not permitted in this state")                                 \
+	X(ADMIN_DMA, 14, "the admin queue could not be read or written")                           \
+	X(FATAL, 15, "internal failure")                                                           \
+	X(QUEUE, 16,                                                                               \
+	  "a doorbell value or a ring of an I/O queue is not valid: that queue has stopped")
 #define AIPU_ERROR_ENUM(name, code, text) AIPU_ERROR_##name = (code),
 enum aipu_error { AIPU_ERROR_LIST(AIPU_ERROR_ENUM) AIPU_ERROR_COUNT };
 #undef AIPU_ERROR_ENUM
@@ -144,7 +146,8 @@ enum aipu_error { AIPU_ERROR_LIST(AIPU_ERROR_ENUM) AIPU_ERROR_COUNT };
 #define AIPU_REG_LONGEST_STEP_US 0x194 /* since boot */
 #define AIPU_REG_BUSY_US_LO 0x198 /* time spent in steps since boot */
 #define AIPU_REG_BUSY_US_HI 0x19c
-#define AIPU_REG_RESCUES 0x1a0 /* submissions found by the device's rescue timer, not by a doorbell */
+#define AIPU_REG_RESCUES \
+	0x1a0 /* submissions found by the device's rescue timer, not by a doorbell */
 
 /* Doorbells: page 1 + queue id */
 #define AIPU_DOORBELL_PAGE(queue) ((1u + (uint32_t)(queue)) * AIPU_PAGE_BYTES)

@@ -33,7 +33,7 @@ typedef uint64_t aipu_le64;
 #define AIPU_ASSERT_SIZE(type, bytes) \
 	AIPU_STATIC_ASSERT(sizeof(type) == (bytes), #type " is not " #bytes " bytes")
 #define AIPU_ASSERT_OFFSET(type, field, bytes) \
-	AIPU_STATIC_ASSERT(offsetof(type, field) == (bytes), #type "." #field " is not at " #bytes)
+	AIPU_STATIC_ASSERT(offsetof(type, field) == (bytes), #type "." #field " is misplaced")
 
 /*
  * A version of the contract: major in the upper, minor in the lower 16 bits. Within one major version
@@ -42,7 +42,7 @@ typedef uint64_t aipu_le64;
  */
 #define AIPU_ABI_VERSION(major, minor) (((uint32_t)(major) << 16) | (uint32_t)(minor))
 #define AIPU_ABI_MAJOR(version) ((uint32_t)(version) >> 16)
-#define AIPU_ABI_MINOR(version) ((uint32_t)(version) & 0xffffu)
+#define AIPU_ABI_MINOR(version) (0xffffu & (uint32_t)(version))
 #define AIPU_ABI_CURRENT AIPU_ABI_VERSION(0, 9)
 #define AIPU_ABI_OLDEST AIPU_ABI_VERSION(0, 9)
 

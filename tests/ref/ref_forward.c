@@ -14,17 +14,17 @@
 
 struct ref_session {
 	const struct ref_model *model;
-	float *k;	  /* [layer][position][kv_head][head_dim], rotated */
-	float *v;	  /* the same shape */
-	double *x;	  /* [dim], the residual stream */
-	double *normed;	  /* [dim] */
-	double *q;	  /* [n_heads * head_dim] */
-	double *kv;	  /* [n_kv_heads * head_dim] */
-	double *mixed;	  /* [n_heads * head_dim] */
-	double *gate;	  /* [hidden_dim] */
-	double *up;	  /* [hidden_dim] */
-	double *scores;	  /* [seq_len] */
-	double *out;	  /* [dim] or [vocab_size] */
+	float *k; /* [layer][position][kv_head][head_dim], rotated */
+	float *v; /* the same shape */
+	double *x; /* [dim], the residual stream */
+	double *normed; /* [dim] */
+	double *q; /* [n_heads * head_dim] */
+	double *kv; /* [n_kv_heads * head_dim] */
+	double *mixed; /* [n_heads * head_dim] */
+	double *gate; /* [hidden_dim] */
+	double *up; /* [hidden_dim] */
+	double *scores; /* [seq_len] */
+	double *out; /* [dim] or [vocab_size] */
 	float *quantized; /* the widest input of a matrix */
 };
 

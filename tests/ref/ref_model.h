@@ -22,14 +22,14 @@ enum ref_precision {
 /* Matrices are row-major [output][input], as both file formats hold them. */
 struct ref_layer {
 	float *rms_att; /* [dim] */
-	float *wq;	/* [n_heads * head_dim][dim] */
-	float *wk;	/* [n_kv_heads * head_dim][dim] */
-	float *wv;	/* [n_kv_heads * head_dim][dim] */
-	float *wo;	/* [dim][n_heads * head_dim] */
+	float *wq; /* [n_heads * head_dim][dim] */
+	float *wk; /* [n_kv_heads * head_dim][dim] */
+	float *wv; /* [n_kv_heads * head_dim][dim] */
+	float *wo; /* [dim][n_heads * head_dim] */
 	float *rms_ffn; /* [dim] */
-	float *w1;	/* gate [hidden_dim][dim] */
-	float *w2;	/* down [dim][hidden_dim] */
-	float *w3;	/* up [hidden_dim][dim] */
+	float *w1; /* gate [hidden_dim][dim] */
+	float *w2; /* down [dim][hidden_dim] */
+	float *w3; /* up [hidden_dim][dim] */
 };
 
 struct ref_model {
@@ -45,9 +45,9 @@ struct ref_model {
 	double rope_theta;
 	bool rope_halves; /* pairs are (i, i + head_dim / 2), not (2i, 2i + 1) */
 	enum ref_precision precision;
-	bool kv_fp16;	   /* set with the precision; a test may set it otherwise */
-	float *embedding;  /* [vocab_size][dim] */
-	float *rms_final;  /* [dim] */
+	bool kv_fp16; /* set with the precision; a test may set it otherwise */
+	float *embedding; /* [vocab_size][dim] */
+	float *rms_final; /* [dim] */
 	float *classifier; /* [vocab_size][dim]; the same pointer as embedding when tied */
 	struct ref_layer *layers;
 };

@@ -12,9 +12,9 @@
 
 struct ref_sampler {
 	float temperature; /* 0: greedy */
-	uint32_t top_k;	   /* 0: off */
-	float top_p;	   /* 0, or 1 and above: off */
-	float min_p;	   /* 0: off */
+	uint32_t top_k; /* 0: off */
+	float top_p; /* 0, or 1 and above: off */
+	float min_p; /* 0: off */
 	uint64_t seed;
 	double (*exp_ref)(
 		double x); /* NULL: the C library's; called with differences of float32 numbers, x <= 0 */
@@ -22,8 +22,8 @@ struct ref_sampler {
 
 struct ref_choice {
 	uint32_t token;
-	float logprob;	/* natural logarithm, of the raw logits over the whole vocabulary */
-	size_t n_kept;	/* candidates left by top-k, min-p and top-p; 1 when greedy */
+	float logprob; /* natural logarithm, of the raw logits over the whole vocabulary */
+	size_t n_kept; /* candidates left by top-k, min-p and top-p; 1 when greedy */
 	uint64_t total; /* sum of their weights; 2^40 when greedy */
 };
 

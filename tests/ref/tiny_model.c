@@ -17,7 +17,7 @@
 
 /* Tensors in llama2.c's order; embedding, final norm and classifier count as one "layer" each. */
 static const struct kind {
-	const char *hf_name;  /* %u is the layer */
+	const char *hf_name; /* %u is the layer */
 	size_t rows, columns; /* columns 0: a vector */
 	bool per_layer, rotated;
 } kinds[] = {

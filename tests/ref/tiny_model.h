@@ -14,20 +14,20 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define TINY_DIM      32
-#define TINY_HIDDEN   44
-#define TINY_LAYERS   2
-#define TINY_HEADS    4
+#define TINY_DIM 32
+#define TINY_HIDDEN 44
+#define TINY_LAYERS 2
+#define TINY_HEADS 4
 #define TINY_KV_HEADS 2
 #define TINY_HEAD_DIM 8
-#define TINY_VOCAB    50
-#define TINY_CONTEXT  24
+#define TINY_VOCAB 50
+#define TINY_CONTEXT 24
 
 struct tiny_model;
 
 /* How tiny_model_write_hf() writes the tensors. */
 struct tiny_hf {
-	const char *dtype;   /* "F32", "F16" or "BF16" */
+	const char *dtype; /* "F32", "F16" or "BF16" */
 	unsigned int shards; /* 0: one model.safetensors; else that many files and an index */
 };
 

@@ -147,11 +147,11 @@ static void sampler_agrees_with_reference(void **state)
 	}
 	logits[0] = NAN;
 	logits[1] = 1;
-	assert_int_equal(aipu_llm_sample(logits, 2, &(struct aipu_sampling){ 0 }, 0, 0, &token, NULL),
-			 0);
+	assert_int_equal(
+		aipu_llm_sample(logits, 2, &(struct aipu_sampling){ 0 }, 0, 0, &token, NULL), 0);
 	assert_int_equal(token, 1);
-	assert_int_equal(aipu_llm_sample(logits, 2, &(struct aipu_sampling){ .temperature = -1 }, 0, 0,
-				     &token, NULL),
+	assert_int_equal(aipu_llm_sample(logits, 2, &(struct aipu_sampling){ .temperature = -1 }, 0,
+					 0, &token, NULL),
 			 -EINVAL);
 }
 

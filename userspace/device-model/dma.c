@@ -24,7 +24,8 @@
 #ifdef DM_TSAN
 __attribute__((no_sanitize("thread")))
 #endif
-static bool copy_word(void *to, const void *from, size_t bytes)
+static bool
+copy_word(void *to, const void *from, size_t bytes)
 {
 	uintptr_t bits = (uintptr_t)to | (uintptr_t)from;
 

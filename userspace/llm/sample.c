@@ -36,7 +36,7 @@ static uint32_t fraction(float p)
 }
 
 int aipu_llm_sample(const float *logits, uint32_t vocabulary, const struct aipu_sampling *sampling,
-		uint64_t sequence, uint32_t position, uint32_t *token, float *logprob)
+		    uint64_t sequence, uint32_t position, uint32_t *token, float *logprob)
 {
 	float temperature = sampling->temperature;
 	uint32_t kept = vocabulary, chosen = 0, i;

@@ -36,7 +36,8 @@ struct aipu_dm_ops {
 	 * *lost, if set, points to a flag that becomes true when the memory behind the pointer went away
 	 * (a mapped file was truncated) and reads as zeros since.
 	 */
-	void *(*dma_map)(void *host, uint64_t address, size_t bytes, bool write, const volatile bool **lost);
+	void *(*dma_map)(void *host, uint64_t address, size_t bytes, bool write,
+			 const volatile bool **lost);
 	void (*dma_unmap)(void *host, void *pointer, size_t bytes);
 	void (*interrupt)(void *host, unsigned int vector);
 	/* Nanoseconds, monotonic; optional (CLOCK_MONOTONIC) */
@@ -44,7 +45,12 @@ struct aipu_dm_ops {
 };
 
 /* SIMD level of the compute kernels; all give the same bits */
-enum aipu_dm_simd { AIPU_DM_SIMD_AUTO, AIPU_DM_SIMD_SCALAR, AIPU_DM_SIMD_AVX2, AIPU_DM_SIMD_AVX512 };
+enum aipu_dm_simd {
+	AIPU_DM_SIMD_AUTO,
+	AIPU_DM_SIMD_SCALAR,
+	AIPU_DM_SIMD_AVX2,
+	AIPU_DM_SIMD_AVX512
+};
 
 /* Zero means the default of each */
 struct aipu_dm_config {

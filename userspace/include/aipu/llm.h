@@ -18,10 +18,14 @@ extern "C" {
 
 struct aipu_tokenizer;
 /* path of a tokenizer.model. -ENOENT, -EINVAL (not a sentencepiece model) */
-int aipu_tokenizer_open(const char *path, struct aipu_tokenizer **tokenizer, struct aipu_message *message);
+int aipu_tokenizer_open(const char *path, struct aipu_tokenizer **tokenizer,
+			struct aipu_message *message);
 void aipu_tokenizer_close(struct aipu_tokenizer *tokenizer);
 uint32_t aipu_tokenizer_vocabulary(const struct aipu_tokenizer *tokenizer);
-/* Ids of text (UTF-8, -EILSEQ if it is not), without bos. Caller frees *ids. Returns their number. */
+/*
+ * Ids of text (UTF-8, -EILSEQ if it is not), without bos. Returns their number; *ids is the caller's to free(), also when
+ * that is 0.
+ */
 int aipu_tokenizer_encode(struct aipu_tokenizer *tokenizer, const char *text, size_t bytes,
 			  uint32_t **ids);
 /*
@@ -29,8 +33,8 @@ int aipu_tokenizer_encode(struct aipu_tokenizer *tokenizer, const char *text, si
  * NUL-terminated, at most `bytes`; returns the length. Byte tokens give single bytes: hold back split
  * UTF-8 with struct aipu_utf8.
  */
-int aipu_tokenizer_piece(struct aipu_tokenizer *tokenizer, uint32_t previous, uint32_t id, char *text,
-			 size_t bytes);
+int aipu_tokenizer_piece(struct aipu_tokenizer *tokenizer, uint32_t previous, uint32_t id,
+			 char *text, size_t bytes);
 
 /* Holds back the beginning of a UTF-8 sequence until it is whole; what can never be is replaced by U+FFFD */
 struct aipu_utf8 {
@@ -48,7 +52,7 @@ struct aipu_llm;
 struct aipu_llm_options {
 	bool verify; /* check the weights' digests */
 	uint32_t lanes; /* at most the container's batch size; 0 = all of it */
-	uint64_t reserved[4];
+	uint64_t reserved[4]; /* zero, or -EINVAL */
 };
 struct aipu_llm_info {
 	char name[64];
@@ -65,8 +69,9 @@ struct aipu_llm_info {
  * qpc: directory. -ENOENT, -EINVAL (damaged: the message says which check), -EPROTO (newer version),
  * -ENOSPC (device memory: the message says both numbers)
  */
-int aipu_llm_open(struct aipu_device *device, const char *qpc, const struct aipu_llm_options *options,
-		  struct aipu_llm **llm, struct aipu_message *message);
+int aipu_llm_open(struct aipu_device *device, const char *qpc,
+		  const struct aipu_llm_options *options, struct aipu_llm **llm,
+		  struct aipu_message *message);
 void aipu_llm_close(struct aipu_llm *llm);
 int aipu_llm_query(struct aipu_llm *llm, struct aipu_llm_info *info);
 struct aipu_tokenizer *aipu_llm_tokenizer(struct aipu_llm *llm); /* NULL: the directory has none */
@@ -81,6 +86,7 @@ int aipu_session_create(struct aipu_llm *llm, struct aipu_session **session);
 void aipu_session_destroy(struct aipu_session *session);
 /* Forgets all tokens from `length` on (0: all); the KV cache of the rest stays */
 int aipu_session_rewind(struct aipu_session *session, uint32_t length);
+/* Tokens held: at most the context, and one more when a generation filled it (the last has no KV) */
 uint32_t aipu_session_length(const struct aipu_session *session);
 
 /*
@@ -97,7 +103,7 @@ struct aipu_sampling {
 	uint64_t seed;
 	uint32_t max_tokens; /* 0: up to the context */
 	bool ignore_stop;
-	const uint32_t *stop_ids; /* in addition to the model's; up to 32 */
+	const uint32_t *stop_ids; /* in addition to the model's; up to 56 */
 	uint32_t stop_count;
 };
 struct aipu_token {
@@ -116,14 +122,14 @@ typedef int (*aipu_token_fn)(void *arg, const struct aipu_token *token);
  * ended, enum aipu_end_reason. Returns 0 also when aborted. Sessions then hold the generated tokens.
  */
 int aipu_llm_generate(struct aipu_llm *llm, struct aipu_session *const *sessions,
-		      const struct aipu_sampling *samplings, uint32_t count, aipu_token_fn fn, void *arg,
-		      uint32_t *reasons);
+		      const struct aipu_sampling *samplings, uint32_t count, aipu_token_fn fn,
+		      void *arg, uint32_t *reasons);
 /* Ends the generation that runs, and makes the next one end at once until it has been reported */
 void aipu_llm_abort(struct aipu_llm *llm);
 
 /* Host's sampler: the same choice as the device's, for single steps. logits: vocabulary floats */
 int aipu_llm_sample(const float *logits, uint32_t vocabulary, const struct aipu_sampling *sampling,
-		uint64_t sequence, uint32_t position, uint32_t *token, float *logprob);
+		    uint64_t sequence, uint32_t position, uint32_t *token, float *logprob);
 /*
  * The 64-bit sequence id that a session's draws use; 0 at first. Sessions with the same seed, prompt and id
  * give the same text, in whatever lane and company they run.
