@@ -31,7 +31,8 @@ struct aipu_segment_descriptor {
 
 /*
  * Extent list: a chain of 4 KiB pages, each with up to 255 extents in order and the address of the next
- * page (0 in the last). A page but the last is full. The extents' lengths add up to the segment's.
+ * page (0 in the last). A page but the last is full; slots beyond extent_count are ignored. The extents'
+ * lengths add up to the segment's.
  */
 struct aipu_extent {
 	aipu_le64 address; /* DMA address */

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "aipu_program.h"
 #include "mount.h"
 
 #define R(offset) aipu_dm_read32(mount->dm, offset)
@@ -357,6 +358,31 @@ static void the_first_read_shows_the_command(void **state)
 	mount_destroy(mount);
 }
 
+/* [PRG-4] What each device offers */
+static void offers_at_least_the_minimum(void **state)
+{
+	struct mount *mount = mount_create(NULL);
+	static const struct {
+		uint32_t reg, bits;
+	} least[] = {
+		{ AIPU_REG_CAP_NUMERICS, 1u << AIPU_NUMERICS_1 },
+		{ AIPU_REG_CAP_OPS_LO, (2u << AIPU_OP_SELECT) - (1u << AIPU_OP_EMBED) },
+		{ AIPU_REG_CAP_FORMATS_LO, 1u << AIPU_FMT_F32 },
+		{ AIPU_REG_CAP_ACTIVATIONS, 1u << AIPU_ACT_PLAIN },
+		{ AIPU_REG_CAP_LAYOUTS, 1u << AIPU_LAYOUT_ROWS | 1u << AIPU_LAYOUT_TILE16 |
+						1u << AIPU_LAYOUT_KV_K | 1u << AIPU_LAYOUT_KV_V },
+		{ AIPU_REG_CAP_KV_KINDS, 1u << AIPU_KV_SMART_MASK },
+	};
+
+	(void)state;
+	assert_int_equal(mount_boot(mount), AIPU_STATE_RUNNING);
+	for (size_t i = 0; i < sizeof(least) / sizeof(least[0]); i++)
+		assert_int_equal(R(least[i].reg) & least[i].bits, least[i].bits);
+	assert_int_not_equal(R(AIPU_REG_CAP_KV_FORMATS) & (1u << AIPU_FMT_F32 | 1u << AIPU_FMT_F16),
+			     0);
+	mount_destroy(mount);
+}
+
 static void two_devices_share_nothing(void **state)
 {
 	struct mount_options other = { .config = { .serial = 77, .max_queues = 2, .cores = 1 } };
@@ -448,6 +474,7 @@ int main(void)
 		cmocka_unit_test(stray_accesses_do_nothing),
 		cmocka_unit_test(heartbeat_moves_while_the_device_rests),
 		cmocka_unit_test(the_first_read_shows_the_command),
+		cmocka_unit_test(offers_at_least_the_minimum),
 		cmocka_unit_test(two_devices_share_nothing),
 		cmocka_unit_test(create_refuses_bad_configs),
 		cmocka_unit_test(bus_master_off_stops_dma),
