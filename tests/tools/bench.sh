@@ -88,11 +88,16 @@ tap_ok "a compiled model" compiled
 tap_ok "neither model nor shape" line 2 --shape "$bench"
 tap_ok "unknown shape" line 2 "'gpt-9'" "$bench" --shape gpt-9
 tap_ok "impossible shape" line 2 "dim=7" "$bench" --shape dim=7,heads=3
+tap_ok "a number of more than 32 bits" line 2 "4294967360" "$bench" --shape dim=4294967360
+tap_ok "a key given twice" line 2 "dim=64,dim=128" "$bench" --shape dim=64,dim=128
+tap_ok "model and shape" line 2 "only one" "$bench" --shape stories15m --qpc x
+tap_ok "precision of a compiled model" line 2 "--precision" "$bench" --qpc x --precision fp16
 tap_ok "unknown precision" line 2 "'int3'" "$bench" --shape stories15m --precision int3
 tap_ok "nothing to measure" line 2 "nothing" "$bench" --shape stories15m -p 0 -n 0
 tap_ok "a bad list" line 2 "'x'" "$bench" --shape stories15m --cores 1,x
 tap_ok "bad format" line 2 "'xml'" "$bench" --shape stories15m -o xml
 tap_ok "no such container" line 1 "$work/none" "$bench" --qpc "$work/none"
 tap_ok "longer than the context" line 1 "context" "$bench" --qpc "$work/demo" -p 4096 -n 0
+tap_ok "more tokens than the context" line 1 "--n-gen 600" "$bench" --qpc "$work/demo" -p 0 -n 600
 tap_ok "no such device" line 3 "accel9" "$bench" --qpc "$work/demo" --device accel9
 tap_done

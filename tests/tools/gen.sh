@@ -207,6 +207,27 @@ print(best[0] + best[1] // 2)
 PY
 }
 
+closed_stdout()
+{
+	local status=0
+	"$gen" --qpc "$qpc" --prompt x --max-tokens 3 "$@" >&- 2>"$work/err" || status=$?
+	[ "$status" -eq 1 ] && [ "$(grep -c . "$work/err")" -eq 1 ] && grep -q "standard output" "$work/err"
+}
+
+nul_byte()
+{
+	printf 'ab\0cd' >"$work/nul"
+	line 1 "NUL byte at 2" -- "$gen" --qpc "$qpc" --prompt-file "$work/nul"
+}
+
+fifo_tokenizer()
+{
+	cp -r "$qpc" "$work/piped"
+	rm "$work/piped/tokenizer.model"
+	mkfifo "$work/piped/tokenizer.model"
+	line 1 "not a regular file" -- timeout 20 "$gen" --qpc "$work/piped" --prompt x
+}
+
 long_prompt=$(printf 'word %.0s' $(seq 600))
 
 tap_ok "the demo model compiles" setup
@@ -233,6 +254,14 @@ tap_ok "no such device" line 3 accel7 -- "$gen" --qpc "$qpc" --prompt x --device
 tap_ok "no such container" line 1 "$work/none" -- "$gen" --qpc "$work/none" --prompt x
 tap_ok "prompt longer than the context says both numbers" line 1 512 tokens -- "$gen" --qpc "$qpc" --prompt "$long_prompt"
 tap_ok "prompt that is not UTF-8" line 1 UTF-8 -- "$gen" --qpc "$qpc" --prompt $'a\xffb'
+tap_ok "prompt with a NUL byte" nul_byte
+tap_ok "prompt without end" line 1 "more than" -- "$gen" --qpc "$qpc" --prompt-file /dev/zero
+tap_ok "both kinds of prompt" line 2 "only one" -- "$gen" --qpc "$qpc" --prompt x --prompt-file y
+tap_ok "empty --qpc" line 2 --qpc -- "$gen" --qpc "" --prompt x
+tap_ok "the container's file instead of its directory" line 1 "directory" -- "$gen" --qpc "$qpc/model.qpc" --prompt x
+tap_ok "closed standard output" closed_stdout
+tap_ok "closed standard output, --json" closed_stdout --json
+tap_ok "a FIFO as tokenizer" fifo_tokenizer
 tap_ok "truncated container" truncated
 tap_ok "bit flipped in the header: found by its digest" flipped 40 1 "header" -- "$gen" --qpc "$work/flip" --prompt x
 tap_ok "bit flipped in the section table: found by the header's digest" flipped 300 1 "digest" -- "$gen" --qpc "$work/flip" --prompt x

@@ -88,6 +88,24 @@ static int run_test(const struct bench_options *o, struct aipu_llm *llm,
 	return CLI_OK;
 }
 
+/* tg N needs N tokens after the first; pp N one more than it times */
+static int check_lengths(const struct bench_options *o, const struct aipu_llm_info *info)
+{
+	uint32_t i;
+
+	for (i = 0; i < o->prompt_count; i++)
+		if (o->prompts[i] >= info->ctx_len)
+			return cli_fail(TOOL, CLI_FAILED,
+					"--n-prompt %u: with a context of %u it is at most %u",
+					o->prompts[i], info->ctx_len, info->ctx_len - 1);
+	for (i = 0; i < o->generation_count; i++)
+		if (o->generations[i] > info->ctx_len)
+			return cli_fail(TOOL, CLI_FAILED,
+					"--n-gen %u: with a context of %u it is at most %u",
+					o->generations[i], info->ctx_len, info->ctx_len);
+	return CLI_OK;
+}
+
 static void set_against_limits(struct bench_line *line, const struct cost *cost, bool prefill)
 {
 	double peak = cost->int8 ? line->limits.int8_gops : line->limits.fp32_gflops;
@@ -142,6 +160,9 @@ static int run_cores(const struct bench_options *o, const char *qpc, uint32_t co
 	}
 	aipu_llm_query(llm, &model.info);
 	aipu_device_query(device, &model.device);
+	code = check_lengths(o, &model.info);
+	if (code)
+		goto out;
 	if (limits_measure(model.device.cores, &limits)) {
 		code = cli_fail(TOOL, CLI_FAILED, "out of memory for measuring the limits");
 		goto out;

@@ -134,8 +134,7 @@ static bool take(int opt, struct bench_options *o)
 		return true;
 	case 'o':
 		return take_output(o);
-	default:
-		fputs("Try 'aipu-bench --help'.\n", stderr);
+	default: /* getopt has said what was wrong */
 		return false;
 	}
 }
@@ -156,6 +155,7 @@ static int make_random(const struct bench_options *o, int *fd, char *path, size_
 	struct compile_source source;
 	struct aipu_message message = { "" };
 	struct compile_shape shape;
+	const char *precision = o->precision ? o->precision : "int8";
 	uint32_t most = longest(o), i;
 	int err;
 
@@ -164,11 +164,11 @@ static int make_random(const struct bench_options *o, int *fd, char *path, size_
 				"--shape '%s': %s or a list like dim=288,layers=6 is expected",
 				o->shape, shapes_names);
 	for (options.precision = 1; compile_precision_name(options.precision); options.precision++)
-		if (!strcmp(compile_precision_name(options.precision), o->precision))
+		if (!strcmp(compile_precision_name(options.precision), precision))
 			break;
 	if (!compile_precision_name(options.precision))
 		return cli_fail(TOOL, CLI_USAGE, "--precision '%s': fp32, fp16 or int8 is expected",
-				o->precision);
+				precision);
 	options.prompt_len = most < 128 ? most : 128;
 	options.ctx_len = most + 1;
 	for (i = 0; i < o->generation_count; i++)
@@ -179,7 +179,7 @@ static int make_random(const struct bench_options *o, int *fd, char *path, size_
 	err = compile_open_random(&shape, 1, &source, &message);
 	if (err)
 		return cli_fail(TOOL, CLI_USAGE, "--shape '%s': %s", o->shape, message.text);
-	snprintf(source.name, sizeof(source.name), "%.48s %s", o->shape, o->precision);
+	snprintf(source.name, sizeof(source.name), "%.48s %s", o->shape, precision);
 	*fd = memfd_create("aipu-bench", MFD_CLOEXEC);
 	err = *fd < 0 ? -errno : compile_write(&source, &options, *fd, &message);
 	source.close(&source);
@@ -210,7 +210,12 @@ static int parse(int argc, char **argv, struct bench_options *o)
 	}
 	if (optind < argc)
 		return cli_fail(TOOL, CLI_USAGE, "'%s': no such argument", argv[optind]);
-	if (!o->qpc == !o->shape)
+	if (o->qpc && o->shape)
+		return cli_fail(TOOL, CLI_USAGE, "--qpc and --shape: only one of them is possible");
+	if (o->qpc && o->precision)
+		return cli_fail(TOOL, CLI_USAGE,
+				"--precision: a compiled model has its own; it goes with --shape");
+	if (!o->qpc && !o->shape)
 		return cli_fail(TOOL, CLI_USAGE, "one of --qpc DIR and --shape NAME is needed");
 	if (!o->prompt_count && !o->generation_count)
 		return cli_fail(TOOL, CLI_USAGE,
@@ -221,7 +226,6 @@ static int parse(int argc, char **argv, struct bench_options *o)
 int main(int argc, char **argv)
 {
 	struct bench_options o = {
-		.precision = "int8",
 		.device = "auto",
 		.prompts = { 128 },
 		.prompt_count = 1,
@@ -233,11 +237,12 @@ int main(int argc, char **argv)
 	struct sigaction interrupt = { .sa_handler = on_interrupt };
 	struct output output = { 0 };
 	char path[64];
-	int fd = -1, code = parse(argc, argv, &o);
+	int fd = -1, code;
 
+	cli_start();
+	code = parse(argc, argv, &o);
 	if (code >= 0)
 		return code;
-	signal(SIGPIPE, SIG_IGN);
 	sigaction(SIGINT, &interrupt, NULL);
 	sigaction(SIGTERM, &interrupt, NULL);
 	output.format = o.format;

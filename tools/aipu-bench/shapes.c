@@ -63,7 +63,8 @@ static const struct {
 	    COMMON } },
 };
 
-static bool set(struct compile_shape *s, const char *key, unsigned int value)
+/* given: a bit for each key that came; a second time is an error */
+static bool set(struct compile_shape *s, const char *key, unsigned int value, unsigned int *given)
 {
 	static const struct {
 		const char *key;
@@ -79,7 +80,8 @@ static bool set(struct compile_shape *s, const char *key, unsigned int value)
 	size_t i;
 
 	for (i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
-		if (!strcmp(key, fields[i].key)) {
+		if (!strcmp(key, fields[i].key) && !(*given & 1u << i)) {
+			*given |= 1u << i;
 			memcpy((char *)s + fields[i].offset, &value, sizeof(uint32_t));
 			return true;
 		}
@@ -90,7 +92,7 @@ static bool set(struct compile_shape *s, const char *key, unsigned int value)
 bool shapes_find(const char *text, struct compile_shape *shape)
 {
 	char copy[256], key[32], *item, *save = NULL, rest;
-	unsigned int value;
+	unsigned int value, given = 0;
 	size_t i;
 
 	for (i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
@@ -103,8 +105,8 @@ bool shapes_find(const char *text, struct compile_shape *shape)
 	if (!*text || snprintf(copy, sizeof(copy), "%s", text) >= (int)sizeof(copy))
 		return false;
 	for (item = strtok_r(copy, ",", &save); item; item = strtok_r(NULL, ",", &save))
-		if (sscanf(item, "%31[a-z_]=%u%c", key, &value, &rest) != 2 || !value ||
-		    !set(shape, key, value))
+		if (sscanf(item, "%31[a-z_]=%7u%c", key, &value, &rest) != 2 || !value ||
+		    !set(shape, key, value, &given))
 			return false;
 	shape->head_dim = shape->dim / shape->heads;
 	return shape->head_dim > 0;

@@ -15,6 +15,10 @@
 #include "options.h"
 #include "report.h"
 
+/* Longest prompt that is looked at: far more than tokens of text have */
+#define PROMPT_BYTES 65536u
+#define TOKEN_BYTES 256u
+
 /* For the signal handler alone */
 static struct aipu_llm *volatile running;
 static volatile sig_atomic_t interrupted;
@@ -83,28 +87,52 @@ static int on_token(void *arg, const struct aipu_token *token)
 	return a->err;
 }
 
-static char *read_prompt(const struct options *o)
+/*
+ * The prompt, to free(); NULL after an error line, with the exit code in *code. At most `limit` bytes: what could never
+ * fit the context is not tokenized.
+ */
+static char *read_prompt(const struct options *o, size_t limit, int *code)
 {
-	FILE *in;
-	char *text = NULL;
-	size_t room = 0;
-	ssize_t n;
+	const char *name = o->prompt ? "the prompt" : o->prompt_file;
+	FILE *in = NULL;
+	char *text;
+	size_t bytes = 0;
 
-	if (o->prompt)
-		return strdup(o->prompt);
-	in = strcmp(o->prompt_file, "-") ? fopen(o->prompt_file, "re") : stdin;
-	if (!in)
+	*code = CLI_FAILED;
+	text = malloc(limit + 2);
+	if (!text) {
+		cli_fail(TOOL, CLI_FAILED, "out of memory");
 		return NULL;
-	n = getdelim(&text, &room, '\0', in);
-	if (n < 0 && feof(in) && text)
-		text[0] = 0;
-	else if (n < 0) {
-		free(text);
-		text = feof(in) ? strdup("") : NULL;
 	}
-	if (in != stdin)
+	if (o->prompt) {
+		bytes = strnlen(o->prompt, limit + 1);
+		memcpy(text, o->prompt, bytes);
+	} else {
+		in = strcmp(o->prompt_file, "-") ? fopen(o->prompt_file, "re") : stdin;
+		if (in)
+			bytes = fread(text, 1, limit + 1, in);
+		if (!in || ferror(in)) {
+			*code = errno == EACCES ? CLI_NO_PERMISSION : CLI_FAILED;
+			cli_fail(TOOL, *code, "%s: %s", name, strerror(errno));
+			goto fail;
+		}
+	}
+	text[bytes] = 0;
+	if (bytes > limit)
+		cli_fail(TOOL, CLI_FAILED,
+			 "%s has more than %zu bytes, which the context cannot hold", name, limit);
+	else if (strlen(text) != bytes)
+		cli_fail(TOOL, CLI_FAILED, "%s has a NUL byte at %zu: text is expected", name,
+			 strlen(text));
+	else
+		*code = CLI_OK;
+fail:
+	if (in && in != stdin)
 		fclose(in);
-	return text;
+	if (*code == CLI_OK)
+		return text;
+	free(text);
+	return NULL;
 }
 
 /* bos and the prompt's tokens; their number or an exit code as a negative number */
@@ -202,13 +230,13 @@ static int answer(const struct options *o, struct aipu_llm *llm, struct run *run
 static int generate(const struct options *o, struct aipu_llm *llm, struct run *run)
 {
 	struct answer a = { .options = o, .tokenizer = aipu_llm_tokenizer(llm) };
-	char *prompt = read_prompt(o);
 	uint32_t *tokens = NULL;
 	int count, code;
+	char *prompt =
+		read_prompt(o, PROMPT_BYTES + (size_t)run->model.ctx_len * TOKEN_BYTES, &code);
 
 	if (!prompt)
-		return cli_fail(TOOL, errno == EACCES ? CLI_NO_PERMISSION : CLI_FAILED, "%s: %s",
-				o->prompt_file ? o->prompt_file : "prompt", strerror(errno));
+		return code;
 	a.start_ms = cli_now_ms();
 	count = encode(llm, prompt, &run->model, &tokens);
 	run->tokenize_ms = cli_now_ms() - a.start_ms;
@@ -223,8 +251,11 @@ static int generate(const struct options *o, struct aipu_llm *llm, struct run *r
 	a.tokens = malloc(((size_t)run->model.ctx_len + 1) * sizeof(*a.tokens));
 	code = a.tokens ? answer(o, llm, run, &a) : cli_fail(TOOL, CLI_FAILED, "out of memory");
 	if (run->finish_reason) {
-		if (o->json && report_json(stdout, run))
-			code = cli_finish(TOOL, CLI_FAILED);
+		if (o->json && (report_json(stdout, run) || fflush(stdout)))
+			code = errno == EPIPE ? CLI_CLOSED_PIPE
+					      : cli_fail(TOOL, CLI_FAILED,
+							 "cannot write to standard output: %s",
+							 strerror(errno));
 		if (!o->json && isatty(STDOUT_FILENO))
 			putchar('\n');
 		if (o->show_stats)
@@ -257,7 +288,10 @@ static int with_device(const struct options *o, struct aipu_device *device, doub
 	if (interrupted)
 		code = CLI_INTERRUPTED;
 	else if (!aipu_llm_tokenizer(llm))
-		code = cli_fail(TOOL, CLI_FAILED, "%s: tokenizer.model is missing", o->qpc);
+		code = cli_fail(TOOL, CLI_FAILED,
+				"%s: there is no tokenizer.model in it; --qpc takes the directory "
+				"that aipu-compile made",
+				o->qpc);
 	else
 		code = generate(o, llm, &run);
 	running = NULL;
@@ -273,11 +307,12 @@ int main(int argc, char **argv)
 	struct aipu_device *device;
 	struct options o;
 	double start_ms = cli_now_ms();
-	int err, code = options_parse(argc, argv, &o);
+	int err, code;
 
+	cli_start();
+	code = options_parse(argc, argv, &o);
 	if (code >= 0)
 		return code;
-	signal(SIGPIPE, SIG_IGN);
 	sigaction(SIGINT, &interrupt, NULL);
 	sigaction(SIGTERM, &interrupt, NULL);
 	if (!o.seed_given && getrandom(&o.seed, sizeof(o.seed), 0) != sizeof(o.seed))
@@ -289,5 +324,5 @@ int main(int argc, char **argv)
 		return cli_fail(TOOL, cli_exit_code(err), "%s", message.text);
 	code = with_device(&o, device, start_ms);
 	aipu_device_close(device);
-	return code == CLI_CLOSED_PIPE ? code : cli_finish(TOOL, code);
+	return code == CLI_OK || code == CLI_INTERRUPTED ? cli_finish(TOOL, code) : code;
 }

@@ -115,7 +115,7 @@ static bool take(int opt, struct options *o)
 	case OPT_MAX_TOKENS:
 		return take_u32("--max-tokens", 1, UINT32_MAX, &o->max_tokens);
 	case OPT_TEMPERATURE:
-		return take_float("--temperature", 100, &o->temperature);
+		return take_float("--temperature", 1e6, &o->temperature);
 	case OPT_TOP_K:
 		return take_u32("--top-k", 0, UINT32_MAX, &o->top_k);
 	case OPT_TOP_P:
@@ -146,7 +146,6 @@ static bool take(int opt, struct options *o)
 		o->verbose = true;
 		return true;
 	default: /* getopt has said what was wrong */
-		fputs("Try 'aipu-gen --help'.\n", stderr);
 		return false;
 	}
 }
@@ -173,10 +172,13 @@ int options_parse(int argc, char **argv, struct options *options)
 		return cli_fail(TOOL, CLI_USAGE,
 				"'%s': no such argument; a text is given with --prompt",
 				argv[optind]);
-	if (!options->qpc)
+	if (!options->qpc || !options->qpc[0])
 		return cli_fail(TOOL, CLI_USAGE,
 				"--qpc DIR is missing: a directory that aipu-compile made");
-	if (!options->prompt == !options->prompt_file)
+	if (options->prompt && options->prompt_file)
+		return cli_fail(TOOL, CLI_USAGE,
+				"--prompt and --prompt-file: only one of them is possible");
+	if (!options->prompt && !options->prompt_file)
 		return cli_fail(TOOL, CLI_USAGE,
 				"one of --prompt TEXT and --prompt-file FILE is needed");
 	return -1;

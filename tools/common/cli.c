@@ -5,15 +5,30 @@
 #include "cli.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <locale.h>
 #include <math.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "aipu_types.h"
+
+void cli_start(void)
+{
+	int fd;
+
+	signal(SIGPIPE, SIG_IGN);
+	/* open() takes the lowest free number; the direction is the wrong one, so that use is an error. */
+	for (fd = 0; fd <= 2; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF &&
+		    open("/dev/null", fd ? O_RDONLY : O_WRONLY) < 0)
+			_exit(CLI_FAILED);
+}
 
 int cli_fail(const char *tool, int code, const char *format, ...)
 {

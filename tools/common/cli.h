@@ -19,6 +19,11 @@ enum cli_exit {
 	CLI_CLOSED_PIPE = 141,
 };
 
+/*
+ * First thing in main(): ignores SIGPIPE, and gives closed standard streams a descriptor on which they fail, so that
+ * nothing that is opened later takes their place.
+ */
+void cli_start(void);
 /* "tool: text" on stderr; returns `code` */
 int cli_fail(const char *tool, int code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));

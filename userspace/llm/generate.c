@@ -11,6 +11,7 @@
 
 #define ABORT_POLL_NS (50 * 1000 * 1000) /* how soon a flag set by another thread is seen */
 #define TAKE 32u
+#define MOST_STOPS (LLM_STOP_IDS - 8u) /* beside the model's own */
 
 static uint32_t f32_bits(float value)
 {
@@ -31,9 +32,8 @@ static int check_sampling(struct aipu_llm *llm, const struct aipu_sampling *s)
 	if (!(s->min_p >= 0.0f && s->min_p <= 1.0f))
 		return llm_fail(llm, -EINVAL, "min-p %g: it is a number from 0 to 1",
 				(double)s->min_p);
-	if (s->stop_count > LLM_STOP_IDS - llm->model.stop_count)
-		return llm_fail(llm, -EINVAL, "%u stop ids: at most %u", s->stop_count,
-				LLM_STOP_IDS - llm->model.stop_count);
+	if (s->stop_count > MOST_STOPS)
+		return llm_fail(llm, -EINVAL, "%u stop ids: at most %u", s->stop_count, MOST_STOPS);
 	return 0;
 }
 
@@ -152,11 +152,14 @@ int aipu_llm_generate(struct aipu_llm *llm, struct aipu_session *const *sessions
 	uint32_t i, k;
 	int err;
 
-	if (!llm || !sessions || !samplings || !count || count > llm->lanes)
+	if (!llm)
 		return -EINVAL;
+	if (!sessions || !samplings || !count || count > llm->lanes)
+		return llm_fail(llm, -EINVAL, "%u sessions: 1 to %u are possible", count,
+				llm->lanes);
 	for (i = 0; i < count; i++) {
 		if (!sessions[i] || sessions[i]->llm != llm)
-			return -EINVAL;
+			return llm_fail(llm, -EINVAL, "session %u is not one of this model", i);
 		for (k = 0; k < i; k++)
 			if (sessions[k] == sessions[i])
 				return llm_fail(llm, -EINVAL, "session %u is given twice", i);

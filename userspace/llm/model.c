@@ -72,8 +72,10 @@ int llm_memory_create(struct aipu_llm *llm, struct llm_memory *memory, enum aipu
 	err = aipu_buffer_create(llm->device, kind, memory->bytes, &memory->buffer);
 	if (err == -ENOSPC && !aipu_device_query(llm->device, &info))
 		return llm_fail(llm, err,
-				"%s needs %llu bytes of device memory, %llu of %llu are free", what,
-				(unsigned long long)memory->bytes,
+				"%s needs %llu bytes of device memory, %llu of %llu are free: "
+				"compile with a smaller "
+				"--ctx-len or --batch-size",
+				what, (unsigned long long)memory->bytes,
 				(unsigned long long)info.memory_free,
 				(unsigned long long)info.memory_bytes);
 	if (err)
@@ -339,6 +341,7 @@ int aipu_llm_open(struct aipu_device *device, const char *qpc,
 		  struct aipu_message *message)
 {
 	struct aipu_llm *m;
+	unsigned int i;
 	int err;
 
 	if (!device || !qpc || !llm)
@@ -346,6 +349,14 @@ int aipu_llm_open(struct aipu_device *device, const char *qpc,
 	*llm = NULL;
 	if (message)
 		message->text[0] = 0;
+	for (i = 0; options && i < 4; i++) {
+		if (options->reserved[i]) {
+			if (message)
+				snprintf(message->text, sizeof(message->text),
+					 "options.reserved[%u] is not zero", i);
+			return -EINVAL;
+		}
+	}
 	m = calloc(1, sizeof(*m));
 	if (!m)
 		return -ENOMEM;

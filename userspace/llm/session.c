@@ -50,7 +50,9 @@ void aipu_session_destroy(struct aipu_session *session)
 int aipu_session_rewind(struct aipu_session *session, uint32_t length)
 {
 	if (length > session->length)
-		return -EINVAL;
+		return llm_fail(session->llm, -EINVAL,
+				"cannot rewind to %u: the session holds %u tokens", length,
+				session->length);
 	session->length = length;
 	if (session->computed > length)
 		session->computed = length;
@@ -155,8 +157,10 @@ int aipu_session_prefill(struct aipu_session *session, const uint32_t *tokens, u
 	uint32_t room, i;
 	int err;
 
-	if (!llm || (!tokens && count))
+	if (!llm)
 		return -EINVAL;
+	if (!tokens && count)
+		return llm_fail(llm, -EINVAL, "no tokens are given");
 	room = llm->model.ctx_len -
 	       (session->length < llm->model.ctx_len ? session->length : llm->model.ctx_len);
 	if (count > room)

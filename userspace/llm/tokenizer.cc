@@ -14,6 +14,8 @@
 #include <string>
 #include <vector>
 
+#include <sys/stat.h>
+
 #include <sentencepiece_processor.h>
 
 struct aipu_tokenizer {
@@ -61,6 +63,11 @@ extern "C" int aipu_tokenizer_open(const char *path, struct aipu_tokenizer **tok
 	*tokenizer = nullptr;
 	try {
 		/* Read here: sentencepiece logs to stderr by itself when a file cannot be opened. */
+		struct stat st;
+		if (!stat(path, &st) && !S_ISREG(st.st_mode)) {
+			say(message, std::string(path) + ": not a regular file");
+			return -EINVAL;
+		}
 		std::ifstream in(path, std::ios::binary);
 		if (!in) {
 			int err = errno ? errno : ENOENT;
