@@ -60,15 +60,80 @@ tap_ok "shorter than a header" says '511 bytes' "$fw" verify "$work/bad.fw"
 head -c 600 "$work/a.fw" >"$work/bad.fw"
 tap_ok "shorter than its header says" says 'the header says' "$fw" verify "$work/bad.fw"
 
-tap_exit "no command" 2 "$fw"
-tap_exit "unknown command" 2 "$fw" burn
-tap_exit "no output" 2 "$fw" pack --default
-tap_exit "unknown option" 2 "$fw" pack --fast -o "$work/x.fw"
-tap_exit "version out of range" 2 "$fw" pack -o "$work/x.fw" --version 1.2.65536
-tap_exit "version zero" 2 "$fw" pack -o "$work/x.fw" --version 0.0.0
-tap_exit "range upside down" 2 "$fw" pack -o "$work/x.fw" --abi-oldest 2.0 --abi-newest 1.0
-tap_exit "no such payload" 1 "$fw" pack -o "$work/x.fw" --payload "$work/none"
-tap_exit "no such directory" 1 "$fw" pack --default -o "$work/none/x.fw"
+# line STATUS WORD ARGUMENT...: aipu-fw says one line, on stderr, with its name and the word, and ends so.
+line()
+{
+	want=$1
+	word=$2
+	got=0
+	shift 2
+	"${runner[@]}" "$fw" "$@" >"$work/out" 2>"$work/err" </dev/null || got=$?
+	cat "$work/out" "$work/err"
+	[ "$got" -eq "$want" ] || { echo "exit status $got, expected $want"; return 1; }
+	[ ! -s "$work/out" ] && [ "$(wc -l <"$work/err")" -eq 1 ] && grep -q '^aipu-fw: ' "$work/err" &&
+		grep -qF -e "$word" "$work/err"
+}
+runner=()
+
+tap_ok "no command" line 2 'a command is missing'
+tap_ok "unknown command" line 2 "'burn'" burn
+tap_ok "no output" line 2 '-o FILE is missing' pack --default
+tap_ok "output without a value" line 2 "after '-o'" pack --default -o
+tap_ok "nothing to pack" line 2 '--payload FILE or --default is missing' pack -o "$work/x.fw"
+tap_ok "unknown option" line 2 "unknown option '--fast'" pack --fast --default -o "$work/x.fw"
+tap_ok "unknown letter" line 2 "unknown option '-x'" pack -x --default -o "$work/x.fw"
+tap_ok "an argument too many" line 2 "'more'" pack --default -o "$work/x.fw" more
+tap_ok "unknown option of show" line 2 "show: unknown option '--version'" show "$work/a.fw" --version
+tap_ok "an option of show only" line 2 "verify: unknown option '--json'" verify "$work/a.fw" --json
+tap_ok "no file to show" line 2 'FILE is missing' show
+tap_ok "two files" line 2 'b.fw' verify "$work/a.fw" "$work/b.fw"
+tap_ok "version out of range" line 2 1.2.65536 pack --default -o "$work/x.fw" --version 1.2.65536
+tap_ok "version zero" line 2 0.0.0 pack --default -o "$work/x.fw" --version 0.0.0
+tap_ok "range upside down" line 2 'oldest is above' \
+	pack --default -o "$work/x.fw" --abi-oldest 2.0 --abi-newest 1.0
+for text in $'two\nlines' $'\033[2J' $'\177' $'\302\233'; do
+	tap_ok "control character in the build text ($(printf %s "$text" | od -An -c | tr -d '\n'))" \
+		line 2 'control characters' pack --default -o "$work/x.fw" --build "$text"
+done
+tap_ok "a build text in UTF-8" "$fw" pack --default -o "$work/utf8.fw" --build 'Größe ½'
+tap_ok "a line break in a bad value" line 2 '1?2' pack --default -o "$work/x.fw" --version $'1\n2'
+
+# Only a regular file is replaced. Never try this with a device: as root it would be gone.
+mkfifo "$work/pipe"
+tap_ok "a pipe as output" line 1 'is a pipe; a regular file' pack --default -o "$work/pipe"
+tap_ok "it is still a pipe" test -p "$work/pipe"
+mkdir "$work/elsewhere"
+tap_ok "a directory as output" line 1 'is a directory; a regular file' pack --default -o "$work/elsewhere"
+ln -s ../pipe "$work/elsewhere/to-pipe"
+tap_ok "a link to a pipe" line 1 'is a pipe' pack --default -o "$work/elsewhere/to-pipe"
+tap_ok "neither is replaced" test -p "$work/pipe" -a -h "$work/elsewhere/to-pipe"
+ln -s none "$work/to-none"
+tap_ok "a link to nothing" line 1 'link to nothing' pack --default -o "$work/to-none"
+echo old >"$work/target"
+ln -s ../target "$work/elsewhere/to-file"
+tap_ok "a link to a file" "$fw" pack --default -o "$work/elsewhere/to-file"
+tap_ok "its target is written" cmp "$work/a.fw" "$work/target"
+tap_ok "and it is still a link" test -h "$work/elsewhere/to-file"
+tap_ok "nothing else is left there" test "$(ls "$work/elsewhere")" = "to-file
+to-pipe"
+
+# Permissions bind root only without the capability to override them.
+mkdir "$work/locked"
+cp "$work/a.fw" "$work/locked.fw"
+chmod 0 "$work/locked.fw"
+chmod 500 "$work/locked"
+[ "$(id -u)" -ne 0 ] || runner=(setpriv "--bounding-set=-dac_override,-dac_read_search")
+if "${runner[@]}" "$fw" --version >/dev/null 2>&1; then
+	tap_ok "a directory one may not write" line 4 'ermission' pack --default -o "$work/locked/x.fw"
+	tap_ok "a payload one may not read" line 4 'ermission' pack -o "$work/x.fw" --payload "$work/locked.fw"
+	tap_ok "an image one may not read" line 4 'ermission' verify "$work/locked.fw"
+else
+	tap_skip "permission denied" "root, and setpriv cannot drop the capability to override permissions"
+fi
+runner=()
+
+tap_ok "no such payload" line 1 none pack -o "$work/x.fw" --payload "$work/none"
+tap_ok "no such directory" line 1 none pack --default -o "$work/none/x.fw"
 tap_exit "a full disk" 1 sh -c '"$1" show "$2" --json >/dev/full' - "$fw" "$work/a.fw"
 tap_ok "nothing half-written is left" test ! -e "$work/x.fw"
 tap_exit "help" 0 "$fw" --help

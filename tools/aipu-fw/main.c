@@ -2,22 +2,24 @@
 /*
  * aipu-fw: packs, shows and checks firmware images. Runs at build time too (the default image of the
  * software device), so it needs no device and no library of the project, and its output depends on its
- * arguments only. Exit codes: 0 done, 1 failed, 2 usage.
+ * arguments only. An error is one line on stderr. Never writes to anything but a regular file.
  */
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <signal.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <jansson.h>
 
+#include "cli.h"
 #include "image.h"
-
-enum { EXIT_USAGE = 2 };
 
 static const char default_payload[] =
 	"AIPU software device, firmware payload.\n"
@@ -25,7 +27,7 @@ static const char default_payload[] =
 	"that the\n"
 	"boot sequence, the digest and the version checks are those of a card.\n";
 
-static int usage(FILE *to)
+static int help(void)
 {
 	fputs("usage: aipu-fw pack -o FILE [--default] [--version X.Y.Z] [--abi-oldest X.Y]\n"
 	      "               [--abi-newest X.Y] [--board soft|any|ID] [--rollback N]\n"
@@ -36,14 +38,56 @@ static int usage(FILE *to)
 	      "\n"
 	      "Exit status: 0 done, 1 failed, 2 usage, 3 no device, 4 no permission,\n"
 	      "130 interrupted, 141 closed pipe.\n",
-	      to);
-	return to == stdout ? 0 : EXIT_USAGE;
+	      stdout);
+	return CLI_OK;
+}
+
+static bool is_control(char c)
+{
+	return (unsigned char)c < 0x20 || c == 0x7f;
+}
+
+/* One line whatever is in the arguments that it names: a control character shows as '?'. Returns `code` */
+__attribute__((format(printf, 2, 3))) static int fail(int code, const char *format, ...)
+{
+	char *text = NULL;
+	va_list args;
+
+	va_start(args, format);
+	if (vasprintf(&text, format, args) < 0)
+		text = NULL;
+	va_end(args);
+	for (char *c = text; c && *c; c++)
+		*c = is_control(*c) ? '?' : *c;
+	fprintf(stderr, "aipu-fw: %s\n", text ? text : "out of memory");
+	free(text);
+	return code;
+}
+
+/* `err` is a -errno */
+static int fail_file(const char *path, int err)
+{
+	return fail(cli_exit_code(err), "%s: %s", path, strerror(-err));
 }
 
 static int bad_value(const char *option, const char *value, const char *right)
 {
-	fprintf(stderr, "aipu-fw: --%s %s: %s expected\n", option, value, right);
-	return EXIT_USAGE;
+	return fail(CLI_USAGE, "--%s %s: %s expected", option, value, right);
+}
+
+/* What getopt_long() stopped at, with opterr 0 and a leading ':' in its letters */
+static int bad_option(int c, char **argv)
+{
+	const char *argument = argv[optind - 1];
+
+	if (c == ':')
+		return fail(CLI_USAGE, "%s: a value is missing after '%s'; see aipu-fw --help",
+			    argv[0], argument);
+	/* A letter is left in optopt, also from within an argument. */
+	if (strncmp(argument, "--", 2))
+		return fail(CLI_USAGE, "%s: unknown option '-%c'; see aipu-fw --help", argv[0],
+			    optopt);
+	return fail(CLI_USAGE, "%s: unknown option '%s'; see aipu-fw --help", argv[0], argument);
 }
 
 /* "a.b" or "a.b.c" into `parts`; every part at most its limit, nothing after it */
@@ -90,45 +134,94 @@ static bool parse_u32(const char *text, uint32_t *value)
 	return true;
 }
 
-/* The whole file, at most `limit` bytes; NULL after a message */
-static void *read_file(const char *path, size_t limit, size_t *bytes)
+/* The whole file, at most `limit` bytes; NULL after a message, with the exit code */
+static void *read_file(const char *path, size_t limit, size_t *bytes, int *code)
 {
 	FILE *file = fopen(path, "rb");
-	uint8_t *data = malloc(limit + 1);
+	uint8_t *data = NULL;
 
-	if (!file || !data) {
-		fprintf(stderr, "aipu-fw: %s: %s\n", path, strerror(errno));
+	if (!file) {
+		*code = fail_file(path, -errno);
+		return NULL;
+	}
+	data = malloc(limit + 1);
+	if (!data) {
+		*code = fail_file(path, -ENOMEM);
 		goto fail;
 	}
 	*bytes = fread(data, 1, limit + 1, file);
 	if (ferror(file)) {
-		fprintf(stderr, "aipu-fw: %s: %s\n", path, strerror(errno));
+		*code = fail_file(path, -errno);
 		goto fail;
 	}
 	if (*bytes > limit) {
-		fprintf(stderr, "aipu-fw: %s: larger than the %zu bytes that are permitted\n", path,
-			limit);
+		*code = fail(CLI_FAILED, "%s: larger than the %zu bytes that are permitted", path,
+			     limit);
 		goto fail;
 	}
 	fclose(file);
 	return data;
 fail:
-	if (file)
-		fclose(file);
+	fclose(file);
 	free(data);
 	return NULL;
 }
 
-/* Under its name only when whole: a failed write leaves what was there */
+static const char *kind_name(mode_t mode)
+{
+	switch (mode & S_IFMT) {
+	case S_IFDIR:
+		return "a directory";
+	case S_IFCHR:
+	case S_IFBLK:
+		return "a device";
+	case S_IFIFO:
+		return "a pipe";
+	case S_IFSOCK:
+		return "a socket";
+	default:
+		return "a symbolic link to nothing";
+	}
+}
+
+/*
+ * The name that the image is renamed to. A rename would replace whatever has the name, so that is a
+ * regular file or nothing; of a symbolic link it is the target. An exit code after a message.
+ */
+static int output_name(const char *path, char **name)
+{
+	struct stat status;
+
+	*name = NULL;
+	if (lstat(path, &status)) {
+		if (errno != ENOENT)
+			return fail_file(path, -errno);
+		*name = strdup(path);
+		return *name ? CLI_OK : fail_file(path, -ENOMEM);
+	}
+	if (S_ISLNK(status.st_mode) && stat(path, &status) && errno != ENOENT)
+		return fail_file(path, -errno);
+	if (!S_ISREG(status.st_mode))
+		return fail(CLI_FAILED, "%s: is %s; a regular file or a new name is expected", path,
+			    kind_name(status.st_mode));
+	*name = realpath(path, NULL);
+	return *name ? CLI_OK : fail_file(path, -errno);
+}
+
+/* Under its name only when whole: a failed write leaves what was there. Returns an exit code */
 static int write_image(const char *path, const struct aipu_firmware_header *header,
 		       const void *payload, size_t bytes)
 {
-	char *part = NULL;
+	char *name, *part = NULL;
 	FILE *file = NULL;
-	int err = 0;
+	int err = 0, code = output_name(path, &name);
 
-	if (asprintf(&part, "%s.part.%ld", path, (long)getpid()) < 0)
-		return -ENOMEM;
+	if (code)
+		return code;
+	if (asprintf(&part, "%s.part.%ld", name, (long)getpid()) < 0) {
+		free(name);
+		return fail_file(path, -ENOMEM);
+	}
 	file = fopen(part, "wb");
 	if (!file)
 		err = -errno;
@@ -137,15 +230,31 @@ static int write_image(const char *path, const struct aipu_firmware_header *head
 		err = -errno;
 	if (file && fclose(file) && !err)
 		err = -errno;
-	if (!err && rename(part, path))
+	if (!err && rename(part, name))
 		err = -errno;
-	if (err) {
-		fprintf(stderr, "aipu-fw: %s: %s\n", path, strerror(-err));
-		if (file)
-			unlink(part);
-	}
+	if (err && file)
+		unlink(part);
 	free(part);
-	return err;
+	free(name);
+	return err ? fail_file(path, err) : CLI_OK;
+}
+
+/* A text for people's terminals: no control character, neither ASCII nor one of C1 as UTF-8 */
+static bool parse_build(const char *text, char *build, size_t bytes)
+{
+	size_t length = strlen(text);
+
+	if (length >= bytes)
+		return false;
+	for (size_t i = 0; i < length; i++) {
+		if (is_control(text[i]))
+			return false;
+		if ((unsigned char)text[i] == 0xc2 && ((unsigned char)text[i + 1] & 0xe0) == 0x80)
+			return false;
+	}
+	memset(build, 0, bytes);
+	memcpy(build, text, length);
+	return true;
 }
 
 static int command_pack(int argc, char **argv)
@@ -177,14 +286,16 @@ static int command_pack(int argc, char **argv)
 	const char *output = NULL, *payload_path = NULL;
 	const void *payload = default_payload;
 	size_t bytes = sizeof(default_payload) - 1;
+	bool use_default = false;
 	void *file = NULL;
 	unsigned long parts[3];
 	uint32_t value;
-	int c, err;
+	int c, code;
 
-	while ((c = getopt_long(argc, argv, "o:", options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, ":o:", options, NULL)) != -1) {
 		switch (c) {
 		case 'd': /* all values are those of the default image unless given */
+			use_default = true;
 			break;
 		case 'o':
 			output = optarg;
@@ -224,39 +335,42 @@ static int command_pack(int argc, char **argv)
 			payload_path = optarg;
 			break;
 		case 't':
-			if (strlen(optarg) >= sizeof(header.build))
-				return bad_value("build", optarg, "a text of at most 63 bytes");
-			memset(header.build, 0, sizeof(header.build));
-			memcpy(header.build, optarg, strlen(optarg));
+			if (!parse_build(optarg, header.build, sizeof(header.build)))
+				return bad_value(
+					"build", optarg,
+					"a text of at most 63 bytes without control characters");
 			break;
 		default:
-			return usage(stderr);
+			return bad_option(c, argv);
 		}
 	}
-	if (!output || optind != argc)
-		return usage(stderr);
-	if (header.abi_oldest > header.abi_newest) {
-		fprintf(stderr,
-			"aipu-fw: contract versions %u.%u to %u.%u: the oldest is above the "
-			"newest\n",
-			AIPU_ABI_MAJOR(header.abi_oldest), AIPU_ABI_MINOR(header.abi_oldest),
-			AIPU_ABI_MAJOR(header.abi_newest), AIPU_ABI_MINOR(header.abi_newest));
-		return EXIT_USAGE;
-	}
+	if (optind != argc)
+		return fail(CLI_USAGE, "pack: '%s': only options are expected; see aipu-fw --help",
+			    argv[optind]);
+	if (!output || !*output)
+		return fail(CLI_USAGE, "pack: -o FILE is missing: the image to write");
+	if (!use_default && !payload_path)
+		return fail(CLI_USAGE,
+			    "pack: --payload FILE or --default is missing: what to pack");
+	if (header.abi_oldest > header.abi_newest)
+		return fail(CLI_USAGE,
+			    "contract versions %u.%u to %u.%u: the oldest is above the newest",
+			    AIPU_ABI_MAJOR(header.abi_oldest), AIPU_ABI_MINOR(header.abi_oldest),
+			    AIPU_ABI_MAJOR(header.abi_newest), AIPU_ABI_MINOR(header.abi_newest));
 	if (payload_path) {
-		file = read_file(payload_path, AIPU_FIRMWARE_MAX_BYTES - sizeof(header), &bytes);
+		file = read_file(payload_path, AIPU_FIRMWARE_MAX_BYTES - sizeof(header), &bytes,
+				 &code);
 		if (!file)
-			return EXIT_FAILURE;
+			return code;
 		payload = file;
 	}
 	header.payload_bytes = bytes;
-	err = image_digest(&header, payload, bytes);
-	if (err)
-		fputs("aipu-fw: the digest could not be computed\n", stderr);
+	if (image_digest(&header, payload, bytes))
+		code = fail(CLI_FAILED, "the digest could not be computed");
 	else
-		err = write_image(output, &header, payload, bytes);
+		code = write_image(output, &header, payload, bytes);
 	free(file);
-	return err ? EXIT_FAILURE : EXIT_SUCCESS;
+	return code;
 }
 
 static void hex(const uint8_t *bytes, size_t count, char *text)
@@ -310,7 +424,7 @@ static int show(const struct aipu_firmware_header *header, bool as_json)
 			   (json_int_t)header->rollback, "signature", signature, "payload_bytes",
 			   (json_int_t)header->payload_bytes, "sha256", digest);
 	if (!object) {
-		fputs("aipu-fw: the build text is not UTF-8\n", stderr);
+		fail(CLI_FAILED, "the build text is not UTF-8");
 		return -EILSEQ;
 	}
 	err = json_dumpf(object, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER) ? -EIO : 0;
@@ -327,42 +441,43 @@ static int command_check(int argc, char **argv, bool print)
 	char why[160];
 	size_t bytes;
 	void *image;
-	int c, err;
+	int c, err, code;
 
-	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, ":", options, NULL)) != -1) {
 		if (c != 'j' || !print)
-			return usage(stderr);
+			return bad_option(c, argv);
 		as_json = true;
 	}
-	if (optind + 1 != argc)
-		return usage(stderr);
-	image = read_file(argv[optind], AIPU_FIRMWARE_MAX_BYTES, &bytes);
+	if (optind == argc)
+		return fail(CLI_USAGE, "%s: FILE is missing: the image", argv[0]);
+	if (optind + 1 < argc)
+		return fail(CLI_USAGE, "%s: '%s': one FILE is expected", argv[0], argv[optind + 1]);
+	image = read_file(argv[optind], AIPU_FIRMWARE_MAX_BYTES, &bytes, &code);
 	if (!image)
-		return EXIT_FAILURE;
+		return code;
 	err = image_check(image, bytes, why, sizeof(why));
 	if (err)
-		fprintf(stderr, "aipu-fw: %s: %s\n", argv[optind], why);
+		fail(CLI_FAILED, "%s: %s", argv[optind], why);
 	else if (print)
 		err = show(image, as_json);
 	else
 		printf("%s: good\n", argv[optind]);
-	if (!err && fflush(stdout)) {
-		fprintf(stderr, "aipu-fw: standard output: %s\n", strerror(errno));
-		err = -EIO;
-	}
 	free(image);
-	return err ? EXIT_FAILURE : EXIT_SUCCESS;
+	return cli_finish("aipu-fw", err ? CLI_FAILED : CLI_OK);
 }
 
 int main(int argc, char **argv)
 {
+	signal(SIGPIPE, SIG_IGN);
+	opterr = 0; /* one line, ours */
 	if (argc < 2)
-		return usage(stderr);
+		return fail(CLI_USAGE,
+			    "a command is missing: pack, show or verify; see aipu-fw --help");
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))
-		return usage(stdout);
+		return cli_finish("aipu-fw", help());
 	if (!strcmp(argv[1], "--version")) {
 		puts("aipu-fw " AIPU_PACKAGE_VERSION);
-		return EXIT_SUCCESS;
+		return cli_finish("aipu-fw", CLI_OK);
 	}
 	if (!strcmp(argv[1], "pack"))
 		return command_pack(argc - 1, argv + 1);
@@ -370,6 +485,5 @@ int main(int argc, char **argv)
 		return command_check(argc - 1, argv + 1, true);
 	if (!strcmp(argv[1], "verify"))
 		return command_check(argc - 1, argv + 1, false);
-	fprintf(stderr, "aipu-fw: no command \"%s\"\n", argv[1]);
-	return usage(stderr);
+	return fail(CLI_USAGE, "unknown command '%s': pack, show or verify is expected", argv[1]);
 }
