@@ -145,11 +145,13 @@ enum aipu_opcode {
 	AIPU_OP_END = 0, /* not in an entry's range; pads a stream */
 	/* dst[T][C] = row token(t) of a[V][C] (TILE16 or ROWS; V = vocabulary) */
 	AIPU_OP_EMBED = 1,
-	/* dst[M][C] = RMS norm of a[M][C] times (b[1][C] + f[1]), epsilon f[0]; u[0]: group columns, 0 = C */
+	/* dst[M][C] = RMS norm of a[M][C] times (b[1][C] + f[1]), epsilon f[0] > 0 and finite;
+	 * f[1] finite; u[0]: group columns, 0 = C, else a divisor of C */
 	AIPU_OP_RMSNORM = 2,
 	/* dst[M][N] = a[M][K] x transposed b[N][K] (+ c[1][N]); AIPU_EPILOGUE_ADD: dst += instead of = */
 	AIPU_OP_MATMUL = 3,
-	/* in place: heads of dst[T][heads * u[0]] rotated by a[positions][u[1]] (cos, sin), u[1] <= u[0] */
+	/* in place: heads of dst[T][heads * u[0]] rotated by a[positions][u[1]] (cos, sin);
+	 * u[0] 1..512, u[1] even, 2..u[0] */
 	AIPU_OP_ROPE = 4,
 	/* dst (KV_K) and d (KV_V) at the rows' positions = a[T][heads * head_dim] (K), b (V) */
 	AIPU_OP_KV_UPDATE = 5,
