@@ -368,6 +368,12 @@ format:
 
 # -- installing ------------------------------------------------------------------------------------
 
+# Before anything is built: lists of make and the -I and -L of pkg-config are split at spaces.
+ifneq ($(filter install install-files uninstall,$(MAKECMDGOALS)),)
+$(foreach v,DESTDIR PREFIX BINDIR LIBDIR INCLUDEDIR MANDIR,$(if $(word 2,-$($(v))-),$(error \
+	$(v)="$($(v))" has a space in it; a directory without one is expected)))
+endif
+
 D := $(DESTDIR)
 public_headers := $(wildcard $(addprefix userspace/include/aipu/,aipu.h llm.h qpc.h))
 abi_headers := $(sort $(wildcard firmware-abi/*.h))

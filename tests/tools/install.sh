@@ -86,10 +86,62 @@ T
 		$(pc --cflags --libs aipu) && LD_LIBRARY_PATH="$stage$prefix/lib" "$TMPDIR/soft"
 }
 
+# refused GOAL VARIABLE=DIRECTORY: one line that names the variable, and nothing is made, there or here.
+refused()
+{
+	! make -s BUILD="$BUILD" DESTDIR="$stage" "$2" "$1" >"$TMPDIR/said" 2>&1 || return
+	cat "$TMPDIR/said"
+	[ "$(wc -l <"$TMPDIR/said")" -eq 1 ] && grep -q "${2%%=*}=.* has a space" "$TMPDIR/said" &&
+		[ ! -e "$TMPDIR/pre" ] && [ ! -e "fix$$" ]
+}
+
+# The guide's program: as it is printed there, with warnings as errors.
+guide_program()
+{
+	sed -n '/^```c$/,/^```$/{/^```/d;p}' docs/guide.md >"$TMPDIR/story.c"
+	[ -s "$TMPDIR/story.c" ] || { echo "no program in docs/guide.md"; return 1; }
+	# shellcheck disable=SC2046,SC2086
+	$CC -std=c17 -Wall -Wextra -Werror ${SAN:+-fsanitize=$SAN} -o "$TMPDIR/story" "$TMPDIR/story.c" \
+		$(pc --cflags --libs aipu-llm)
+}
+
+story()
+{
+	LD_LIBRARY_PATH="$stage$prefix/lib" "$TMPDIR/story" "$@"
+}
+
+# What it prints is what aipu-gen prints, but for the space that follows bos.
+guide_program_runs()
+{
+	"$stage$prefix/bin/aipu-compile" models/demo -o "$TMPDIR/demo-qpc" >/dev/null || return
+	story "$TMPDIR/demo-qpc" "Once upon a time" >"$TMPDIR/answer" &&
+		"$stage$prefix/bin/aipu-gen" --qpc "$TMPDIR/demo-qpc" --prompt "Once upon a time" \
+			--temperature 0.8 --top-p 0.95 --seed 1 >"$TMPDIR/expected" || return
+	cat "$TMPDIR/answer"
+	[ "$(wc -w <"$TMPDIR/answer")" -ge 10 ] &&
+		[ "$(tr -d ' \n' <"$TMPDIR/answer")" = "$(tr -d ' \n' <"$TMPDIR/expected")" ]
+}
+
+guide_program_fails()
+{
+	! said=$(story "$TMPDIR/none" x 2>&1) && [[ $said = "story: "*none* ]]
+}
+
+for goal in install install-files uninstall; do
+	tap_ok "$goal: a prefix with a space is refused" refused $goal "PREFIX=$TMPDIR/pre fix$$"
+done
+tap_ok "so is such a staging directory" refused install-files "DESTDIR=$TMPDIR/pre fix$$"
 tap_ok "install into a staging directory" mk install-files
 tap_ok "headers and libraries are enough for a program" compile_user
 tap_ok "the program runs" run_user
 tap_ok "the installed library finds and boots the software device" soft_device
+tap_ok "the guide's program compiles against what is installed" guide_program
+if [ -f models/demo/config.json ] && [ -x "$stage$prefix/bin/aipu-compile" ]; then
+	tap_ok "it prints an answer" guide_program_runs
+else
+	tap_skip "it prints an answer" "no models/demo or no aipu-compile"
+fi
+tap_ok "it says why it cannot" guide_program_fails
 for tool in "$stage$prefix"/bin/*; do
 	name=${tool##*/}
 	tap_ok "$name --version from the staging directory" run_tool "$name"
