@@ -42,7 +42,7 @@ int aipu_status_errno(unsigned int status);
 /* All zero: the default of each */
 struct aipu_device_options {
 	uint32_t cores; /* soft: compute threads; 0 = all CPUs of the process */
-	uint32_t simd; /* soft: enum aipu_dm_simd; 0 = best */
+	uint32_t simd; /* soft: 0 = best, 1 = scalar, 2 = AVX2, 3 = AVX-512; the bits are the same */
 	uint64_t memory_bytes; /* soft: device memory; 0 = default */
 	const char *firmware; /* path of an image; NULL = the default one. Read by open only */
 	uint64_t reserved[4];

@@ -11,6 +11,11 @@
 
 #include "soft.h"
 
+/* The numbers that aipu.h gives for the option `simd`: programs are compiled without dm.h. */
+_Static_assert(AIPU_DM_SIMD_AUTO == 0 && AIPU_DM_SIMD_SCALAR == 1 && AIPU_DM_SIMD_AVX2 == 2 &&
+		       AIPU_DM_SIMD_AVX512 == 3,
+	       "enum aipu_dm_simd is not what aipu.h says");
+
 static int host_dma_read(void *host, uint64_t address, void *to, size_t bytes)
 {
 	return soft_dma_read(&((struct aipu_transport_device *)host)->dma, address, to, bytes);
