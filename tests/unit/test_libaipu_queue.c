@@ -2,7 +2,7 @@
 /*
  * Jobs on the soft transport: NOP, COPY, FILL in all directions, full queues, waits, the eventfd, abort,
  * time limits, reset, isolation of contexts. Where a test needs a job that runs while it looks, it takes
- * one that would copy for hours.
+ * one that copies for much longer than that.
  */
 #include <poll.h>
 #include <pthread.h>
@@ -12,11 +12,16 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <openssl/sha.h>
+
 #include "libaipu_test.h"
 
 #define ENDLESS_BYTES (16ull << 20)
 
-/* A job that copies within device memory 1,024 times 16 MiB, and what it needs */
+/*
+ * A job that copies within device memory 1,024 times 16 MiB, and what it needs. It makes digests of what it
+ * copies: the copies alone take a second or two where the memory stays in a cache.
+ */
 struct endless {
 	struct aipu_buffer *list, *memory;
 	int list_segment, memory_segment;
@@ -25,8 +30,12 @@ struct endless {
 static void endless_up(struct endless *endless, struct aipu_device *device,
 		       struct aipu_context *context)
 {
+	uint8_t *zeros = calloc(1, ENDLESS_BYTES), digest[AIPU_DIGEST_BYTES];
 	struct aipu_copy_entry *entries;
 
+	assert_non_null(zeros);
+	SHA256(zeros, ENDLESS_BYTES, digest); /* of the buffer as it is handed out */
+	free(zeros);
 	endless->list = test_buffer(device, AIPU_COPY_MAX_LIST * sizeof(*entries));
 	assert_int_equal(aipu_buffer_create(device, AIPU_BUFFER_DEVICE, 2 * ENDLESS_BYTES,
 					    &endless->memory),
@@ -36,13 +45,15 @@ static void endless_up(struct endless *endless, struct aipu_device *device,
 		aipu_segment_bind(context, endless->memory, 0, 0, AIPU_READ | AIPU_WRITE);
 	assert_true(endless->list_segment >= 0 && endless->memory_segment >= 0);
 	entries = aipu_buffer_data(endless->list);
-	for (unsigned int i = 0; i < AIPU_COPY_MAX_LIST; i++)
+	for (unsigned int i = 0; i < AIPU_COPY_MAX_LIST; i++) {
 		entries[i] = (struct aipu_copy_entry){
 			.src_segment = (uint32_t)endless->memory_segment,
 			.dst_segment = (uint32_t)endless->memory_segment,
 			.dst_offset = ENDLESS_BYTES,
 			.length = ENDLESS_BYTES,
 		};
+		memcpy(entries[i].digest, digest, sizeof(digest));
+	}
 }
 
 /* Returns when it runs: between two jobs of another queue the device made steps that are not theirs */
@@ -68,6 +79,7 @@ static void endless_prep(const struct endless *endless, struct aipu_queue *queue
 
 	assert_non_null(job);
 	aipu_prep_copy_list(job, endless->list_segment, 0, AIPU_COPY_MAX_LIST);
+	job->copy.flags = AIPU_COPY_VERIFY;
 }
 
 static void endless_down(struct endless *endless, struct aipu_context *context)
@@ -324,6 +336,7 @@ static void time_limit_ends_jobs(void **state)
 	endless_up(&endless, bench->device, bench->context);
 	job = aipu_queue_get_job(bench->queue, 0);
 	aipu_prep_copy_list(job, endless.list_segment, 0, AIPU_COPY_MAX_LIST);
+	job->copy.flags = AIPU_COPY_VERIFY;
 	aipu_job_set_timeout(job, 2);
 	assert_int_equal(test_run(bench->queue, NULL), AIPU_STATUS_TIMEOUT);
 	aipu_prep_nop(aipu_queue_get_job(bench->queue, 0));
