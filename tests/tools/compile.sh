@@ -104,6 +104,63 @@ no_tokenizer()
 		[ ! -e "$work/x" ]
 }
 
+# Looked at before anything is written: what would only fail when the model is loaded
+wrong_tokenizer()
+{
+	local tiny=$work/tiny
+	printf 'no tokenizer at all\n' >"$work/text.model"
+	line 1 "text.model: not a sentencepiece model" -- "$compile" "$demo" -o "$work/x" --tokenizer "$work/text.model" ||
+		return 1
+	# Three pieces as llama2.c keeps them: the longest's length; score, length, bytes of each
+	python3 -c '
+import struct, sys
+pieces = [b"<unk>", b"a", b"bc"]
+open(sys.argv[1], "wb").write(struct.pack("<i", 5) + b"".join(struct.pack("<fi", 0, len(p)) + p for p in pieces))
+' "$work/tok3.bin" || return 1
+	line 1 "tok3.bin: is in llama2.c's format" "tok3.model" -- \
+		"$compile" "$demo" -o "$work/x" --tokenizer "$work/tok3.bin" || return 1
+	printf 'version https://git-lfs.github.com/spec/v1\noid sha256:0\n' >"$work/pointer.model"
+	line 1 "pointer.model: a git-lfs pointer" -- "$compile" "$demo" -o "$work/x" --tokenizer "$work/pointer.model" ||
+		return 1
+	[ ! -e "$work/x" ] && zero_model "$tiny-less" 40 && zero_model "$tiny-more" 40000 || return 1
+	line 1 "the model's vocabulary is 40: the tokenizer of another model" -- \
+		"$compile" "$tiny-less" -o "$work/x" --tokenizer "$demo/tokenizer.model" || return 1
+	[ ! -e "$work/x" ] && line 0 "warning" "the model's vocabulary is 40000" -- \
+		"$compile" "$tiny-more" -o "$work/padded" --tokenizer "$demo/tokenizer.model" &&
+		"$qpc" verify "$work/padded" >/dev/null
+}
+
+# zero_model FILE VOCABULARY: a llama2.c checkpoint of one small layer, all zero
+zero_model()
+{
+	python3 -c '
+import struct, sys
+d, h, v, s = 32, 32, int(sys.argv[2]), 16
+floats = v * d + d + 4 * d * d + d + 3 * d * h + d + s * d // 2
+with open(sys.argv[1], "wb") as f:
+    f.write(struct.pack("<7i", d, h, 1, 2, 2, v, s))
+    f.truncate(28 + 4 * floats)' "$1" "$2"
+}
+
+# Neither a descriptor too few nor a compile that was killed leaves anything for long.
+leftovers()
+{
+	local dead
+	mkdir "$work/left" || return 1
+	for n in 4 5 6 7; do
+		(ulimit -n $n; "$compile" "$demo" -o "$work/left/x") >/dev/null 2>&1 && rm -r "$work/left/x"
+		only "$work/left" || { echo "with $n descriptors"; return 1; }
+	done
+	sleep 0 &
+	dead=$!
+	wait "$dead"
+	mkdir "$work/left/.x.$dead.tmp" "$work/left/.x.$$.tmp" "$work/left/.other.$dead.tmp" \
+		"$work/left/.x.$dead.tmp.mine" || return 1
+	touch "$work/left/.x.$dead.tmp/model.qpc"
+	"$compile" "$demo" -o "$work/left/x" &&
+		only "$work/left" "$(printf '%s\n' ".other.$dead.tmp" ".x.$$.tmp" ".x.$dead.tmp.mine" x | sort | xargs)"
+}
+
 other_architecture()
 {
 	mkdir "$work/other" && cp "$demo"/model.safetensors "$demo/tokenizer.model" "$work/other/" || return 1
@@ -116,7 +173,7 @@ disk_full()
 {
 	local got=0
 	"$compile" "$demo" -o "$work/small/x" >"$work/out" 2>"$work/err" || got=$?
-	[ "$got" -eq 1 ] && [ "$(grep -c . "$work/err")" -eq 1 ] && grep -q "No space left" "$work/err" &&
+	[ "$got" -eq 1 ] && [ "$(grep -c . "$work/err")" -eq 1 ] && grep -q "small/x/model.qpc: cannot write it: No space left" "$work/err" &&
 		only "$work/small"
 }
 
@@ -124,7 +181,7 @@ disk_full()
 file_limit()
 {
 	mkdir "$work/limit" || return 1
-	line 1 "File too large" -- prlimit --fsize=1048576 "$compile" "$demo" -o "$work/limit/x" && only "$work/limit"
+	line 1 "limit/x/model.qpc: cannot write it: File too large" -- prlimit --fsize=1048576 "$compile" "$demo" -o "$work/limit/x" && only "$work/limit"
 }
 
 
@@ -244,8 +301,11 @@ usage()
 		line 2 "--prompt-len '0'" -- "$compile" "$demo" --prompt-len 0 &&
 		line 2 "--batch-size 'x'" -- "$compile" "$demo" --batch-size x &&
 		line 2 "--name" -- "$compile" "$demo" --name a/b &&
-		line 1 "context 1024 is longer than the model's, 512" -- "$compile" "$demo" --ctx-len 1024 &&
-		line 1 "prompt length 64 is longer than the context, 32" -- "$compile" "$demo" --prompt-len 64 --ctx-len 32 &&
+		line 1 "--ctx-len 1024 is longer than the model's context, 512" -- "$compile" "$demo" --ctx-len 1024 &&
+		line 1 "--prompt-len 64 is longer than the context, 32" -- "$compile" "$demo" --prompt-len 64 --ctx-len 32 &&
+		line 2 "MODEL ''" -- "$compile" '' &&
+		line 2 "--tokenizer ''" -- "$compile" "$demo" --tokenizer '' &&
+		line 2 "'': a directory or a file" -- "$qpc" show '' &&
 		line 1 "No such file" -- "$compile" "$work/nowhere" &&
 		line 1 "No such file" -- "$compile" "$demo" -o "$work/nowhere/x" &&
 		line 2 "show or verify" -- "$qpc" dance "$work/a" &&
@@ -265,6 +325,8 @@ tap_ok "--json" json_output
 tap_ok "--force replaces a QPC directory" force
 tap_ok "--force replaces nothing else" force_spares_others
 tap_ok "tokenizer missing" no_tokenizer
+tap_ok "tokenizer of another format or another model" wrong_tokenizer
+tap_ok "nothing is left without descriptors, nor after a kill" leftovers
 tap_ok "another architecture" other_architecture
 tap_ok "usage errors" usage
 tap_ok "help and version" help_and_version

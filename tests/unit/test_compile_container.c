@@ -445,8 +445,16 @@ static void bad_values(void **state)
 	refuse(s, none, -EINVAL, "epsilon");
 	s.norm_epsilon = 0.0f; /* the device's verifier refuses it too */
 	refuse(s, none, -EINVAL, "epsilon is 0");
+	s.norm_epsilon = 1.5f;
+	refuse(s, none, -EINVAL, "epsilon is 1.5: 1e-30 to 1 is expected");
+	s.norm_epsilon = 1.0f; /* limits are inclusive */
+	refuse(s, none, 0, "");
+	s.rope_theta = 1e12;
+	refuse(s, none, 0, "");
+	s.rope_theta = 2e12;
+	refuse(s, none, -EINVAL, "theta is 2e+12: 1 to 1e12 is expected");
 	s = fixture_shape();
-	refuse(s, (struct compile_options){ .ctx_len = 71 }, -EINVAL, "context 71");
+	refuse(s, (struct compile_options){ .ctx_len = 71 }, -EINVAL, "--ctx-len 71");
 	refuse(s, (struct compile_options){ .ctx_len = 8, .prompt_len = 9 }, -EINVAL, "9");
 	refuse(s, (struct compile_options){ .batch_size = COMPILE_MAX_BATCH + 1 }, -EINVAL,
 	       "batch");
@@ -474,12 +482,13 @@ static void weights_out_of_range(void **state)
 	static const struct {
 		float value;
 		int err[4]; /* by precision */
+		const char *words;
 	} cases[] = {
-		{ NAN, { 0, -ERANGE, -ERANGE, -ERANGE } },
-		{ -INFINITY, { 0, -ERANGE, -ERANGE, -ERANGE } },
-		{ 65505.0f, { 0, 0, -ERANGE, 0 } },
-		{ -9e6f, { 0, 0, -ERANGE, -ERANGE } },
-		{ 65504.0f, { 0, 0, 0, 0 } },
+		{ NAN, { 0, -ERANGE, -ERANGE, -ERANGE }, "is not a number: finite" },
+		{ -INFINITY, { 0, -ERANGE, -ERANGE, -ERANGE }, "is infinite: finite" },
+		{ 65505.0f, { 0, 0, -ERANGE, 0 }, "is 65505: fp16 holds up to 65504" },
+		{ -9e6f, { 0, 0, -ERANGE, -ERANGE }, "is -9000000: " },
+		{ 65504.0f, { 0, 0, 0, 0 }, "" },
 	};
 	size_t i;
 	int p;
@@ -500,6 +509,10 @@ static void weights_out_of_range(void **state)
 			assert_int_equal(compile_write(&source, &options, fd, &message),
 					 cases[i].err[p]);
 			assert_int_equal(!message.text[0], !cases[i].err[p]);
+			if (cases[i].err[p] &&
+			    (!strstr(message.text, "weight layers.1.up row 16 column 5 is ") ||
+			     !strstr(message.text, cases[i].words)))
+				fail_msg("no '%s' in '%s'", cases[i].words, message.text);
 			close(fd);
 		}
 	}

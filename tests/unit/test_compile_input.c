@@ -331,8 +331,16 @@ static void bad_configs(void **state)
 		      "partial_rotary_factor");
 	expect_config("{" SIZES ",\"eos_token_id\":[1,2,3,4,5,6,7,8,9]}", -EINVAL, "eos_token_id");
 	expect_config("{" SIZES ",\"eos_token_id\":-1}", -EINVAL, "eos_token_id");
-	expect_config("{" SIZES ",\"head_dim\":0}", -EINVAL, "head_dim");
-	expect_config("{" SIZES ",\"head_dim\":4294967296}", -EINVAL, "head_dim");
+	expect_config("{" SIZES ",\"head_dim\":0}", -EINVAL,
+		      "head_dim is 0: an integer from 1 to 2147483647 is expected");
+	expect_config("{" SIZES ",\"head_dim\":4294967296}", -EINVAL, "head_dim is 4294967296:");
+	expect_config("{" SIZES ",\"head_dim\":\"8\"}", -EINVAL, "head_dim is \"8\":");
+	/* Below what the device can hold, or 0 once it is rounded */
+	expect_config("{" SIZES ",\"rms_norm_eps\":0}", -EINVAL, "rms_norm_eps is 0:");
+	expect_config("{" SIZES ",\"rms_norm_eps\":1e-46}", -EINVAL, "a number from 1e-30 to 1");
+	expect_config("{" SIZES ",\"rms_norm_eps\":1e-50}", -EINVAL, "rms_norm_eps is 1");
+	expect_config("{" SIZES ",\"rms_norm_eps\":1.5}", -EINVAL, "rms_norm_eps is 1.5:");
+	expect_config("{" SIZES ",\"rms_norm_eps\":1e-30}", 0, "");
 	expect_config("{\"model_type\":\"llama\"}", -EINVAL, "hidden_size is missing");
 	expect_config("{", -EINVAL, "config.json: ");
 	expect_config("[]", -EINVAL, "not a JSON object");
@@ -409,9 +417,26 @@ static void remove_file(const char *directory, const char *name)
 	free(path);
 }
 
+/* model.safetensors of one tensor of `bytes` elements of one byte */
+static void write_tensor(const char *directory, const char *name, const char *dtype, size_t bytes)
+{
+	uint8_t file[512] = { 0 };
+	uint64_t length;
+	int n = snprintf((char *)file + 8, sizeof(file) - 8,
+			 "{\"%s\":{\"dtype\":\"%s\",\"shape\":[%zu],\"data_offsets\":[0,%zu]}}",
+			 name, dtype, bytes, bytes);
+
+	assert_true(n > 0 && (size_t)n + 8 + bytes <= sizeof(file));
+	length = (uint64_t)n;
+	memcpy(file, &length, sizeof(length));
+	write_file(directory, "model.safetensors", file, 8 + (size_t)n + bytes);
+}
+
 static void bad_directories(void **state)
 {
 	static const char index[] = "model.safetensors.index.json";
+	static const char lfs[] = "version https://git-lfs.github.com/spec/v1\noid sha256:0\n";
+	static const char number[] = "{\"weight_map\":{\"model.embed_tokens.weight\":7}}";
 	char *d = make_hf("F16", 0);
 
 	(void)state;
@@ -423,6 +448,14 @@ static void bad_directories(void **state)
 	d = make_hf("F16", 0);
 	replace_in_file(d, "model.safetensors", "\"F16\"", "\"I16\"");
 	expect_open(d, -EINVAL, "has dtype I16: F32, F16 or BF16 is expected");
+	drop_hf(d);
+
+	/* The dtype first: quantized tensors have shapes of their own. */
+	d = make_hf("F16", 0);
+	write_tensor(d, "model.embed_tokens.weight", "I8", 3);
+	expect_open(d, -EINVAL, "model.embed_tokens.weight has dtype I8: F32, F16 or BF16");
+	write_file(d, "model.safetensors", lfs, strlen(lfs));
+	expect_open(d, -EINVAL, "model.safetensors: a git-lfs pointer, not the file itself");
 	drop_hf(d);
 
 	d = make_hf("F32", 0);
@@ -453,6 +486,8 @@ static void bad_directories(void **state)
 	d = make_hf("BF16", 3);
 	write_file(d, index, "{\"weight_map\":{\"model.embed_tokens.weight\":\"../x\"}}", 51);
 	expect_open(d, -EINVAL, "a file name is expected");
+	write_file(d, index, number, strlen(number));
+	expect_open(d, -EINVAL, "model.embed_tokens.weight has no file name in the index");
 	write_file(d, index, "{}", 2);
 	expect_open(d, -EINVAL, "no weight_map");
 	drop_hf(d);

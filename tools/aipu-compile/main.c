@@ -17,6 +17,7 @@
 #include "aipu_program.h"
 #include "cli.h"
 #include "compiler.h"
+#include "tokenizer.h"
 
 #define TOOL "aipu-compile"
 
@@ -221,8 +222,12 @@ static int parse(int argc, char **argv, struct arguments *a)
 			TOOL, CLI_USAGE,
 			"--name '%s': 1 to 63 printable ASCII characters without '/' are expected",
 			a->name);
+	if (!a->model[0])
+		return cli_fail(TOOL, CLI_USAGE, "MODEL '': a directory or a file is expected");
 	if (a->output && !a->output[0])
 		return cli_fail(TOOL, CLI_USAGE, "--output '': a directory is expected");
+	if (a->tokenizer && !a->tokenizer[0])
+		return cli_fail(TOOL, CLI_USAGE, "--tokenizer '': a file is expected");
 	return 0;
 }
 
@@ -243,7 +248,9 @@ static void show_progress(void *arg, uint64_t done, uint64_t total)
 static int find_tokenizer(struct arguments *a, const struct compile_source *source, char *path,
 			  size_t bytes)
 {
+	struct aipu_message message = { "" };
 	struct stat st;
+	int err;
 
 	if (!a->tokenizer) {
 		if (strcmp(source->kind, "huggingface"))
@@ -261,7 +268,8 @@ static int find_tokenizer(struct arguments *a, const struct compile_source *sour
 	if (!S_ISREG(st.st_mode) || !st.st_size)
 		return cli_fail(TOOL, CLI_FAILED, "%s: not a tokenizer: it is %s", a->tokenizer,
 				S_ISREG(st.st_mode) ? "empty" : "no regular file");
-	return 0;
+	err = tokenizer_check(a->tokenizer, source->shape.vocabulary, &message);
+	return err ? cli_fail(TOOL, cli_exit_code(err), "%s", message.text) : 0;
 }
 
 static void default_output(const struct compile_source *source, const struct compile_options *o,

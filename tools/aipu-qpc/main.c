@@ -214,6 +214,8 @@ int main(int argc, char **argv)
 			"show or verify, and one container, are expected; see aipu-qpc --help");
 	if (verify && (json || code))
 		return cli_fail(TOOL, CLI_USAGE, "verify takes no options");
+	if (!argv[optind + 1][0])
+		return cli_fail(TOOL, CLI_USAGE, "'': a directory or a file is expected");
 	err = aipu_qpc_open(argv[optind + 1], &qpc, &message);
 	if (!err && verify)
 		err = aipu_qpc_verify(qpc, &message);

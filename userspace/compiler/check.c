@@ -76,23 +76,24 @@ static int check_shape(const struct compile_shape *s, struct aipu_message *messa
 				    "the model has %u heads of %u: at most %u elements together "
 				    "can be compiled",
 				    s->heads, s->head_dim, MAX_WIDTH);
-	if (!(s->norm_epsilon >= 1e-30f && s->norm_epsilon < 1.0f))
+	if (!(s->norm_epsilon >= 1e-30f && s->norm_epsilon <= 1.0f))
 		return compile_fail(message, -EINVAL,
 				    "the model's norm epsilon is %g: 1e-30 to 1 is expected",
 				    (double)s->norm_epsilon);
-	if (!(s->rope_theta > 1.0 && s->rope_theta < 1e12))
+	if (!(s->rope_theta >= 1.0 && s->rope_theta <= 1e12))
 		return compile_fail(message, -EINVAL,
 				    "the model's RoPE theta is %g: 1 to 1e12 is expected",
 				    s->rope_theta);
-	if (s->rope != COMPILE_ROPE_PLAIN && !(s->rope_factor >= 1.0 && s->rope_factor < 1e6))
+	if (s->rope != COMPILE_ROPE_PLAIN && !(s->rope_factor >= 1.0 && s->rope_factor <= 1e6))
 		return compile_fail(message, -EINVAL,
 				    "the model's RoPE scaling factor is %g: 1 to 1e6 is expected",
 				    s->rope_factor);
 	if (s->rope == COMPILE_ROPE_LLAMA3 && !(s->rope_low > 0.0 && s->rope_high > s->rope_low &&
-						s->rope_high < 1e6 && s->rope_positions))
+						s->rope_high <= 1e6 && s->rope_positions))
 		return compile_fail(message, -EINVAL,
 				    "the model's RoPE scaling has factors %g and %g over %u "
-				    "positions: two ascending ones are expected",
+				    "positions: two ascending ones above 0 and up to 1e6 are "
+				    "expected",
 				    s->rope_low, s->rope_high, s->rope_positions);
 	if (s->stop_count > 8)
 		return compile_fail(message, -EINVAL,
@@ -132,7 +133,8 @@ int compile_check(const struct compile_shape *shape, struct compile_options *o,
 		o->ctx_len = shape->positions < COMPILE_DEFAULT_CONTEXT ? shape->positions
 									: COMPILE_DEFAULT_CONTEXT;
 	if (o->ctx_len > shape->positions || o->ctx_len > COMPILE_MAX_CONTEXT)
-		return compile_fail(message, -EINVAL, "context %u is longer than the model's, %u",
+		return compile_fail(message, -EINVAL,
+				    "--ctx-len %u is longer than the model's context, %u",
 				    o->ctx_len,
 				    shape->positions < COMPILE_MAX_CONTEXT ? shape->positions
 									   : COMPILE_MAX_CONTEXT);
@@ -141,16 +143,16 @@ int compile_check(const struct compile_shape *shape, struct compile_options *o,
 								    : COMPILE_DEFAULT_PROMPT;
 	if (o->prompt_len > o->ctx_len)
 		return compile_fail(message, -EINVAL,
-				    "prompt length %u is longer than the context, %u",
-				    o->prompt_len, o->ctx_len);
+				    "--prompt-len %u is longer than the context, %u", o->prompt_len,
+				    o->ctx_len);
 	if (!o->batch_size)
 		o->batch_size = 1;
 	if (o->batch_size > COMPILE_MAX_BATCH)
-		return compile_fail(message, -EINVAL, "batch size %u: 1 to %u can be compiled",
+		return compile_fail(message, -EINVAL, "--batch-size %u: 1 to %u can be compiled",
 				    o->batch_size, COMPILE_MAX_BATCH);
 	if (o->prompt_len * (uint64_t)o->batch_size > MAX_STEP_TOKENS)
 		return compile_fail(message, -EINVAL,
-				    "prompt length %u times batch size %u: at most %u tokens a "
+				    "--prompt-len %u times --batch-size %u: at most %u tokens a "
 				    "step can be compiled",
 				    o->prompt_len, o->batch_size, MAX_STEP_TOKENS);
 	return 0;

@@ -125,8 +125,8 @@ struct compile_directory {
 };
 
 /*
- * Compiles into a new directory beside the target, which gets its name when it is whole; whatever fails,
- * nothing is left. -EEXIST without `force`; the others as compile_write().
+ * Compiles into a new directory beside the target, which gets its name when it is whole; whatever
+ * fails before that, nothing is left. -EEXIST without `force`; the others as compile_write().
  */
 int compile_to_directory(const struct compile_source *source, const struct compile_options *options,
 			 const struct compile_directory *directory, struct aipu_message *message);

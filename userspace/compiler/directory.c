@@ -7,9 +7,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -23,10 +25,10 @@
 static const char *const file_names[] = { "model.qpc", "tokenizer.model", "generation_config.json",
 					  "specializations.json" };
 
-/* An open directory and its name, for messages */
+/* The directory while it is filled, and the name that it will get, for messages */
 struct place {
 	int fd;
-	char path[4096];
+	const char *path;
 };
 
 static int put_file(const struct place *at, const char *name, const void *data, size_t bytes,
@@ -49,7 +51,8 @@ static int put_file(const struct place *at, const char *name, const void *data, 
 	if (fd >= 0 && close(fd) && !err)
 		err = -errno;
 	if (err)
-		return compile_fail(message, err, "cannot write %s: %s", name, strerror(-err));
+		return compile_fail(message, err, "%s/%s: cannot write it: %s", at->path, name,
+				    strerror(-err));
 	return 0;
 }
 
@@ -117,29 +120,74 @@ static int put_container(const struct place *at, const struct compile_source *so
 
 	if (fd < 0) {
 		err = -errno;
-		return compile_fail(message, err, "cannot write %s: %s", file_names[0],
-				    strerror(-err));
+		return compile_fail(message, err, "%s/%s: cannot write it: %s", at->path,
+				    file_names[0], strerror(-err));
 	}
 	err = compile_write(source, options, fd, message);
+	/* Errors that only writing has; the line knew of no path. */
+	if (err == -ENOSPC || err == -EFBIG || err == -EDQUOT)
+		compile_fail(message, err, "%s/%s: cannot write it: %s", at->path, file_names[0],
+			     strerror(-err));
 	/* No fsync(): it would take longer than the work, and digests show what a power failure spoilt. */
 	if (close(fd) && !err)
-		err = compile_fail(message, -errno, "cannot write the container: %s",
-				   strerror(errno));
+		err = compile_fail(message, -errno, "%s/%s: cannot write it: %s", at->path,
+				   file_names[0], strerror(errno));
 	return err;
 }
 
-/* Removes a directory that holds nothing but files of a QPC directory. 0 or -errno */
-static int place_remove(int parent, const char *name)
+static int place_open(int parent, const char *name)
 {
-	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+/*
+ * Removes a directory that holds nothing but files of a QPC directory. fd: of it, or negative when nothing was put
+ * there. 0 or -errno
+ */
+static int place_remove(int parent, const char *name, int fd)
+{
 	size_t i;
 
-	if (fd < 0)
-		return -errno;
-	for (i = 0; i < sizeof(file_names) / sizeof(file_names[0]); i++)
+	for (i = 0; fd >= 0 && i < sizeof(file_names) / sizeof(file_names[0]); i++)
 		unlinkat(fd, file_names[i], 0);
-	close(fd);
 	return unlinkat(parent, name, AT_REMOVEDIR) ? -errno : 0;
+}
+
+/*
+ * What a compile of the same name left that was killed: its process is gone, and nobody holds the lock that it took
+ * (a process of another PID namespace would hold it). Whatever goes wrong here is left for the next time.
+ */
+static void remove_stale(int parent, const char *name)
+{
+	int list = openat(parent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd, length;
+	DIR *directory = list < 0 ? NULL : fdopendir(list);
+	const struct dirent *entry;
+	char begin[256];
+	long pid;
+
+	if (!directory) {
+		if (list >= 0)
+			close(list);
+		return;
+	}
+	length = snprintf(begin, sizeof(begin), ".%s.", name);
+	while ((entry = readdir(directory))) {
+		char *end;
+
+		if (strncmp(entry->d_name, begin, (size_t)length))
+			continue;
+		pid = strtol(entry->d_name + length, &end, 10);
+		if (pid <= 0 || pid > INT32_MAX || strcmp(end, ".tmp") || !kill((pid_t)pid, 0) ||
+		    errno != ESRCH)
+			continue;
+		fd = place_open(parent, entry->d_name);
+		if (fd < 0)
+			continue;
+		if (!flock(fd, LOCK_EX | LOCK_NB))
+			place_remove(parent, entry->d_name, fd);
+		close(fd);
+	}
+	closedir(directory);
 }
 
 /*
@@ -150,7 +198,7 @@ static int publish(int parent, const char *temporary, const char *name, bool for
 		   const char *path, struct aipu_message *message)
 {
 	char old[300];
-	int err;
+	int err, fd;
 
 	if (!renameat2(parent, temporary, parent, name, RENAME_NOREPLACE))
 		return 0;
@@ -169,7 +217,10 @@ static int publish(int parent, const char *temporary, const char *name, bool for
 		renameat(parent, old, parent, name);
 		return compile_fail(message, err, "%s: %s", path, strerror(-err));
 	}
-	err = place_remove(parent, old);
+	fd = place_open(parent, old);
+	err = fd < 0 ? -errno : place_remove(parent, old, fd);
+	if (fd >= 0)
+		close(fd);
 	if (err)
 		return compile_fail(message, err, "%s: made, but the old one is left as %s: %s",
 				    path, old, strerror(-err));
@@ -179,7 +230,7 @@ static int publish(int parent, const char *temporary, const char *name, bool for
 /* Whether a directory holds a container, and nothing that the compiler did not make. 0, or -errno and `foreign` */
 static int only_ours(int parent, const char *name, char *foreign, size_t bytes)
 {
-	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), err = 0;
+	int fd = place_open(parent, name), err = 0;
 	DIR *directory = fd < 0 ? NULL : fdopendir(fd);
 	const struct dirent *entry;
 	bool container = false;
@@ -288,25 +339,30 @@ int compile_to_directory(const struct compile_source *source, const struct compi
 	err = check_target(parent, name, directory, message);
 	if (err)
 		goto out;
+	remove_stale(parent, name);
 	snprintf(temporary, sizeof(temporary), ".%s.%ld.tmp", name, (long)getpid());
 	if (mkdirat(parent, temporary, 0777)) {
 		err = compile_fail(message, -errno, "%s: cannot make a directory there: %s",
 				   directory->path, strerror(errno));
 		goto out;
 	}
-	at.fd = openat(parent, temporary, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	at.path = directory->path;
+	at.fd = place_open(parent, temporary);
 	err = at.fd < 0 ? compile_fail(message, -errno, "%s: %s", directory->path, strerror(errno))
 			: 0;
+	/* Held until the end, see remove_stale(); not every file system has locks. */
+	if (!err)
+		flock(at.fd, LOCK_EX | LOCK_NB);
 	if (!err)
 		err = fill_place(&at, source, &checked, directory, message);
 	if (!err && checked.stop && *checked.stop)
 		err = compile_fail(message, -EINTR, "interrupted");
 	if (!err)
 		err = publish(parent, temporary, name, directory->force, directory->path, message);
+	if (err)
+		place_remove(parent, temporary, at.fd);
 	if (at.fd >= 0)
 		close(at.fd);
-	if (err)
-		place_remove(parent, temporary);
 out:
 	close(parent);
 	return err;

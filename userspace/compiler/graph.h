@@ -110,8 +110,11 @@ void fill_free(struct fill *fill);
 struct fill_scratch; /* of one thread */
 int fill_scratch_create(const struct fill *fill, struct fill_scratch **scratch);
 void fill_scratch_free(struct fill_scratch *scratch);
+/* -ERANGE for a weight that cannot be held; what fill_scratch_why() says is of the last failure */
 int fill_bytes(const struct fill *fill, struct fill_scratch *scratch, uint64_t begin, size_t bytes,
 	       uint8_t *to);
+#define FILL_WHY_BYTES 256u
+const char *fill_scratch_why(const struct fill_scratch *scratch); /* "": the error says it all */
 
 /* Inverse frequencies, scaling included: head_dim / 2 numbers */
 void rope_inverse_frequencies(const struct compile_shape *shape, double *inverse);
@@ -120,6 +123,8 @@ uint32_t tensor_rows(const struct compile_shape *shape, enum compile_tensor tens
 uint32_t tensor_columns(const struct compile_shape *shape, enum compile_tensor tensor);
 bool tensor_is_norm(enum compile_tensor tensor);
 
+/* "layers.3.wq", for people (source_section.c) */
+void part_name(const struct value_part *part, char *name, size_t bytes);
 /* JSON text of section SOURCE, malloc'ed (source_section.c). -ENOMEM */
 int source_section(const struct graph *graph, const struct compile_source *source, char **text);
 

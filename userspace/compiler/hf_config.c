@@ -6,6 +6,7 @@
 #include "hf_config.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <jansson.h>
@@ -25,12 +26,18 @@ static const json_t *member(const json_t *object, const char *key)
 	return json_is_null(value) ? NULL : value;
 }
 
-static void missing(struct config *c, const char *key, const char *expected)
+/* value: what stands there, or NULL */
+static void wrong(struct config *c, const char *key, const json_t *value, const char *expected)
 {
-	if (!c->err)
-		c->err = compile_fail(c->message, -EINVAL,
-				      "%s: %s is missing or wrong: %s is expected", c->path, key,
-				      expected);
+	char *text = value ? json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
+
+	if (!c->err && !value)
+		c->err = compile_fail(c->message, -EINVAL, "%s: %s is missing: %s is expected",
+				      c->path, key, expected);
+	else if (!c->err)
+		c->err = compile_fail(c->message, -EINVAL, "%s: %s is %.60s: %s is expected",
+				      c->path, key, text ? text : "wrong", expected);
+	free(text);
 }
 
 static void unsupported(struct config *c, const char *key, const char *value, const char *expected)
@@ -50,7 +57,7 @@ static uint32_t get_size(struct config *c, const char *key, uint32_t fallback)
 	if (!value && fallback)
 		return fallback;
 	if (!json_is_integer(value) || n < 1 || n > INT32_MAX) {
-		missing(c, key, "a positive integer");
+		wrong(c, key, value, "an integer from 1 to 2147483647");
 		return 1;
 	}
 	return (uint32_t)n;
@@ -63,7 +70,7 @@ static double get_real(struct config *c, const json_t *object, const char *key, 
 	if (!value)
 		return fallback;
 	if (!json_is_number(value))
-		missing(c, key, "a number");
+		wrong(c, key, value, "a number");
 	return json_number_value(value);
 }
 
@@ -83,7 +90,7 @@ static void parse_scaling(struct config *c, const json_t *scaling, struct compil
 	if (!type)
 		type = json_string_value(member(scaling, "type"));
 	if (!json_is_object(scaling) || !type) {
-		missing(c, "rope_scaling", "null or an object with rope_type");
+		wrong(c, "rope_scaling", scaling, "null or an object with rope_type");
 		return;
 	}
 	if (!strcmp(type, "default"))
@@ -98,7 +105,9 @@ static void parse_scaling(struct config *c, const json_t *scaling, struct compil
 		s->rope_low = get_real(c, scaling, "low_freq_factor", 0.0);
 		s->rope_high = get_real(c, scaling, "high_freq_factor", 0.0);
 		if (!(positions >= 1.0 && positions <= 1e9))
-			missing(c, "original_max_position_embeddings", "a positive integer");
+			wrong(c, "original_max_position_embeddings",
+			      member(scaling, "original_max_position_embeddings"),
+			      "an integer from 1 to 1000000000");
 		else
 			s->rope_positions = (uint32_t)positions;
 	} else {
@@ -130,7 +139,7 @@ static void parse_kind(struct config *c)
 	const char *act = "silu", *name;
 
 	if (!json_is_string(type))
-		missing(c, "model_type", "\"llama\"");
+		wrong(c, "model_type", type, "\"llama\"");
 	else if (strcmp(json_string_value(type), "llama"))
 		unsupported(c, "model_type", json_string_value(type), "llama");
 	name = json_string_value(json_array_get(architectures, 0));
@@ -155,14 +164,17 @@ static void parse_ids(struct config *c, const char *key, const json_t *value, ui
 	uint32_t n = json_is_array(value) ? (uint32_t)json_array_size(value) : 1, i;
 
 	if (n > room) {
-		missing(c, key, room > 1 ? "a token id or a list of at most 8" : "one token id");
+		wrong(c, key, value,
+		      room > 1 ? "a token id or a list of at most 8" : "one token id");
 		return;
 	}
 	for (i = 0; i < n; i++) {
 		one = json_is_array(value) ? json_array_get(value, i) : value;
 		if (!json_is_integer(one) || json_integer_value(one) < 0 ||
 		    json_integer_value(one) > INT32_MAX) {
-			missing(c, key, "a token id or a list of them");
+			wrong(c, key, value,
+			      room > 1 ? "a token id, 0 to 2147483647, or a list of them"
+				       : "a token id, 0 to 2147483647,");
 			return;
 		}
 		ids[i] = (uint32_t)json_integer_value(one);
@@ -184,6 +196,7 @@ static void parse_tokens(struct config *c, struct compile_shape *s)
 static void parse_shape(struct config *c, struct compile_shape *s)
 {
 	const json_t *tied = member(c->root, "tie_word_embeddings");
+	double epsilon;
 
 	s->dim = get_size(c, "hidden_size", 0);
 	s->hidden_dim = get_size(c, "intermediate_size", 0);
@@ -193,12 +206,16 @@ static void parse_shape(struct config *c, struct compile_shape *s)
 	s->vocabulary = get_size(c, "vocab_size", 0);
 	s->positions = get_size(c, "max_position_embeddings", 2048);
 	if (!member(c->root, "head_dim") && s->dim % s->heads)
-		missing(c, "head_dim",
-			"hidden_size is no multiple of num_attention_heads, so a number");
+		wrong(c, "head_dim", NULL,
+		      "hidden_size is no multiple of num_attention_heads, so a number");
 	s->head_dim = get_size(c, "head_dim", s->dim / s->heads ? s->dim / s->heads : 1);
-	s->norm_epsilon = (float)get_real(c, c->root, "rms_norm_eps", 1e-6);
+	epsilon = get_real(c, c->root, "rms_norm_eps", 1e-6);
+	if (!(epsilon >= 1e-30 && epsilon <= 1.0))
+		wrong(c, "rms_norm_eps", member(c->root, "rms_norm_eps"),
+		      "a number from 1e-30 to 1");
+	s->norm_epsilon = (float)epsilon;
 	if (tied && !json_is_boolean(tied))
-		missing(c, "tie_word_embeddings", "true or false");
+		wrong(c, "tie_word_embeddings", tied, "true or false");
 	s->tied = json_is_true(tied);
 }
 

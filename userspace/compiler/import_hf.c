@@ -169,15 +169,6 @@ static int locate(const struct hf *hf, const struct compile_shape *s,
 	if (!t)
 		return compile_fail(message, -EINVAL, "%s: tensor %s is missing", hf->directory,
 				    name);
-	if (t->rank != rank || memcmp(t->dims, expected, rank * sizeof(*expected))) {
-		shape_text(found_text, sizeof(found_text), t->rank, t->dims);
-		shape_text(expected_text, sizeof(expected_text), rank, expected);
-		return compile_fail(message, -EINVAL,
-				    "%s: tensor %s has shape [%s], the configuration asks for [%s]",
-				    hf->directory, name, found_text, expected_text);
-	}
-	at->fd = file->fd;
-	at->offset = t->offset;
 	if (!strcmp(t->dtype, "F32"))
 		at->dtype = DTYPE_F32;
 	else if (!strcmp(t->dtype, "F16"))
@@ -188,6 +179,15 @@ static int locate(const struct hf *hf, const struct compile_shape *s,
 		return compile_fail(message, -EINVAL,
 				    "%s: tensor %s has dtype %s: F32, F16 or BF16 is expected",
 				    hf->directory, name, t->dtype);
+	if (t->rank != rank || memcmp(t->dims, expected, rank * sizeof(*expected))) {
+		shape_text(found_text, sizeof(found_text), t->rank, t->dims);
+		shape_text(expected_text, sizeof(expected_text), rank, expected);
+		return compile_fail(message, -EINVAL,
+				    "%s: tensor %s has shape [%s], the configuration asks for [%s]",
+				    hf->directory, name, found_text, expected_text);
+	}
+	at->fd = file->fd;
+	at->offset = t->offset;
 	return 0;
 }
 
@@ -216,9 +216,11 @@ static int locate_all(struct hf *hf, const struct compile_shape *s, const json_t
 			if (map)
 				shard = json_string_value(json_object_get(map, name));
 			if (!shard)
-				return compile_fail(message, -EINVAL,
-						    "%s: tensor %s is missing in the index",
-						    hf->directory, name);
+				return compile_fail(message, -EINVAL, "%s: tensor %s %s the index",
+						    hf->directory, name,
+						    json_object_get(map, name)
+							    ? "has no file name in"
+							    : "is missing in");
 			file = shard_open(hf, shard, &err, message);
 			if (!file)
 				return err;

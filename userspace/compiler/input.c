@@ -13,6 +13,15 @@
 
 #include "input.h"
 
+/* A checkout without git-lfs has short texts where the large files should be. */
+static bool is_lfs_pointer(int fd)
+{
+	static const char begin[] = "version https://git-lfs";
+	char text[sizeof(begin) - 1];
+
+	return !input_read(fd, text, sizeof(text), 0) && !memcmp(text, begin, sizeof(text));
+}
+
 int input_open(const char *path, uint64_t *bytes, struct aipu_message *message)
 {
 	/* Non-blocking: opening a pipe must not wait for its writer. */
@@ -30,6 +39,13 @@ int input_open(const char *path, uint64_t *bytes, struct aipu_message *message)
 		close(fd);
 		return compile_fail(message, err, "%s: %s", path,
 				    err == -EINVAL ? "not a regular file" : strerror(-err));
+	}
+	if (is_lfs_pointer(fd)) {
+		close(fd);
+		return compile_fail(message, -EINVAL,
+				    "%s: a git-lfs pointer, not the file itself: 'git lfs pull' "
+				    "fetches it",
+				    path);
 	}
 	*bytes = (uint64_t)st.st_size;
 	return fd;

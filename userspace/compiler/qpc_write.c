@@ -51,6 +51,7 @@ struct stream {
 	uint8_t *digests;
 	atomic_uint_fast64_t next, done; /* stretches taken; bytes written */
 	atomic_int err; /* the first */
+	char *why; /* FILL_WHY_BYTES, written by who set err */
 };
 
 static int stream_stretch(struct stream *s, struct fill_scratch *scratch, uint64_t index,
@@ -86,8 +87,8 @@ static void stream_work(struct stream *s, bool report)
 			s->options->progress(s->options->progress_arg, atomic_load(&s->done),
 					     s->bytes);
 	}
-	if (err)
-		atomic_compare_exchange_strong(&s->err, &none, err);
+	if (err && atomic_compare_exchange_strong(&s->err, &none, err) && scratch)
+		memcpy(s->why, fill_scratch_why(scratch), FILL_WHY_BYTES);
 	fill_scratch_free(scratch);
 	free(buffer);
 }
@@ -141,6 +142,7 @@ struct container {
 	char *source;
 	uint8_t *digests;
 	uint64_t end; /* of the file */
+	char why[FILL_WHY_BYTES]; /* what failed, where an error number does not say it */
 };
 
 static struct aipu_qpc_section *section_add(struct container *c, uint32_t kind, uint64_t bytes)
@@ -237,6 +239,8 @@ static int container_prepare(struct container *c, const struct compile_source *s
 		err = fill_scratch_create(fill, &scratch);
 	if (!err)
 		err = fill_bytes(fill, scratch, 0, g->slot_bytes[SLOT_CONSTANTS], c->constants);
+	if (err && scratch)
+		memcpy(c->why, fill_scratch_why(scratch), sizeof(c->why));
 	fill_scratch_free(scratch);
 	fill_free(fill);
 	free(inverse);
@@ -280,6 +284,7 @@ static int container_write(struct container *c, const struct compile_source *sou
 		return err;
 	stream.fill = fill;
 	stream.digests = c->digests;
+	stream.why = c->why;
 	err = stream_run(&stream);
 	fill_free(fill);
 	for (i = 0; !err && i < sizeof(data) / sizeof(data[0]); i++)
@@ -296,16 +301,15 @@ static int container_write(struct container *c, const struct compile_source *sou
 	return err ? err : write_at(fd, &c->header, sizeof(c->header), 0);
 }
 
-static int explain(struct aipu_message *message, int err)
+static int explain(struct aipu_message *message, int err, const char *why)
 {
+	if (err && why[0])
+		return compile_fail(message, err, "%s", why);
 	switch (err) {
 	case 0:
 		return 0;
 	case -EINTR:
 		return compile_fail(message, err, "interrupted");
-	case -ERANGE:
-		return compile_fail(message, err,
-				    "a weight is not finite, or too large for this precision");
 	case -ENODATA:
 		return compile_fail(message, err,
 				    "the checkpoint became shorter while it was read");
@@ -328,7 +332,7 @@ int compile_write(const struct compile_source *source, const struct compile_opti
 		return err;
 	c = calloc(1, sizeof(*c));
 	if (!c)
-		return explain(message, -ENOMEM);
+		return explain(message, -ENOMEM, "");
 	err = passes_run(&c->graph, &source->shape, &checked);
 	if (!err)
 		err = container_prepare(c, source);
@@ -336,6 +340,7 @@ int compile_write(const struct compile_source *source, const struct compile_opti
 		model_describe(c, source);
 		err = container_write(c, source, fd);
 	}
+	explain(message, err, c->why);
 	graph_free(&c->graph);
 	free(c->program);
 	free(c->constants);
@@ -343,5 +348,5 @@ int compile_write(const struct compile_source *source, const struct compile_opti
 	free(c->source);
 	free(c->digests);
 	free(c);
-	return explain(message, err);
+	return err;
 }

@@ -14,6 +14,17 @@ static const char *const tensor_names[COMPILE_TENSORS] = {
 	"norm_ffn",  "gate",	       "up", "down", "norm_final", "classifier",
 };
 
+void part_name(const struct value_part *part, char *name, size_t bytes)
+{
+	bool once = part->tensor == COMPILE_EMBEDDING || part->tensor == COMPILE_CLASSIFIER ||
+		    part->tensor == COMPILE_NORM_FINAL;
+
+	if (once)
+		snprintf(name, bytes, "%s", tensor_names[part->tensor]);
+	else
+		snprintf(name, bytes, "layers.%u.%s", part->layer, tensor_names[part->tensor]);
+}
+
 static json_t *value_describe(const struct value *value)
 {
 	static const char *const formats[] = { "none", "f32", "f16", "bf16", "i8_g32" };
@@ -21,17 +32,9 @@ static json_t *value_describe(const struct value *value)
 	uint32_t i;
 
 	for (i = 0; i < value->part_count; i++) {
-		const struct value_part *part = &value->parts[i];
-		bool once = part->tensor == COMPILE_EMBEDDING ||
-			    part->tensor == COMPILE_CLASSIFIER ||
-			    part->tensor == COMPILE_NORM_FINAL;
 		char name[64];
 
-		if (once)
-			snprintf(name, sizeof(name), "%s", tensor_names[part->tensor]);
-		else
-			snprintf(name, sizeof(name), "layers.%u.%s", part->layer,
-				 tensor_names[part->tensor]);
+		part_name(&value->parts[i], name, sizeof(name));
 		json_array_append_new(parts, json_string(name));
 	}
 	if (value->kind == VALUE_ROPE)

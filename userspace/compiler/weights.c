@@ -25,6 +25,7 @@ struct fill {
 struct fill_scratch {
 	float *rows; /* 16 rows of the widest weight */
 	uint8_t *tile;
+	char why[FILL_WHY_BYTES]; /* of the last failure */
 };
 
 /* A few operations of binary64 in a fixed order: the same numbers everywhere */
@@ -129,6 +130,11 @@ void fill_scratch_free(struct fill_scratch *scratch)
 	free(scratch);
 }
 
+const char *fill_scratch_why(const struct fill_scratch *scratch)
+{
+	return scratch->why;
+}
+
 static void tile_f32(const float *rows, uint32_t count, uint32_t k, uint8_t *to)
 {
 	float *out = (float *)(void *)to;
@@ -223,25 +229,83 @@ static void tile_i8(const float *rows, uint32_t count, uint32_t k, uint8_t *to)
 }
 
 /*
- * Whether all are finite and can be held in the format. An int8 scale is at most 65504: beyond 127 times that
+ * The highest magnitude that a format holds, as bits. An int8 scale is at most 65504: beyond 127 times that
  * weights would be cut off.
  */
 #define F16_LIMIT 65504.0f
 #define I8_LIMIT (127.0f * F16_LIMIT)
+#define F32_LIMIT 3.40282346638528859812e38f
+static int32_t highest_bits(uint32_t format)
+{
+	return (int32_t)aipu_f32_bits(format == AIPU_FMT_F16	  ? F16_LIMIT
+				      : format == AIPU_FMT_I8_G32 ? I8_LIMIT
+								  : F32_LIMIT);
+}
+
+static int32_t magnitude_bits(float value)
+{
+	return (int32_t)(aipu_f32_bits(value) & 0x7fffffffu);
+}
+
+/* Whether all are finite and can be held in the format */
 static bool rows_representable(const float *rows, size_t count, uint32_t format)
 {
-	float limit = format == AIPU_FMT_F16	  ? F16_LIMIT
-		      : format == AIPU_FMT_I8_G32 ? I8_LIMIT
-						  : 0.0f;
-	int32_t highest = limit > 0.0f ? (int32_t)aipu_f32_bits(limit) : 0x7f7fffff, most = 0;
+	int32_t most = 0;
 	size_t i;
 
 	for (i = 0; i < count; i++) {
-		int32_t magnitude = (int32_t)(aipu_f32_bits(rows[i]) & 0x7fffffffu);
+		int32_t magnitude = magnitude_bits(rows[i]);
 
 		most = magnitude > most ? magnitude : most;
 	}
-	return most <= highest;
+	return most <= highest_bits(format);
+}
+
+/* Says which weight of rows [row, ...) is the first that cannot be held, and why. Returns -ERANGE. */
+static int name_weight(struct fill_scratch *scratch, const struct value_part *part, uint32_t row,
+		       uint32_t columns, const float *rows, uint32_t format)
+{
+	int32_t highest = highest_bits(format), magnitude;
+	char name[64];
+	size_t i = 0;
+
+	while (magnitude_bits(rows[i]) <= highest)
+		i++;
+	magnitude = magnitude_bits(rows[i]);
+	part_name(part, name, sizeof(name));
+	if (magnitude >= 0x7f800000)
+		snprintf(scratch->why, sizeof(scratch->why),
+			 "weight %s row %zu column %zu is %s: finite numbers are expected", name,
+			 row + i / columns, i % columns,
+			 magnitude > 0x7f800000 ? "not a number" : "infinite");
+	else
+		snprintf(scratch->why, sizeof(scratch->why),
+			 "weight %s row %zu column %zu is %.9g: %s holds up to %.9g, --precision "
+			 "fp32 "
+			 "holds it",
+			 name, row + i / columns, i % columns, (double)rows[i],
+			 format == AIPU_FMT_F16 ? "fp16" : "int8",
+			 (double)aipu_f32((uint32_t)highest));
+	return -ERANGE;
+}
+
+/* Rows of the source, into `to`, all of which the format holds */
+static int rows_read(const struct fill *fill, struct fill_scratch *scratch,
+		     const struct value *value, const struct value_part *part, uint32_t row,
+		     uint32_t count, float *to)
+{
+	uint32_t format = value->kind == VALUE_MATRIX ? value->format : AIPU_FMT_F32;
+	char name[64];
+	int err = fill->source->read(fill->source, part->tensor, part->layer, row, count, to);
+
+	if (!err && !rows_representable(to, (size_t)count * value->columns, format))
+		return name_weight(scratch, part, row, value->columns, to, format);
+	if (err && err != -ENODATA) {
+		part_name(part, name, sizeof(name));
+		snprintf(scratch->why, sizeof(scratch->why), "cannot read weight %s: %s", name,
+			 strerror(-err));
+	}
+	return err;
 }
 
 static int matrix_tile(const struct fill *fill, struct fill_scratch *scratch,
@@ -256,12 +320,9 @@ static int matrix_tile(const struct fill *fill, struct fill_scratch *scratch,
 		row -= (value->parts[i++].rows + AIPU_LANES - 1) / AIPU_LANES * AIPU_LANES;
 	part = &value->parts[i];
 	count = part->rows - row < AIPU_LANES ? part->rows - row : AIPU_LANES;
-	err = fill->source->read(fill->source, part->tensor, part->layer, row, count,
-				 scratch->rows);
+	err = rows_read(fill, scratch, value, part, row, count, scratch->rows);
 	if (err)
 		return err;
-	if (!rows_representable(scratch->rows, (size_t)count * k, value->format))
-		return -ERANGE;
 	memset(to, 0, aipu_tile_bytes(value->format, k));
 	if (value->format == AIPU_FMT_F32)
 		tile_f32(scratch->rows, count, k, to);
@@ -282,8 +343,6 @@ static size_t piece_bytes(const struct value *value)
 static int piece_make(const struct fill *fill, struct fill_scratch *scratch,
 		      const struct value *value, uint32_t piece, uint8_t *to)
 {
-	int err;
-
 	switch (value->kind) {
 	case VALUE_MATRIX:
 		return matrix_tile(fill, scratch, value, piece, to);
@@ -291,12 +350,7 @@ static int piece_make(const struct fill *fill, struct fill_scratch *scratch,
 		aipu_rope_row(piece, fill->inverse, value->columns, 1.0, (float *)(void *)to);
 		return 0;
 	default:
-		err = fill->source->read(fill->source, value->parts[0].tensor,
-					 value->parts[0].layer, 0, 1, (float *)(void *)to);
-		if (!err && !rows_representable((const float *)(const void *)to, value->columns,
-						AIPU_FMT_F32))
-			err = -ERANGE;
-		return err;
+		return rows_read(fill, scratch, value, &value->parts[0], 0, 1, (float *)(void *)to);
 	}
 }
 
