@@ -8,7 +8,8 @@ command line.  Uses the Python standard library alone and never reads anything b
 
 A text is a row of sections; a section is a list of templates of which one is taken; a template is
 plain text with slots.  {PLACE} takes a word from the table PLACE and keeps it for the whole text;
-{FOOD2} is a second, independent word of the same table.  {NAME} is the hero, {PAL} another name.
+{FOOD2} is a second, independent word of the same table.  {NAME} is the hero, {PAL} the friend; they
+have names of their own, as a small model hardly learns that two words of one table must differ.
 he, him, his (and He, His) agree with the hero, {in} is the preposition phrase of {PLACE}, {eats} is
 what {ANIMAL} eats.
 
@@ -23,10 +24,10 @@ import random
 import re
 import sys
 
-SHE = ["Lily", "Mia", "Anna", "Zoé", "Emma", "Sara", "Nina", "Rosa", "Ella", "Chloé",
-       "Lucy", "Ida", "Mary", "Jane", "Clara", "Ruth", "Amy", "Kate", "Eva", "Tess"]
-HE = ["Tom", "Ben", "Max", "René", "Sam", "Leo", "Tim", "Jack", "Noah", "Paul",
-      "Finn", "Oscar", "Hugo", "Peter", "Fred", "Mark", "Ned", "Carl", "Otto", "Will"]
+SHE = ["Lily", "Mia", "Anna", "Zoé", "Emma", "Sara", "Nina", "Rosa", "Ella", "Chloé"]
+HE = ["Tom", "Ben", "Max", "René", "Sam", "Leo", "Tim", "Jack", "Noah", "Paul"]
+PALS = ["Lucy", "Ida", "Mary", "Jane", "Clara", "Ruth", "Amy", "Kate", "Eva", "Tess",
+        "Finn", "Oscar", "Hugo", "Peter", "Fred", "Mark", "Ned", "Carl", "Otto", "Will"]
 PLACES = {
     "the park": "in the park", "the river": "by the river", "the garden": "in the garden",
     "the beach": "on the beach", "the café": "at the café", "the market": "at the market",
@@ -42,6 +43,7 @@ DIET = {
 }
 TABLES = {
     "NAME": SHE + HE,
+    "PAL": PALS,
     "PLACE": list(PLACES),
     "ANIMAL": list(DIET),
     "KIND": ["girl", "boy", "girl", "boy", "girl", "boy", "rabbit", "bear", "fox", "mouse", "cat",
@@ -279,10 +281,6 @@ MAX_EXCHANGES = 4
 SLOT = re.compile(r"\{(\w+)\}")
 
 
-def table_of(slot):
-    return "NAME" if slot == "PAL" else slot.rstrip("0123456789")
-
-
 def values(slot, words):
     """All that `slot` may be, given the words chosen so far."""
     if slot in words:
@@ -293,14 +291,12 @@ def values(slot, words):
         return list(PLACES.values()) if "PLACE" not in words else [PLACES[words["PLACE"]]]
     if slot == "eats":
         return [DIET[words["ANIMAL"]]]
-    if slot == "PAL":
-        return [n for n in TABLES["NAME"] if n != words["NAME"]]
     if slot == "NAME" and words.get("KIND") in ("girl", "boy"):
         return SHE if words["KIND"] == "girl" else HE
     if slot == "KIND" and "NAME" in words:
         other = "girl" if words["NAME"] in HE else "boy"
         return [k for k in TABLES["KIND"] if k != other]
-    return TABLES[table_of(slot)]
+    return TABLES[slot.rstrip("0123456789")]
 
 
 def keep(slot, value, words):

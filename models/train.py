@@ -14,6 +14,7 @@ import itertools
 import math
 import os
 import random
+import shutil
 import sys
 import time
 
@@ -174,6 +175,9 @@ def main():
     parser.add_argument("--out", required=True, help="directory for the model")
     parser.add_argument("--state", help="file for the training state (OUT/state.pt)")
     parser.add_argument("--committed", help="model to compare the held-out loss with")
+    parser.add_argument("--new-tokenizer", action="store_true",
+                        help="train a tokenizer too; without, the committed one is taken, as "
+                        "losses a token can be compared for one vocabulary only")
     parser.add_argument("--threads", type=int, default=1,
                         help="threads (1: more wait for each other in openblas and OpenMP)")
     parser.add_argument("--steps", type=int, default=STEPS, help="stop early, after so many steps")
@@ -186,7 +190,10 @@ def main():
     texts = split.training_stories()
     tokenizer_path = os.path.join(args.out, "tokenizer.model")
     if not os.path.exists(tokenizer_path):
-        train_tokenizer(texts, tokenizer_path)
+        if args.committed and not args.new_tokenizer:
+            shutil.copyfile(os.path.join(args.committed, "tokenizer.model"), tokenizer_path)
+        else:
+            train_tokenizer(texts, tokenizer_path)
     if args.export:
         export(state, args.out)
     else:
