@@ -37,7 +37,7 @@ VEC16_FUNCTION void stretch_float(const uint32_t format, const int rows, const i
 {
 	const size_t step = format == AIPU_FMT_F32 ? 64 : 32;
 	const uint8_t *w = s->tile + s->k0 * step;
-	const float *x[MATMUL_ROWS];
+	const float *x[MATMUL_ROWS] = { NULL };
 	v16f a[MATMUL_SUMS];
 
 #pragma GCC unroll 16
