@@ -376,7 +376,7 @@ int main(int argc, char **argv)
 	struct compile_source source;
 	int code, err;
 
-	signal(SIGPIPE, SIG_IGN);
+	cli_start();
 	/* A file that may not grow further is a full disk to us: an error, no signal. */
 	signal(SIGXFSZ, SIG_IGN);
 	sigaction(SIGINT, &action, NULL);

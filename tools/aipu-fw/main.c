@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -468,7 +467,7 @@ static int command_check(int argc, char **argv, bool print)
 
 int main(int argc, char **argv)
 {
-	signal(SIGPIPE, SIG_IGN);
+	cli_start();
 	opterr = 0; /* one line, ours */
 	if (argc < 2)
 		return fail(CLI_USAGE,

@@ -5,7 +5,6 @@
  */
 #include <getopt.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -181,7 +180,7 @@ int main(int argc, char **argv)
 	struct aipu_qpc *qpc;
 	int option, err, result;
 
-	signal(SIGPIPE, SIG_IGN);
+	cli_start();
 	opterr = 0; /* one line, ours */
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (option) {
