@@ -102,8 +102,9 @@ struct aipu_operand {
 
 /*
  * Sampler. Order of candidates: logit descending, then id ascending. temperature 0: the first
- * candidate. Else logits are divided by it, then top_k, min_p, top_p in this order, then one draw by
- * Philox4x32-10 (numerics.md). Floats are IEEE binary32 bit patterns.
+ * candidate. Else each logit's difference to the largest is divided by it, then top_k, min_p, top_p
+ * in this order, then one draw by Philox4x32-10 (numerics.md). NaN logits count as -infinity. Floats
+ * are IEEE binary32 bit patterns.
  */
 struct aipu_sampler {
 	aipu_le32 temperature; /* finite, >= 0 */

@@ -110,7 +110,11 @@ static inline uint64_t aipu_i8_scale_offset(uint32_t row, uint32_t k)
 
 /* --- sampler: fixed point, [NUM-70] to [NUM-77] --- */
 
-#define AIPU_WEIGHT_SHIFT 40 /* a weight is floor(exp_ref(d) * 2^40) */
+/*
+ * A weight is floor(exp(d) * 2^40), [NUM-72], d = (logit - largest) / temperature: the subtraction
+ * comes first, so that d is never above 0, and no NaN at any temperature.
+ */
+#define AIPU_WEIGHT_SHIFT 40
 #define AIPU_FRACTION_SHIFT 24 /* top-p and min-p as floor(p * 2^24) */
 
 /*

@@ -44,8 +44,15 @@ def draw(seed, sequence, position, weights):
     raise ValueError("no candidate has a weight")
 
 
+INFINITY = float("inf")
+
+
 def f32(x):
-    return struct.unpack("<f", struct.pack("<f", x))[0]
+    """Rounded to float32; what is too large for it is infinite."""
+    try:
+        return struct.unpack("<f", struct.pack("<f", x))[0]
+    except OverflowError:
+        return INFINITY if x > 0 else -INFINITY
 
 
 class Borderline(Exception):
@@ -66,17 +73,21 @@ def weight_of(difference):
 
 def sample(logits, temperature, top_k, top_p, min_p, seed, sequence, position):
     """Returns the token, how many candidates were left, and the token's log-probability."""
+    logits = [-INFINITY if x != x else x for x in logits]
     order = sorted(range(len(logits)), key=lambda i: (-logits[i], i))
     kept = order
+    largest = logits[order[0]]
+    if abs(largest) == INFINITY:
+        return order[0], 1, 0.0
     if temperature == 0:
         kept = order[:1]
         token = order[0]
     else:
         if top_k:
             kept = kept[:top_k]
-        # Quotients and differences of float32 numbers, rounded to float32.
-        scaled = [f32(logits[i] / temperature) for i in kept]
-        weights = [weight_of(f32(x - scaled[0])) for x in scaled]
+        # Differences and then quotients of float32 numbers, each rounded to float32. No float64 in
+        # between shows, but in a subnormal quotient, whose exponential is 1 either way.
+        weights = [weight_of(f32(f32(logits[i] - largest) / temperature)) for i in kept]
         if min_p:
             p = int(min_p * 2**24)
             left = 0
@@ -106,7 +117,6 @@ def sample(logits, temperature, top_k, top_p, min_p, seed, sequence, position):
                 break
         else:
             raise ValueError("no candidate was chosen")
-    largest = logits[order[0]]
     total = sum((Decimal(x) - Decimal(largest)).exp() for x in logits)
     return token, len(kept), float(Decimal(logits[token]) - Decimal(largest) - total.ln())
 
@@ -171,6 +181,29 @@ def write_samples(rng, count):
         print("sample", seed, sequence, position, temperature, top_k, top_p, min_p, token, kept,
               f"{logprob:.7f}", n, *logits)
         written += 1
+    # The ends of the temperature, and logits that no model should give.
+    nan = float("nan")
+    tie = [1.0, -2.5, 3.0, 3.0, 2.875]
+    smallest, largest = 2.0**-149, (2 - 2.0**-23) * 2.0**127
+    for temperature, logits in (
+        (smallest, tie[:3]),
+        (smallest, tie),
+        (f32(1e-38), tie[:3]),
+        (f32(1e-38), [largest, -largest, largest / 2]),
+        (f32(3e38), tie),
+        (largest, tie),
+        (largest, [largest, -largest, 0.0]),
+        (1.0, [2.0] * 9),
+        (f32(0.7), [nan, 1.0, -INFINITY, 1.25, nan, 1.0]),
+        (0.0, [nan, 1.0, -INFINITY, 1.25, nan, 1.25]),
+        (1.0, [0.0, INFINITY, nan, INFINITY]),
+        (1.0, [nan, -INFINITY, nan]),
+        (1.0, [-0.0, 0.0, -0.0, nan]),
+    ):
+        for seed in (1, 2, 5):
+            chosen = sample(logits, temperature, 0, 0.0, 0.0, seed, 3, 4)
+            print("sample", seed, 3, 4, temperature, 0, 0.0, 0.0, chosen[0], chosen[1],
+                  f"{chosen[2]:.7f}", len(logits), *logits)
 
 
 def main():

@@ -103,19 +103,19 @@ static size_t keep_top_p(const struct candidate *c, size_t n, float top_p)
 	return n;
 }
 
-/* With at least one of the candidates kept: the first has the weight 2^40. */
+/* The largest is finite. At least one of the candidates is kept: the first has the weight 2^40. */
 static int choose(const struct ref_sampler *s, struct candidate *c, size_t n, uint64_t sequence,
 		  uint32_t position, struct ref_choice *choice)
 {
-	float largest = c[0].logit / s->temperature;
+	const float largest = c[0].logit;
 	uint64_t *weights;
 
 	if (s->top_k && s->top_k < n)
 		n = s->top_k;
 	for (size_t i = 0; i < n; i++) {
-		float scaled = c[i].logit / s->temperature;
+		const float below = c[i].logit - largest;
 
-		c[i].weight = weight_of(s, scaled - largest);
+		c[i].weight = weight_of(s, below / s->temperature);
 	}
 	if (s->min_p > 0)
 		n = keep_min_p(c, n, s->min_p < 1 ? s->min_p : 1);
@@ -144,21 +144,17 @@ int ref_sample(const struct ref_sampler *s, const float *logits, size_t n, uint6
 	float largest;
 	int err = 0;
 
-	for (size_t i = 0; i < n; i++)
-		if (isnan(logits[i]))
-			return -EDOM;
-	c = calloc(n ? n : 1, sizeof(*c));
+	if (!n)
+		return -EDOM;
+	c = calloc(n, sizeof(*c));
 	if (!c)
 		return -ENOMEM;
 	for (size_t i = 0; i < n; i++)
-		c[i] = (struct candidate){ .logit = logits[i], .token = (uint32_t)i };
+		c[i] = (struct candidate){ .logit = isnan(logits[i]) ? -INFINITY : logits[i],
+					   .token = (uint32_t)i };
 	qsort(c, n, sizeof(*c), candidate_compare);
-	if (!n || isinf(c[0].logit)) {
-		free(c);
-		return -EDOM;
-	}
 	largest = c[0].logit;
-	if (s->temperature > 0)
+	if (s->temperature > 0 && !isinf(largest))
 		err = choose(s, c, n, sequence, position, choice);
 	else
 		*choice = (struct ref_choice){ .token = c[0].token,
@@ -167,8 +163,12 @@ int ref_sample(const struct ref_sampler *s, const float *logits, size_t n, uint6
 	free(c);
 	if (err)
 		return err;
+	choice->logprob = 0;
+	if (isinf(largest))
+		return 0;
 	for (size_t i = 0; i < n; i++)
-		sum += (double)weight_of(s, logits[i] - largest);
+		if (!isnan(logits[i]))
+			sum += (double)weight_of(s, logits[i] - largest);
 	choice->logprob = (float)((double)(logits[choice->token] - largest) - log(sum * 0x1p-40));
 	return 0;
 }

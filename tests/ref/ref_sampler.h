@@ -55,7 +55,10 @@ size_t ref_draw(uint64_t seed, uint64_t sequence, uint32_t position, const uint6
  * @position: position of the token that is chosen
  * @choice: filled in
  *
- * Return: 0, -EDOM when a logit is NaN or the largest is infinite, -ENOMEM.
+ * A logit that is NaN counts as -infinity. Where the largest is infinite, the choice is as if
+ * greedy, with the log-probability 0.
+ *
+ * Return: 0, -EDOM without a candidate, -ENOMEM.
  */
 int ref_sample(const struct ref_sampler *sampler, const float *logits, size_t n, uint64_t sequence,
 	       uint32_t position, struct ref_choice *choice);

@@ -352,7 +352,7 @@ static void check_rows(const struct aipu_kernels *k)
 		k->add(a, b, y, total);
 		assert_same("add", k, y, want, total);
 		for (size_t i = 0; i < n; i++)
-			want[i] = aipu_exp(a[i] / 0.7f - 3.0f);
+			want[i] = aipu_exp((a[i] - 3.0f) / 0.7f);
 		k->exp_shifted(a, n, 0.7f, 3.0f, y);
 		assert_same("exp_shifted", k, y, want, n);
 

@@ -20,6 +20,7 @@ extern const struct aipu_kernels emulated_kernels;
 #include "compute/kernels.inc.h"
 
 #include "compute_check.h"
+#include "compute_exp_check.h"
 
 #define TEST(name)                               \
 	static void name(void **state)           \
@@ -31,6 +32,7 @@ TEST(matmul)
 TEST(hostile)
 TEST(rows)
 TEST(exp_range)
+TEST(exp_shifted)
 TEST(embed)
 TEST(rope)
 TEST(attention)
@@ -38,9 +40,9 @@ TEST(attention)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(matmul),    cmocka_unit_test(hostile), cmocka_unit_test(rows),
-		cmocka_unit_test(exp_range), cmocka_unit_test(embed),	cmocka_unit_test(rope),
-		cmocka_unit_test(attention),
+		cmocka_unit_test(matmul),    cmocka_unit_test(hostile),	    cmocka_unit_test(rows),
+		cmocka_unit_test(exp_range), cmocka_unit_test(exp_shifted), cmocka_unit_test(embed),
+		cmocka_unit_test(rope),	     cmocka_unit_test(attention),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

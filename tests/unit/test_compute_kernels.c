@@ -7,6 +7,7 @@
 #include <math.h>
 
 #include "compute_check.h"
+#include "compute_exp_check.h"
 
 static const struct aipu_kernels *table(enum aipu_simd level)
 {
@@ -42,6 +43,7 @@ TESTS(matmul)
 TESTS(hostile)
 TESTS(rows)
 TESTS(exp_range)
+TESTS(exp_shifted)
 TESTS(embed)
 TESTS(rope)
 TESTS(attention)
@@ -72,6 +74,7 @@ int main(void)
 		THREE(hostile),
 		THREE(rows),
 		THREE(exp_range),
+		THREE(exp_shifted),
 		THREE(embed),
 		THREE(rope),
 		THREE(attention),

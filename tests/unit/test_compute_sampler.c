@@ -205,7 +205,7 @@ static void hostile(void **state)
 	(void)state;
 	for (uint32_t round = 0; round < 6 * 6 * 6 * 4; round++) {
 		const struct aipu_sampler_params p = {
-			.temperature = round & 1 ? 1e-30f : 0.8f,
+			.temperature = round & 1 ? 1e-40f : 0.8f,
 			.top_k = round & 2 ? 7 : 0,
 			.top_p = round % 5 ? 0.9f : aipu_f32(0x7fc00000),
 			.min_p = round % 3 ? 0.1f : aipu_f32(0x7fc00000),
@@ -217,6 +217,7 @@ static void hostile(void **state)
 						  : i % 3 == 1 ? round / 6 % 6
 							       : round / 36 % 6]);
 		assert_in_range(sample(k, logits, 33, &p, 1, round, &logprob), 0, 32);
+		assert_true(logprob <= 0.0f);
 	}
 	/* Greedy takes the lowest of equal maxima and no NaN. */
 	for (int i = 0; i < 33; i++)
@@ -226,11 +227,104 @@ static void hostile(void **state)
 	assert_int_equal(sample(k, logits, 33, &greedy, 0, 0, &logprob), 6);
 }
 
+/* Every table must give what the reference gives, in the same bits */
+static void assert_choice(const float *logits, uint32_t n, const struct aipu_sampler_params *p)
+{
+	const struct ref_sampler ref = { p->temperature, p->top_k, p->top_p,
+					 p->min_p,	 p->seed,  exp_for_reference };
+	struct ref_choice choice;
+
+	assert_int_equal(ref_sample(&ref, logits, n, 3, 4, &choice), 0);
+	for (int level = AIPU_SIMD_SCALAR; level < AIPU_SIMD_COUNT; level++) {
+		const struct aipu_kernels *k = kernels((enum aipu_simd)level);
+		float logprob;
+
+		if (!k)
+			continue;
+		if (sample(k, logits, n, p, 3, 4, &logprob) != choice.token)
+			fail_msg("%s: not %u (t %g)", k->name, choice.token,
+				 (double)p->temperature);
+		assert_true(fabsf(logprob - choice.logprob) <= 4e-6f * (1 + fabsf(choice.logprob)));
+	}
+}
+
+/*
+ * [NUM-72] The least temperatures leave the greedy token, whatever the seed; the greatest leave
+ * none out.
+ */
+static void extreme_temperatures(void **state)
+{
+	static const float temperatures[] = { 0x1p-149f, 1e-40f, 1e-38f, 3e38f, 0x1.fffffep127f };
+	float logits[37];
+
+	(void)state;
+	for (uint32_t round = 0; round < 300; round++) {
+		struct aipu_sampler_params p = {
+			.top_k = round % 4 == 1 ? 5 : 0,
+			.top_p = round % 4 == 2 ? 0.9f : 0.0f,
+			.min_p = round % 4 == 3 ? 0.1f : 0.0f,
+		};
+		uint32_t greedy;
+
+		for (uint32_t i = 0; i < 37; i++)
+			logits[i] =
+				ldexpf((float)(int32_t)random_u32(), (int)(round % 5) * 24 - 31);
+		logits[random_u32() % 37] = round % 3 ? 0.0f : NAN;
+		greedy = sample(kernels(AIPU_SIMD_SCALAR), logits, 37, &p, 0, 0, NULL);
+		for (uint32_t t = 0; t < 5; t++) {
+			p.temperature = temperatures[t];
+			p.seed = (uint64_t)random_u32() << 32 | random_u32();
+			assert_choice(logits, 37, &p);
+			if (t < 3)
+				assert_int_equal(sample(kernels(AIPU_SIMD_AUTO), logits, 37, &p, 3,
+							4, NULL),
+						 greedy);
+		}
+	}
+}
+
+/* [NUM-70] [NUM-71] */
+static void no_numbers(void **state)
+{
+	static const float temperatures[] = { 0.0f, 0x1p-149f, 1.0f, 3e38f };
+	static const struct {
+		float logits[4];
+		uint32_t token; /* 4: any but none of NaN */
+	} rows[] = {
+		{ { NAN, 1, NAN, -INFINITY }, 1 },	{ { -1, INFINITY, NAN, INFINITY }, 1 },
+		{ { NAN, NAN, NAN, NAN }, 0 },		{ { NAN, -INFINITY, NAN, -INFINITY }, 0 },
+		{ { NAN, NAN, -INFINITY, -3e38f }, 3 }, { { INFINITY, 0, INFINITY, NAN }, 0 },
+		{ { 2.5f, 2.5f, 2.5f, 2.5f }, 4 },	{ { 0.0f, -0.0f, -0.0f, 0.0f }, 4 },
+	};
+
+	(void)state;
+	for (unsigned int r = 0; r < sizeof(rows) / sizeof(rows[0]); r++) {
+		uint32_t seen = 0;
+
+		for (uint32_t i = 0; i < 4 * 32; i++) {
+			const struct aipu_sampler_params p = { .temperature = temperatures[i % 4],
+							       .top_k = i & 4 ? 3 : 0,
+							       .top_p = i & 8 ? 0.999f : 0,
+							       .min_p = i & 16 ? 1 : 0,
+							       .seed = i };
+			uint32_t token;
+
+			assert_choice(rows[r].logits, 4, &p);
+			token = sample(kernels(AIPU_SIMD_AUTO), rows[r].logits, 4, &p, 3, 4, NULL);
+			assert_true(token == rows[r].token || rows[r].token == 4);
+			seen |= 1u << token;
+		}
+		assert_true(rows[r].token != 4 || seen == 15);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(golden),
 		cmocka_unit_test(against_reference),
+		cmocka_unit_test(extreme_temperatures),
+		cmocka_unit_test(no_numbers),
 		cmocka_unit_test(hostile),
 	};
 

@@ -145,6 +145,34 @@ static void sampler_agrees_with_reference(void **state)
 		assert_int_equal(token, choice.token);
 		assert_true(fabsf(logprob - choice.logprob) < 1e-4f);
 	}
+	for (i = 0; i < 6 * 64; i++) {
+		/* the ends of the temperature, and logits that no model should give */
+		static const float temperatures[] = { 0, 0x1p-149f, 1e-38f,
+						      1, 3e38f,	    0x1.fffffep127f };
+		static const float odd[] = { NAN,   INFINITY, -INFINITY, 0.0f,
+					     -0.0f, 2.5f,     -3e38f,	 0x1p-149f };
+		const struct aipu_sampling s = { .temperature = temperatures[i % 6],
+						 .top_k = i & 8 ? 4 : 0,
+						 .top_p = i & 16 ? 0.8f : 0,
+						 .min_p = i & 32 ? 0.5f : 0,
+						 .seed = i };
+		const struct ref_sampler r = { s.temperature, s.top_k, s.top_p,
+					       s.min_p,	      s.seed,  exp_of_numerics };
+		uint32_t n = 1 + i % 7, k, kinds = i % 5 ? ~0u : 0u;
+		struct ref_choice choice;
+
+		for (k = 0; k < n; k++) {
+			random = random * 1664525u + 1013904223u;
+			/* every fifth row: all the same; every third: no +infinity */
+			logits[k] = odd[kinds ? random >> 29 : i / 5 % 8];
+			if (i % 3 && logits[k] == INFINITY)
+				logits[k] = 1;
+		}
+		assert_int_equal(aipu_llm_sample(logits, n, &s, i, i / 3, &token, &logprob), 0);
+		assert_int_equal(ref_sample(&r, logits, n, i, i / 3, &choice), 0);
+		assert_int_equal(token, choice.token);
+		assert_true(fabsf(logprob - choice.logprob) <= 1e-5f * fabsf(choice.logprob));
+	}
 	logits[0] = NAN;
 	logits[1] = 1;
 	assert_int_equal(
@@ -152,6 +180,10 @@ static void sampler_agrees_with_reference(void **state)
 	assert_int_equal(token, 1);
 	assert_int_equal(aipu_llm_sample(logits, 2, &(struct aipu_sampling){ .temperature = -1 }, 0,
 					 0, &token, NULL),
+			 -EINVAL);
+	assert_int_equal(aipu_llm_sample(logits, 2,
+					 &(struct aipu_sampling){ .temperature = INFINITY }, 0, 0,
+					 &token, NULL),
 			 -EINVAL);
 }
 

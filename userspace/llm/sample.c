@@ -25,6 +25,7 @@ static int by_logit(const void *a, const void *b)
 	return x->id < y->id ? -1 : x->id > y->id;
 }
 
+/* below_max: 0 or less, -infinity too, never NaN */
 static uint64_t weight_of(float below_max)
 {
 	return (uint64_t)(aipu_exp(below_max) * (float)(1ull << AIPU_WEIGHT_SHIFT));
@@ -32,7 +33,7 @@ static uint64_t weight_of(float below_max)
 
 static uint32_t fraction(float p)
 {
-	return (uint32_t)(p * (float)(1u << AIPU_FRACTION_SHIFT));
+	return (uint32_t)(aipu_min(p, 1.0f) * (float)(1u << AIPU_FRACTION_SHIFT));
 }
 
 int aipu_llm_sample(const float *logits, uint32_t vocabulary, const struct aipu_sampling *sampling,
@@ -43,7 +44,7 @@ int aipu_llm_sample(const float *logits, uint32_t vocabulary, const struct aipu_
 	uint64_t all = 0, total = 0, sum = 0, target;
 	struct candidate *c;
 
-	if (!vocabulary || !(temperature >= 0.0f) || temperature > 3e38f)
+	if (!vocabulary || !(temperature >= 0.0f && temperature < __builtin_inff()))
 		return -EINVAL;
 	c = malloc((size_t)vocabulary * sizeof(*c));
 	if (!c)
@@ -54,16 +55,23 @@ int aipu_llm_sample(const float *logits, uint32_t vocabulary, const struct aipu_
 		c[i].id = i;
 	}
 	qsort(c, vocabulary, sizeof(*c), by_logit);
+	if (__builtin_isinf(c[0].logit)) {
+		/* [NUM-71]: differences to it would be no numbers */
+		*token = c[0].id;
+		if (logprob)
+			*logprob = 0.0f;
+		free(c);
+		return 0;
+	}
 	for (i = 0; i < vocabulary; i++)
 		all += weight_of(c[i].logit - c[0].logit);
 
 	if (temperature > 0.0f) {
-		float max = c[0].logit / temperature;
-
 		if (sampling->top_k && sampling->top_k < kept)
 			kept = sampling->top_k;
 		for (i = 0; i < kept; i++)
-			c[i].weight = weight_of(c[i].logit / temperature - max);
+			/* [NUM-72]: in this order no temperature makes a NaN */
+			c[i].weight = weight_of((c[i].logit - c[0].logit) / temperature);
 		if (sampling->min_p > 0.0f) {
 			uint32_t p = fraction(sampling->min_p);
 

@@ -13,7 +13,8 @@
  *   cutting of the whole into ranges gives the same bits.
  * - No alignment is required beyond that of the element type (64 bytes make weights and quantized
  *   rows faster). Pointers must not overlap unless "in place" is said.
- * - NaN and infinities give unspecified values, never an access outside the extents.
+ * - NaN and infinities give unspecified values unless a comment says which, never an access outside
+ *   the extents.
  */
 #ifndef AIPU_DM_COMPUTE_H
 #define AIPU_DM_COMPUTE_H
@@ -176,7 +177,8 @@ struct aipu_kernels {
 	uint32_t (*argmax)(const float *x, uint32_t n, float *max);
 
 	/*
-	 * out[i] = exp_ref(x[i] / t - max), NaN argument: as exp_ref; t == 1 divides too (exactly).
+	 * out[i] = exp_ref((x[i] - max) / t), 0 where the argument is NaN. So out[i] is in [0, 1]
+	 * for a finite max, no x[i] above it and any t above 0.
 	 */
 	void (*exp_shifted)(const float *x, uint32_t n, float t, float max, float *out);
 };

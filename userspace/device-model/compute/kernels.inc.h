@@ -222,16 +222,17 @@ static uint32_t kernel_argmax(const float *x, uint32_t n, float *max)
 	return 0;
 }
 
+/* [NUM-72] */
 static void kernel_exp_shifted(const float *x, uint32_t n, float t, float max, float *out)
 {
-	const v16f vt = v16f_set1(t), vm = v16f_set1(max);
+	const v16f vt = v16f_set1(t), vm = v16f_set1(max), least = v16f_set1(-INFINITY);
 
 	for (uint32_t i = 0; i < n; i += 16) {
 		const uint32_t lanes = n - i < 16 ? n - i : 16;
+		const v16f d = v16f_div(v16f_sub(v16f_load_n(x + i, lanes), vm), vt);
 
-		v16f_store_n(out + i,
-			     v16f_exp(v16f_sub(v16f_div(v16f_load_n(x + i, lanes), vt), vm)),
-			     lanes);
+		/* NaN is not above -infinity: the maximum is its second operand, [NUM-5] */
+		v16f_store_n(out + i, v16f_exp(v16f_max(d, least)), lanes);
 	}
 }
 

@@ -19,12 +19,10 @@ static uint64_t candidate_key(float logit, uint32_t id)
 	return (uint64_t)~bits << 32 | id;
 }
 
-/* [NUM-72] exp is in [0, 1]; anything else (of infinite or NaN logits) counts as the nearer end */
+/* [NUM-72] e is in [0, 1], as exp_shifted() promises under a finite maximum */
 static uint64_t weight_of(float e)
 {
-	if (!(e > 0.0f))
-		return 0;
-	return (uint64_t)(aipu_min(e, 1.0f) * 0x1p40f);
+	return (uint64_t)(e * 0x1p40f);
 }
 
 static void heap_sink(uint64_t *heap, uint32_t n, uint32_t i)
@@ -91,6 +89,10 @@ static uint32_t keep_min_p(uint64_t *key, uint32_t n, const float *e, uint32_t p
 	return kept;
 }
 
+/*
+ * The first candidate has the weight 2^40 and no filter takes it away: the sum is above 0, the
+ * target below the sum.
+ */
 static uint32_t draw(uint64_t *key, float *e, uint32_t n, const struct aipu_sampler_params *params,
 		     uint64_t sequence, uint32_t position, uint32_t first)
 {
@@ -115,8 +117,6 @@ static uint32_t draw(uint64_t *key, float *e, uint32_t n, const struct aipu_samp
 		kept = keep_min_p(key, kept, e, fraction(params->min_p));
 	for (uint32_t i = 0; i < kept; i++)
 		total += weight_of(e[(uint32_t)key[i]]);
-	if (!total) /* only with logits that are no numbers */
-		return first;
 	heap_make(key, kept);
 	target = aipu_mulhi64(bits, total);
 	if (top_p) {
@@ -160,8 +160,13 @@ uint32_t aipu_sample(const struct aipu_kernels *kernels, const float *logits, ui
 	const uint32_t first = kernels->argmax(logits, n, &max);
 	uint32_t token = first;
 
+	if (isinf(max)) { /* [NUM-71]; differences to it would be no numbers */
+		if (logprob)
+			*logprob = 0.0f;
+		return first;
+	}
 	if (params->temperature > 0.0f) {
-		kernels->exp_shifted(logits, n, params->temperature, max / params->temperature, e);
+		kernels->exp_shifted(logits, n, params->temperature, max, e);
 		for (uint32_t i = 0; i < n; i++)
 			key[i] = candidate_key(logits[i], i);
 		token = draw(key, e, n, params, sequence, position, first);

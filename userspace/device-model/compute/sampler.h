@@ -10,7 +10,7 @@
 #include "compute/compute.h"
 
 struct aipu_sampler_params {
-	float temperature; /* not above 0 (or NaN): greedy */
+	float temperature; /* not above 0 (or NaN): greedy; down to the smallest subnormal */
 	uint32_t top_k; /* 0: off */
 	float top_p; /* off unless 0 < top_p < 1 */
 	float min_p; /* off unless above 0; above 1 counts as 1 */
@@ -28,8 +28,8 @@ static inline uint64_t aipu_sample_scratch_bytes(uint32_t n)
 
 /*
  * Draws one token for `position` (the position the new token will have) of sequence `sequence`.
- * logits: n >= 1 floats, not changed. The token is always below n, whatever the logits hold.
- * *logprob may be NULL.
+ * logits: n >= 1 floats, not changed. NaN counts as -infinity; where the largest is infinite, the
+ * first of the largest is taken and its log-probability is 0. logprob may be NULL.
  */
 uint32_t aipu_sample(const struct aipu_kernels *kernels, const float *logits, uint32_t n,
 		     const struct aipu_sampler_params *params, uint64_t sequence, uint32_t position,
