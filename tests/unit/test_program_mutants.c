@@ -3,7 +3,7 @@
  * The verifier is no wall of magic numbers: of mutants that change an operand, index, length or
  * opcode of a real program at least one in ten is accepted, and every accepted one is executed,
  * within its segments (the sanitizer builds see to that). Programs: the hand-built model, what the
- * compiler makes of three precisions, and the container that AIPU_TEST_QPC names, if any.
+ * compiler makes of three precisions, and the demo model (or the container that AIPU_TEST_QPC names).
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "compile_fixture.h"
+#include "llm_fixture.h"
 #include "program_hostile.h"
 #include "program_llama.h"
 
@@ -135,20 +136,23 @@ static void compiled(void **state)
 	}
 }
 
-static void named_container(void **state)
+static void real_container(void **state)
 {
 	const char *path = getenv("AIPU_TEST_QPC");
+	struct llm_fixture demo = { 0 };
 	struct aipu_message message;
 	struct aipu_qpc *qpc;
 
 	(void)state;
 	if (!path || !*path) {
-		print_message("# AIPU_TEST_QPC names no container\n");
-		skip();
+		llm_fixture_compile(&demo, "demo", "");
+		path = demo.qpc;
 	}
 	assert_int_equal(aipu_qpc_open(path, &qpc, &message), 0);
-	mutants_of_container(path, qpc, LARGE_BYTES);
+	mutants_of_container("container", qpc, LARGE_BYTES);
 	aipu_qpc_close(qpc);
+	if (demo.dir)
+		llm_fixture_close(&demo);
 }
 
 static int setup(void **state)
@@ -170,7 +174,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(hand_built),
 		cmocka_unit_test(compiled),
-		cmocka_unit_test(named_container),
+		cmocka_unit_test(real_container),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
