@@ -172,6 +172,11 @@ int aipu_llm_generate(struct aipu_llm *llm, struct aipu_session *const *sessions
 		if (err)
 			return err;
 	}
+	if (atomic_exchange(&llm->abort, false)) {
+		for (i = 0; reasons && i < count; i++)
+			reasons[i] = AIPU_END_ABORT;
+		return 0;
+	}
 	for (i = 0; i < count; i++) {
 		err = llm_session_compute(sessions[i], sessions[i]->length - 1);
 		if (err)
@@ -198,12 +203,15 @@ int aipu_llm_generate(struct aipu_llm *llm, struct aipu_session *const *sessions
 	for (i = 0; i < count; i++) {
 		struct aipu_session *s = sessions[i];
 		const struct aipu_lane_result *r = &llm_lane(llm, i)->result;
+		bool kept_back = r->kv_length >= s->length;
 
 		/* The last token that was handed out is computed when somebody goes on from it. */
-		s->computed = r->kv_length < s->length ? r->kv_length : s->length - 1;
+		s->computed = kept_back ? s->length - 1 : r->kv_length;
+		/* The device may have ended by itself before the abort came, with tokens that nobody took. */
 		if (reasons)
-			reasons[i] = g.stopped && r->reason == AIPU_END_NONE ? AIPU_END_ABORT
-									     : r->reason;
+			reasons[i] = g.stopped && (r->reason == AIPU_END_NONE || kept_back)
+					     ? AIPU_END_ABORT
+					     : r->reason;
 	}
 	if (end.status == AIPU_STATUS_ABORTED && g.stopped)
 		return 0;
