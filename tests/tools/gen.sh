@@ -115,38 +115,76 @@ closed_pipe()
 
 full_disk()
 {
-	[ -e /dev/full ] || return 0
 	local status=0
 	"$gen" --qpc "$qpc" --prompt "Once upon a time" --max-tokens 5 >/dev/full 2>"$work/err" || status=$?
 	[ "$status" -eq 1 ] && grep -q "standard output" "$work/err"
 }
 
-# Ends in the middle of a text: a fifo that nobody reads on holds the program while the signal comes.
-interrupted()
+# A model that takes seconds for its context: 100 M parameters of a sparse file, all zero.
+slow_model()
 {
-	local pid status=0 i
-	mkfifo "$work/fifo"
-	"$gen" --qpc "$qpc" --prompt "Once upon a time" --temperature 1 --seed 3 >"$work/fifo" 2>"$work/err" &
-	pid=$!
-	exec 8<"$work/fifo"
-	head -c 10 <&8 >/dev/null
-	kill -INT "$pid"
-	cat <&8 >/dev/null
-	wait "$pid" || status=$?
-	exec 8<&-
-	rm "$work/fifo"
-	# it may have ended before the signal came
-	[ "$status" -eq 130 ] || [ "$status" -eq 0 ] || { echo "exit status $status"; cat "$work/err"; return 1; }
-	[ ! -s "$work/err" ] || { cat "$work/err"; return 1; }
+	mkdir -p "$work/slow" && cp "$SRC/models/demo/tokenizer.model" "$work/slow/" && python3 - "$work/slow" <<'PY' || return 1
+import json, struct, sys
+V, L, D, H = 1024, 8, 1024, 2816
+tensors, end = {}, 0
+def add(name, *shape):
+    global end
+    size = 2
+    for n in shape:
+        size *= n
+    tensors[name + ".weight"] = {"dtype": "BF16", "shape": shape, "data_offsets": [end, end + size]}
+    end += size
+add("model.embed_tokens", V, D)
+add("lm_head", V, D)
+add("model.norm", D)
+for i in range(L):
+    for name, shape in (("input_layernorm", (D,)), ("post_attention_layernorm", (D,)),
+                        ("self_attn.q_proj", (D, D)), ("self_attn.k_proj", (D, D)), ("self_attn.v_proj", (D, D)),
+                        ("self_attn.o_proj", (D, D)), ("mlp.gate_proj", (H, D)), ("mlp.up_proj", (H, D)),
+                        ("mlp.down_proj", (D, H))):
+        add("model.layers.%d.%s" % (i, name), *shape)
+header = json.dumps(tensors).encode()
+with open(sys.argv[1] + "/model.safetensors", "wb") as f:
+    f.write(struct.pack("<Q", len(header)) + header)
+    f.truncate(8 + len(header) + end)
+json.dump(dict(model_type="llama", hidden_size=D, intermediate_size=H, num_hidden_layers=L, num_attention_heads=16,
+               vocab_size=V, max_position_embeddings=4096), open(sys.argv[1] + "/config.json", "w"))
+PY
+	"$BUILD/bin/aipu-compile" "$work/slow" -o "$work/slowq"
 }
 
-# Certain to come in time: --json says nothing until the end, and 100 lines of prompt keep it busy.
-interrupted_at_start()
+# interrupted SIGNAL [--json]: the signal comes when there is text, or with --json (which says nothing until the end)
+# when -v has said that the model is loaded
+interrupted()
 {
-	local status=0
-	timeout -s INT 0.02 "$gen" --qpc "$qpc" --prompt "Once" --temperature 1 --seed 3 >"$work/a" 2>"$work/err" || status=$?
-	[ "$status" -eq 124 ] || [ "$status" -eq 130 ] || [ "$status" -eq 0 ] || { echo "exit status $status"; return 1; }
-	[ ! -s "$work/err" ]
+	local signal=$1 pid status=0 i
+	shift
+	[ "${1-}" != --json ] || set -- --json -v
+	mkfifo "$work/fifo"
+	"$gen" --qpc "$work/slowq" --prompt "Once" --temperature 1 --seed 3 "$@" >"$work/fifo" 2>"$work/err" &
+	pid=$!
+	exec 8<"$work/fifo"
+	rm "$work/fifo"
+	if [ "${1-}" = --json ]; then
+		for i in $(seq 300); do
+			grep -q '^memory:' "$work/err" && break
+			sleep 0.1
+		done
+		sleep 0.3
+	else
+		head -c 10 <&8 >/dev/null
+	fi
+	kill -s "$signal" "$pid"
+	cat <&8 >"$work/rest"
+	exec 8<&-
+	wait "$pid" || status=$?
+	[ "$status" -eq 130 ] || { echo "exit status $status, expected 130"; cat "$work/err"; return 1; }
+	[ "$(grep -cv '^[a-z]*: ' "$work/err")" -eq 0 ] || { cat "$work/err"; return 1; }
+	if grep -q '^aipu-gen:' "$work/err"; then
+		cat "$work/err"
+		return 1
+	fi
+	[ "${1-}" != --json ] || [ "$(field "$work/rest" finish_reason)" = '"abort"' ]
 }
 
 verbose_lines()
@@ -243,8 +281,10 @@ tap_ok "--show-stats goes to stderr" stats_lines
 tap_ok "--verify passes on a good container" "$gen" --qpc "$qpc" --prompt x --max-tokens 1 --verify
 tap_ok "a closed pipe ends it with 141" closed_pipe
 tap_ok "a full disk is one line and 1" full_disk
-tap_ok "an interrupt while generating ends it with 130" interrupted
-tap_ok "an interrupt at any time leaves no noise" interrupted_at_start
+tap_ok "a slow model compiles" slow_model
+tap_ok "Ctrl-C while generating: 130, no noise" interrupted INT
+tap_ok "SIGTERM while generating: 130, no noise" interrupted TERM
+tap_ok "Ctrl-C with --json: finish_reason is abort" interrupted INT --json
 tap_ok "no --qpc" line 2 --qpc -- "$gen" --prompt x
 tap_ok "no prompt" line 2 --prompt -- "$gen" --qpc "$qpc"
 tap_ok "a stray argument" line 2 "'stray'" -- "$gen" --qpc "$qpc" --prompt x stray
