@@ -107,7 +107,7 @@ PY
 closed_pipe()
 {
 	local status
-	"$gen" --qpc "$qpc" --prompt "Once upon a time" --temperature 1 --seed 1 --max-tokens 400 2>"$work/err" | head -c 5 >/dev/null
+	"$gen" --qpc "$work/slowq" --prompt "Once upon a time" --temperature 1 --seed 1 2>"$work/err" | head -c 5 >/dev/null
 	status=${PIPESTATUS[0]}
 	[ "$status" -eq 141 ] || { echo "exit status $status"; return 1; }
 	[ ! -s "$work/err" ]
@@ -279,9 +279,9 @@ tap_ok "memory: anonymous at most KV + 64 MiB, file at most weights + 64 MiB" me
 tap_ok "-v says device, firmware, model, memory" verbose_lines
 tap_ok "--show-stats goes to stderr" stats_lines
 tap_ok "--verify passes on a good container" "$gen" --qpc "$qpc" --prompt x --max-tokens 1 --verify
-tap_ok "a closed pipe ends it with 141" closed_pipe
 tap_ok "a full disk is one line and 1" full_disk
 tap_ok "a slow model compiles" slow_model
+tap_ok "a closed pipe ends it with 141" closed_pipe
 tap_ok "Ctrl-C while generating: 130, no noise" interrupted INT
 tap_ok "SIGTERM while generating: 130, no noise" interrupted TERM
 tap_ok "Ctrl-C with --json: finish_reason is abort" interrupted INT --json
