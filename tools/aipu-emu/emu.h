@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Inside aipu-emu: what its files call of each other. From the outside in: main.c (options, socket) → session.c (one
+ * client, from connect to disconnect) → message.c (the bytes of the protocol), pci.c (configuration space), card.c (the
+ * device model mounted) → dma.c, irq.c, fault.c, counters.c.
+ *
+ * Threads: the message thread runs main.c, session.c and pci.c, and never waits for the device. The model's threads call
+ * card.c's operations and through them dma.c and irq.c. What has to wait for DMA in flight (an unmap, Bus Master off,
+ * reset) is an emu_wait: its done() comes when the last slice has ended, and the session answers then.
+ */
+#ifndef AIPU_EMU_H
+#define AIPU_EMU_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* --- options (main.c) --------------------------------------------------------------------------- */
+
+enum emu_fault_kind {
+	EMU_FAULT_HANG, /* job N: the engine stands still, heartbeat included, until a reset */
+	EMU_FAULT_SLOW_JOB, /* job N takes VALUE ms longer (default 5000); the heartbeat goes on */
+	EMU_FAULT_LOST_INTERRUPT, /* interrupt N is not raised */
+	EMU_FAULT_INTERRUPT_STORM, /* interrupt N is raised VALUE times more (default 100000) */
+	EMU_FAULT_BAD_COMPLETION, /* I/O completion N: VALUE 0 wrong id, 1 sq_head beyond the ring, 2 unknown status */
+	EMU_FAULT_CORRUPT_REPLY, /* admin completion N: VALUE 0 unknown status, 1 wrong id, 2 sq_head beyond the ring */
+	EMU_FAULT_FATAL_ERROR, /* at job N the state goes to FAILED with ERROR = FATAL */
+	EMU_FAULT_ALL_ONES, /* from register access N on the function is gone: all ones, no interrupt, no DMA */
+	EMU_FAULT_SLOW_BOOT, /* LOAD N takes VALUE ms (default 5000) */
+	EMU_FAULT_BOOT_FAILURE, /* LOAD N ends in FAILED, ERROR = VALUE (default FIRMWARE_DIGEST) */
+	EMU_FAULT_POWER_CUT, /* at job N the process ends at once, as by SIGKILL */
+	EMU_FAULT_KINDS
+};
+
+#define EMU_MAX_FAULTS 16u
+
+struct emu_fault {
+	enum emu_fault_kind kind;
+	uint64_t at; /* N, from 1, counted since power-on (each client is one) */
+	uint64_t value;
+};
+
+struct emu_options {
+	const char *socket;
+	uint64_t memory; /* BAR2: a power of two, 1 MiB to 16 GiB */
+	uint32_t cores; /* 0: the model's default */
+	uint32_t queues, vectors; /* 0: likewise */
+	uint32_t rollback;
+	uint64_t serial;
+	bool msi; /* MSI in place of MSI-X */
+	bool trap_memory; /* BAR2 without mmap: each access is a message, and counted */
+	FILE *trace; /* NULL: none */
+	struct emu_fault faults[EMU_MAX_FAULTS];
+	unsigned int fault_count;
+};
+
+/* --- counters (counters.c) ----------------------------------------------------------------------- */
+
+/*
+ * Counted in the DMA and register layer, since power-on. X(name, text). A record is a DMA write of 32 bytes, a
+ * submission entry a DMA read of 64, a completion a DMA write of 8 at an offset of 24 in 32: the layer knows sizes only.
+ * The guest reads them in a vendor-specific extended capability (pci.c), the host with --trace and at the client's end.
+ */
+#define EMU_COUNTER_LIST(X)                                             \
+	X(BYTES_TO_HOST, "bytes written to host memory")                \
+	X(BYTES_FROM_HOST, "bytes read from host memory")               \
+	X(DMA_WRITES, "DMA writes")                                     \
+	X(DMA_READS, "DMA reads")                                       \
+	X(DMA_REFUSED, "DMA refused: not mapped, or Bus Master off")    \
+	X(ENTRIES, "submission entries read")                           \
+	X(COMPLETIONS, "completions written")                           \
+	X(RECORDS, "token records written")                             \
+	X(REGISTER_READS, "register reads")                             \
+	X(REGISTER_WRITES, "register writes, doorbells not counted")    \
+	X(DOORBELLS, "submission doorbells")                            \
+	X(HEAD_DOORBELLS, "completion and kick doorbells")              \
+	X(INTERRUPTS, "interrupts raised")                              \
+	X(MEMORY_READ, "bytes of device memory read by trapped access") \
+	X(MEMORY_WRITTEN, "bytes of device memory written likewise")    \
+	X(MAPS, "DMA maps")                                             \
+	X(UNMAPS, "DMA unmaps")                                         \
+	X(UNMAPS_DEFERRED, "DMA unmaps that waited for DMA in flight")  \
+	X(RESETS, "function-level and device resets")
+#define EMU_COUNTER_ENUM(name, text) EMU_COUNT_##name,
+enum emu_counter { EMU_COUNTER_LIST(EMU_COUNTER_ENUM) EMU_COUNTERS };
+#undef EMU_COUNTER_ENUM
+
+struct emu_counters {
+	_Atomic uint64_t value[EMU_COUNTERS];
+};
+
+static inline void emu_count(struct emu_counters *c, enum emu_counter what, uint64_t n)
+{
+	atomic_fetch_add_explicit(&c->value[what], n, memory_order_relaxed);
+}
+uint64_t emu_counter(const struct emu_counters *c, enum emu_counter what);
+const char *emu_counter_name(enum emu_counter what); /* "bytes_to_host" */
+void emu_counters_print(const struct emu_counters *c, FILE *to); /* one line, name=value */
+
+/* --- waiting for DMA in flight --------------------------------------------------------------------- */
+
+struct emu_wait {
+	void (*done)(struct emu_wait *wait); /* once, from any thread, no lock of dma.c held */
+	unsigned int pending; /* dma.c's, under its lock */
+};
+
+/* --- DMA (dma.c) ------------------------------------------------------------------------------------ */
+
+#define EMU_DMA_MAX_MAPS 65535u /* QEMU's own limit of a container */
+#define EMU_DMA_SLICE (4u << 20)
+
+enum emu_dma_access { EMU_DMA_READABLE = 1, EMU_DMA_WRITABLE = 2 };
+
+struct emu_dma;
+
+int emu_dma_create(struct emu_counters *counters, struct emu_dma **out);
+/* Waits for slices in flight (each at most 4 MiB), then drops every map */
+void emu_dma_destroy(struct emu_dma *dma);
+/*
+ * fd is taken over also on failure; -1: a map that cannot be reached from here (a ROM, a BAR): kept, and DMA to it
+ * refused. -EINVAL: size 0, address wraps, not page aligned, file too short; -EEXIST: overlaps a map;
+ * -ENOSPC: too many; -errno of mmap.
+ */
+int emu_dma_map(struct emu_dma *dma, uint64_t address, uint64_t size, int fd, uint64_t offset,
+		unsigned int access);
+/*
+ * Every map that lies wholly in [address, address + size), which may be none; `all`: every one there is. From the return on
+ * no new DMA reaches them. 0: done; -EINPROGRESS: wait->done() will come; -EINVAL: a map lies partly in it (nothing is
+ * removed).
+ */
+int emu_dma_unmap(struct emu_dma *dma, uint64_t address, uint64_t size, bool all,
+		  struct emu_wait *wait);
+/* PCI's Bus Master; closed at first. Closing: 0, or -EINPROGRESS and wait->done() when no DMA is in flight. */
+int emu_dma_gate(struct emu_dma *dma, bool open, struct emu_wait *wait);
+/*
+ * 0 or -EFAULT (not mapped, not permitted, gate closed, memory went away). May span maps that are neighbours. Runs in slices;
+ * aligned words of 4 and 8 bytes are one access.
+ */
+int emu_dma_read(struct emu_dma *dma, uint64_t address, void *to, size_t bytes);
+int emu_dma_write(struct emu_dma *dma, uint64_t address, const void *from, size_t bytes);
+
+/* --- interrupts (irq.c) ------------------------------------------------------------------------------ */
+
+struct emu_irq;
+
+int emu_irq_create(unsigned int vectors, struct emu_irq **out);
+void emu_irq_destroy(struct emu_irq *irq);
+/* fd is taken over; -1 removes. -EINVAL: no such vector. */
+int emu_irq_set(struct emu_irq *irq, unsigned int vector, int fd);
+void emu_irq_clear(struct emu_irq *irq);
+/* Any thread. With fewer vectors set than the model has, they share: vector modulo those there are. false: none is set. */
+bool emu_irq_raise(struct emu_irq *irq, unsigned int vector);
+
+/* --- the card (card.c): the device model and all of the above ---------------------------------------- */
+
+struct emu_card {
+	const struct emu_options *options;
+	struct aipu_dm *dm;
+	struct emu_dma *dma;
+	struct emu_irq *irq;
+	struct emu_faults *faults;
+	struct emu_counters counters;
+	atomic_bool gone; /* ALL_ONES has struck */
+	uint32_t bar0_bytes; /* a power of two */
+	uint64_t memory_bytes;
+	uint32_t vectors;
+};
+
+/* Power on. -errno; no DMA and no interrupt before the gate opens and vectors are set. */
+int emu_card_create(const struct emu_options *options, struct emu_card **out);
+/* Power off: waits for the model's current step, at most seconds */
+void emu_card_destroy(struct emu_card *card);
+/* BAR0. Aligned words of 4 bytes, pairs of them as two, low first; anything else reads 0 and ignores writes. */
+void emu_card_read(struct emu_card *card, uint64_t offset, void *to, size_t bytes);
+void emu_card_write(struct emu_card *card, uint64_t offset, const void *from, size_t bytes);
+/* BAR2 by message; in range */
+void emu_card_memory_read(struct emu_card *card, uint64_t offset, void *to, size_t bytes);
+void emu_card_memory_write(struct emu_card *card, uint64_t offset, const void *from, size_t bytes);
+int emu_card_memory_fd(const struct emu_card *card); /* the card's */
+/* 0, or -EINPROGRESS and wait->done() */
+int emu_card_bus_master(struct emu_card *card, bool on, struct emu_wait *wait);
+/* Function-level reset (RST-2) and the gate closed; as above. The model itself comes to ROM later, as STATUS tells. */
+int emu_card_reset(struct emu_card *card, struct emu_wait *wait);
+
+/* --- faults (fault.c) ---------------------------------------------------------------------------------- */
+
+/* "KIND@N" or "KIND@N:VALUE". NULL, or what is wrong with it, as a text for one error line. */
+const char *emu_fault_parse(const char *text, struct emu_fault *fault);
+const char *emu_fault_name(enum emu_fault_kind kind); /* "slow-job" */
+
+/* --- configuration space (pci.c) ----------------------------------------------------------------------- */
+
+#define EMU_PCI_BYTES 4096u
+
+struct emu_pci;
+
+/* What a write asks of the card, in this order */
+struct emu_pci_effect {
+	bool reset; /* function-level reset; Bus Master is off then */
+	bool bus_master_changed, bus_master;
+};
+
+int emu_pci_create(const struct emu_card *card, struct emu_pci **out);
+void emu_pci_destroy(struct emu_pci *pci);
+/* offset + bytes within EMU_PCI_BYTES */
+void emu_pci_read(struct emu_pci *pci, uint32_t offset, void *to, uint32_t bytes);
+void emu_pci_write(struct emu_pci *pci, uint32_t offset, const void *from, uint32_t bytes,
+		   struct emu_pci_effect *effect);
+void emu_pci_reset(struct emu_pci *pci); /* as after power-on; counters are not touched */
+
+/* --- a client (session.c) ------------------------------------------------------------------------------ */
+
+/* Serves the client of the connected socket to its end; takes the socket over. 0, or -errno of the card's creation. */
+int emu_session_run(const struct emu_options *options, int socket, const atomic_bool *stop);
+
+#endif
