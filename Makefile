@@ -101,7 +101,11 @@ ref_src := $(sort $(wildcard tests/ref/*.c))
 unit_src := $(sort $(wildcard tests/unit/test_*.c))
 unit_common_src := $(filter-out $(unit_src),$(sort $(wildcard tests/unit/*.c)))
 bench_src := $(if $(x86),$(sort $(wildcard tests/bench/*.c)))
+# One program for each way to reach a device: tests/abi/access_NAME.c.
+abi_access := $(patsubst tests/abi/access_%.c,%,$(sort $(wildcard tests/abi/access_*.c)))
 abi_src := $(sort $(wildcard tests/abi/*.c))
+abi_common_src := $(filter-out tests/abi/access_%.c,$(abi_src))
+emu_src := $(sort $(wildcard tests/emu/*.c))
 fuzz_src := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 fuzz_common_src := $(filter-out $(fuzz_src),$(sort $(wildcard tests/fuzz/*.c)))
 
@@ -127,6 +131,8 @@ soft_a := $(if $(soft_src),$(L)/libaipu-soft-static.a)
 llm_a := $(if $(llm_src),$(L)/libaipu-llm-static.a)
 tools_a := $(if $(all_tool_src),$(L)/libtools-all.a)
 
+emu_a := $(if $(emu_src),$(L)/libaipu-emu-test.a)
+
 aipu_so := $(if $(aipu_src),$(L)/libaipu.so.$(SOVERSION))
 llm_so := $(if $(llm_src),$(L)/libaipu-llm.so.$(SOVERSION))
 soft_so := $(if $(soft_src),$(L)/libaipu-soft.so)
@@ -135,7 +141,8 @@ links := $(patsubst %.$(SOVERSION),%,$(aipu_so) $(llm_so))
 tools := $(addprefix $(BUILD)/bin/,$(tool_names))
 units := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(unit_src))
 benches := $(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(bench_src))
-abi_test := $(if $(abi_src),$(BUILD)/tests/abi/aipu-abi-test)
+abi_program = $(BUILD)/tests/abi/aipu-abi-test$(if $(filter-out soft,$(1)),-$(1))
+abi_tests := $(foreach a,$(abi_access),$(call abi_program,$(a)))
 FUZZ_OUT ?= $(BUILD)/tests/fuzz
 fuzzers := $(patsubst tests/fuzz/%.c,$(FUZZ_OUT)/%,$(fuzz_src))
 
@@ -145,7 +152,7 @@ fuzzers := $(patsubst tests/fuzz/%.c,$(FUZZ_OUT)/%,$(fuzz_src))
 MAKEFLAGS += --no-builtin-rules
 
 all: $(dm_a) $(aipu_so) $(llm_so) $(soft_so) $(links) $(tools) $(if $(have_fw),$(FW_IMAGE))
-tests: all $(units) $(abi_test) $(benches)
+tests: all $(units) $(abi_tests) $(benches)
 
 # -- compiling -------------------------------------------------------------------------------------
 
@@ -189,9 +196,10 @@ $(BUILD)/obj/userspace/libaipu/%: INC = -Iuserspace/libaipu
 $(BUILD)/obj/userspace/llm/%: INC = -Iuserspace/llm
 $(BUILD)/obj/tools/%: INC = -Itools/common -Iuserspace $(part_names:%=-Iuserspace/%)
 $(BUILD)/obj/tests/%: INC = -Iuserspace/device-model -Iuserspace/libaipu -Iuserspace/llm -Itests/ref \
-	-Itests/unit -Itools -Itools/common -Iuserspace $(part_names:%=-Iuserspace/%)
+	-Itests/unit -Itests/emu -Itools -Itools/common -Iuserspace $(part_names:%=-Iuserspace/%)
 $(BUILD)/obj/tests/ref/%: INC = -Itests/ref
-$(BUILD)/obj/tests/abi/%: INC = -Itests/abi
+$(BUILD)/obj/tests/abi/%: INC = -Itests/abi -Itests/emu
+$(BUILD)/obj/tests/emu/%: INC = -Itests/emu
 
 # -- archives --------------------------------------------------------------------------------------
 
@@ -222,6 +230,9 @@ $(soft_a): $(call objs,$(soft_src)) ; $(archive)
 endif
 ifneq ($(llm_a),)
 $(llm_a): $(call objs,$(llm_src)) ; $(archive)
+endif
+ifneq ($(emu_a),)
+$(emu_a): $(call objs,$(emu_src)) ; $(archive)
 endif
 ifneq ($(tools_a),)
 $(tools_a): $(call objs,$(all_tool_src)) ; $(archive)
@@ -312,7 +323,7 @@ $(foreach t,$(tool_names),$(eval $(call tool_rule,$(t))))
 # -- tests -----------------------------------------------------------------------------------------
 
 # Shared libraries first: what they export comes from them; only internals come from the archives.
-test_a := $(ref_a) $(tools_a) $(common_a) $(parts_a) $(soft_a) $(llm_a) $(aipu_a) $(dm_a) $(fw_a)
+test_a := $(ref_a) $(emu_a) $(tools_a) $(common_a) $(parts_a) $(soft_a) $(llm_a) $(aipu_a) $(dm_a) $(fw_a)
 test_libs = $(llm_so) $(aipu_so) -Wl,--start-group $(test_a) -Wl,--end-group \
 	$(SPM_LIBS) -lstdc++ $(SYS_LIBS) $(MATH_LIBS)
 CMOCKA_LIBS := $(shell $(PKG_CONFIG) --libs cmocka 2>/dev/null || echo -lcmocka)
@@ -324,13 +335,14 @@ $(units): $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(call objs,$(unit_
 	$(Q)$(CC) $(all_ld) $(LDFLAGS_$*) -Wl,-rpath,'$$ORIGIN/../../lib' -Wl,-rpath-link,$(L) -o $@ \
 		$(filter %.o,$^) $(test_libs) $(CMOCKA_LIBS)
 
-ifneq ($(abi_test),)
-$(abi_test): $(call objs,$(abi_src)) $(dm_a) $(fw_a)
-	$(call say,LD,$@)
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(all_ld) -o $@ $(filter %.o,$^) -Wl,--start-group $(dm_a) $(fw_a) \
-		-Wl,--end-group $(SYS_LIBS) $(MATH_LIBS)
-endif
+define abi_rule
+$(call abi_program,$(1)): $(call objs,$(abi_common_src) tests/abi/access_$(1).c) $(emu_a) $(dm_a) $(fw_a)
+	$$(call say,LD,$$@)
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(all_ld) -o $$@ $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) \
+		-Wl,--end-group $$(SYS_LIBS) $$(MATH_LIBS)
+endef
+$(foreach a,$(abi_access),$(eval $(call abi_rule,$(a))))
 
 # Run by hand; built with the tests so that they keep compiling.
 $(benches): $(BUILD)/tests/bench/%: $(BUILD)/obj/tests/bench/%.o $(dm_a)
@@ -426,5 +438,5 @@ clean:
 	rm -rf $(BUILD)
 
 -include $(patsubst %.o,%.d,$(call objs,$(dm_src) $(aipu_src) $(soft_src) $(llm_src) $(all_part_src) $(common_src) \
-	$(all_tool_src) $(ref_src) $(unit_src) $(unit_common_src) $(abi_src) $(bench_src) $(fuzz_src) \
+	$(all_tool_src) $(ref_src) $(unit_src) $(unit_common_src) $(abi_src) $(emu_src) $(bench_src) $(fuzz_src) \
 	$(fuzz_common_src)))
