@@ -143,6 +143,10 @@ units := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(unit_src))
 benches := $(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(bench_src))
 abi_program = $(BUILD)/tests/abi/aipu-abi-test$(if $(filter-out soft,$(1)),-$(1))
 abi_tests := $(foreach a,$(abi_access),$(call abi_program,$(a)))
+# The same for a whole generation, tests/guest/generate.c.
+gen_src := $(wildcard tests/guest/generate.c)
+gen_program = $(BUILD)/tests/guest/generate$(if $(filter-out soft,$(1)),-$(1))
+gen_tests := $(if $(gen_src),$(foreach a,$(abi_access),$(call gen_program,$(a))))
 FUZZ_OUT ?= $(BUILD)/tests/fuzz
 fuzzers := $(patsubst tests/fuzz/%.c,$(FUZZ_OUT)/%,$(fuzz_src))
 
@@ -152,7 +156,7 @@ fuzzers := $(patsubst tests/fuzz/%.c,$(FUZZ_OUT)/%,$(fuzz_src))
 MAKEFLAGS += --no-builtin-rules
 
 all: $(dm_a) $(aipu_so) $(llm_so) $(soft_so) $(links) $(tools) $(if $(have_fw),$(FW_IMAGE))
-tests: all $(units) $(abi_tests) $(benches)
+tests: all $(units) $(abi_tests) $(gen_tests) $(benches)
 
 # -- compiling -------------------------------------------------------------------------------------
 
@@ -200,6 +204,7 @@ $(BUILD)/obj/tests/%: INC = -Iuserspace/device-model -Iuserspace/libaipu -Iusers
 $(BUILD)/obj/tests/ref/%: INC = -Itests/ref
 $(BUILD)/obj/tests/abi/%: INC = -Itests/abi -Itests/emu
 $(BUILD)/obj/tests/emu/%: INC = -Itests/emu
+$(BUILD)/obj/tests/guest/%: INC = -Itests/abi
 
 # -- archives --------------------------------------------------------------------------------------
 
@@ -344,6 +349,15 @@ $(call abi_program,$(1)): $(call objs,$(abi_common_src) tests/abi/access_$(1).c)
 endef
 $(foreach a,$(abi_access),$(eval $(call abi_rule,$(a))))
 
+define gen_rule
+$(call gen_program,$(1)): $(call objs,$(gen_src) tests/abi/driver.c tests/abi/access_$(1).c) $(emu_a) $(dm_a) $(fw_a)
+	$$(call say,LD,$$@)
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(all_ld) -o $$@ $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) \
+		-Wl,--end-group $$(SYS_LIBS) $$(MATH_LIBS)
+endef
+$(if $(gen_src),$(foreach a,$(abi_access),$(eval $(call gen_rule,$(a)))))
+
 # Run by hand; built with the tests so that they keep compiling.
 $(benches): $(BUILD)/tests/bench/%: $(BUILD)/obj/tests/bench/%.o $(dm_a)
 	$(call say,LD,$@)
@@ -438,5 +452,5 @@ clean:
 	rm -rf $(BUILD)
 
 -include $(patsubst %.o,%.d,$(call objs,$(dm_src) $(aipu_src) $(soft_src) $(llm_src) $(all_part_src) $(common_src) \
-	$(all_tool_src) $(ref_src) $(unit_src) $(unit_common_src) $(abi_src) $(emu_src) $(bench_src) $(fuzz_src) \
+	$(all_tool_src) $(ref_src) $(unit_src) $(unit_common_src) $(abi_src) $(gen_src) $(emu_src) $(bench_src) $(fuzz_src) \
 	$(fuzz_common_src)))
