@@ -59,31 +59,31 @@ struct emu_options {
 /* --- counters (counters.c) ----------------------------------------------------------------------- */
 
 /*
- * Counted in the DMA and register layer, since power-on. X(name, text). A record is a DMA write of 32 bytes, a
+ * Counted in the DMA and register layer, since power-on. X(NAME, name, text). A record is a DMA write of 32 bytes, a
  * submission entry a DMA read of 64, a completion a DMA write of 8 at an offset of 24 in 32: the layer knows sizes only.
  * The guest reads them in a vendor-specific extended capability (pci.c), the host with --trace and at the client's end.
  */
-#define EMU_COUNTER_LIST(X)                                             \
-	X(BYTES_TO_HOST, "bytes written to host memory")                \
-	X(BYTES_FROM_HOST, "bytes read from host memory")               \
-	X(DMA_WRITES, "DMA writes")                                     \
-	X(DMA_READS, "DMA reads")                                       \
-	X(DMA_REFUSED, "DMA refused: not mapped, or Bus Master off")    \
-	X(ENTRIES, "submission entries read")                           \
-	X(COMPLETIONS, "completions written")                           \
-	X(RECORDS, "token records written")                             \
-	X(REGISTER_READS, "register reads")                             \
-	X(REGISTER_WRITES, "register writes, doorbells not counted")    \
-	X(DOORBELLS, "submission doorbells")                            \
-	X(HEAD_DOORBELLS, "completion and kick doorbells")              \
-	X(INTERRUPTS, "interrupts raised")                              \
-	X(MEMORY_READ, "bytes of device memory read by trapped access") \
-	X(MEMORY_WRITTEN, "bytes of device memory written likewise")    \
-	X(MAPS, "DMA maps")                                             \
-	X(UNMAPS, "DMA unmaps")                                         \
-	X(UNMAPS_DEFERRED, "DMA unmaps that waited for DMA in flight")  \
-	X(RESETS, "function-level and device resets")
-#define EMU_COUNTER_ENUM(name, text) EMU_COUNT_##name,
+#define EMU_COUNTER_LIST(X)                                                             \
+	X(BYTES_TO_HOST, bytes_to_host, "bytes written to host memory")                 \
+	X(BYTES_FROM_HOST, bytes_from_host, "bytes read from host memory")              \
+	X(DMA_WRITES, dma_writes, "DMA writes")                                         \
+	X(DMA_READS, dma_reads, "DMA reads")                                            \
+	X(DMA_REFUSED, dma_refused, "DMA refused: not mapped, or Bus Master off")       \
+	X(ENTRIES, entries, "submission entries read")                                  \
+	X(COMPLETIONS, completions, "completions written")                              \
+	X(RECORDS, records, "token records written")                                    \
+	X(REGISTER_READS, register_reads, "register reads")                             \
+	X(REGISTER_WRITES, register_writes, "register writes, doorbells not counted")   \
+	X(DOORBELLS, doorbells, "submission doorbells")                                 \
+	X(HEAD_DOORBELLS, head_doorbells, "completion and kick doorbells")              \
+	X(INTERRUPTS, interrupts, "interrupts raised")                                  \
+	X(MEMORY_READ, memory_read, "bytes of device memory read by trapped access")    \
+	X(MEMORY_WRITTEN, memory_written, "bytes of device memory written likewise")    \
+	X(MAPS, maps, "DMA maps")                                                       \
+	X(UNMAPS, unmaps, "DMA unmaps")                                                 \
+	X(UNMAPS_DEFERRED, unmaps_deferred, "DMA unmaps that waited for DMA in flight") \
+	X(RESETS, resets, "function-level and device resets")
+#define EMU_COUNTER_ENUM(name, lower, text) EMU_COUNT_##name,
 enum emu_counter { EMU_COUNTER_LIST(EMU_COUNTER_ENUM) EMU_COUNTERS };
 #undef EMU_COUNTER_ENUM
 
@@ -101,9 +101,16 @@ void emu_counters_print(const struct emu_counters *c, FILE *to); /* one line, na
 
 /* --- waiting for DMA in flight --------------------------------------------------------------------- */
 
+/*
+ * The caller's, and dma.c's from a call that returns -EINPROGRESS to done(), which may come before that call returns.
+ * Only `done` needs a value. Where a call takes a wait, NULL says that nobody waits: it returns 0 at once.
+ */
 struct emu_wait {
 	void (*done)(struct emu_wait *wait); /* once, from any thread, no lock of dma.c held */
-	unsigned int pending; /* dma.c's, under its lock */
+	/* dma.c's, under its lock: */
+	struct emu_wait *next;
+	uint64_t epoch;
+	unsigned int pending;
 };
 
 /* --- DMA (dma.c) ------------------------------------------------------------------------------------ */
@@ -140,6 +147,8 @@ int emu_dma_gate(struct emu_dma *dma, bool open, struct emu_wait *wait);
  */
 int emu_dma_read(struct emu_dma *dma, uint64_t address, void *to, size_t bytes);
 int emu_dma_write(struct emu_dma *dma, uint64_t address, const void *from, size_t bytes);
+/* memcpy of bytes that somebody else may be writing; an aligned word of 4 or 8 bytes is one access */
+void emu_copy_shared(void *to, const void *from, size_t bytes);
 
 /* --- interrupts (irq.c) ------------------------------------------------------------------------------ */
 
@@ -147,10 +156,15 @@ struct emu_irq;
 
 int emu_irq_create(unsigned int vectors, struct emu_irq **out);
 void emu_irq_destroy(struct emu_irq *irq);
-/* fd is taken over; -1 removes. -EINVAL: no such vector. */
+/* fd is taken over also on failure; -1 removes. -EINVAL: no such vector. */
 int emu_irq_set(struct emu_irq *irq, unsigned int vector, int fd);
 void emu_irq_clear(struct emu_irq *irq);
-/* Any thread. With fewer vectors set than the model has, they share: vector modulo those there are. false: none is set. */
+/* Bus Master; off at first. After `off` returns nothing is raised. */
+void emu_irq_gate(struct emu_irq *irq, bool open);
+/*
+ * Any thread. A vector beyond the last one that is set shares: vector modulo (last + 1). false: nothing was raised, there
+ * is no eventfd for it or the gate is closed.
+ */
 bool emu_irq_raise(struct emu_irq *irq, unsigned int vector);
 
 /* --- the card (card.c): the device model and all of the above ---------------------------------------- */
@@ -166,6 +180,9 @@ struct emu_card {
 	uint32_t bar0_bytes; /* a power of two */
 	uint64_t memory_bytes;
 	uint32_t vectors;
+	uint8_t *memory; /* BAR2 */
+	/* The message thread's: Bus Master as it was set; a function-level reset is not over yet (see card.c) */
+	bool bus_master, resetting;
 };
 
 /* Power on. -errno; no DMA and no interrupt before the gate opens and vectors are set. */
@@ -189,6 +206,18 @@ int emu_card_reset(struct emu_card *card, struct emu_wait *wait);
 /* "KIND@N" or "KIND@N:VALUE". NULL, or what is wrong with it, as a text for one error line. */
 const char *emu_fault_parse(const char *text, struct emu_fault *fault);
 const char *emu_fault_name(enum emu_fault_kind kind); /* "slow-job" */
+
+struct emu_faults; /* what has been counted towards each N */
+struct aipu_dm_fault;
+
+int emu_faults_create(const struct emu_options *options, struct emu_faults **out);
+void emu_faults_destroy(struct emu_faults *faults);
+/* The model asks at each of its points (enum aipu_dm_point); POWER_CUT does not return */
+void emu_faults_model(struct emu_faults *faults, unsigned int point, struct aipu_dm_fault *fault);
+/* How often the interrupt that comes now is to be raised: 1, 0 (lost), 1 + VALUE (storm) */
+uint64_t emu_faults_interrupt(struct emu_faults *faults);
+/* true: with this register access the function is gone */
+bool emu_faults_register(struct emu_faults *faults);
 
 /* --- configuration space (pci.c) ----------------------------------------------------------------------- */
 
