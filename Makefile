@@ -94,9 +94,9 @@ part_names := $(filter-out include device-model libaipu llm,$(patsubst userspace
 part_src = $(sort $(wildcard userspace/$(1)/*.c))
 all_part_src := $(foreach p,$(part_names),$(call part_src,$(p)))
 common_src := $(sort $(wildcard tools/common/*.c))
-tool_names := $(filter-out common,$(patsubst tools/%/,%,$(sort $(dir $(wildcard tools/*/*.c)))))
+tool_names := $(patsubst tools/%/main.c,%,$(sort $(wildcard tools/*/main.c)))
 tool_src = $(sort $(wildcard tools/$(1)/*.c))
-all_tool_src := $(foreach t,$(tool_names),$(call tool_src,$(t)))
+all_tool_src := $(filter-out $(common_src),$(sort $(wildcard tools/*/*.c)))
 ref_src := $(sort $(wildcard tests/ref/*.c))
 unit_src := $(sort $(wildcard tests/unit/test_*.c))
 unit_common_src := $(filter-out $(unit_src),$(sort $(wildcard tests/unit/*.c)))
@@ -105,6 +105,7 @@ bench_src := $(if $(x86),$(sort $(wildcard tests/bench/*.c)))
 abi_access := $(patsubst tests/abi/access_%.c,%,$(sort $(wildcard tests/abi/access_*.c)))
 abi_src := $(sort $(wildcard tests/abi/*.c))
 abi_common_src := $(filter-out tests/abi/access_%.c,$(abi_src))
+# A client of aipu-emu for tests, and tests/abi's driver over it
 emu_src := $(sort $(wildcard tests/emu/*.c))
 fuzz_src := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 fuzz_common_src := $(filter-out $(fuzz_src),$(sort $(wildcard tests/fuzz/*.c)))
@@ -200,10 +201,10 @@ $(BUILD)/obj/userspace/libaipu/%: INC = -Iuserspace/libaipu
 $(BUILD)/obj/userspace/llm/%: INC = -Iuserspace/llm
 $(BUILD)/obj/tools/%: INC = -Itools/common -Iuserspace $(part_names:%=-Iuserspace/%)
 $(BUILD)/obj/tests/%: INC = -Iuserspace/device-model -Iuserspace/libaipu -Iuserspace/llm -Itests/ref \
-	-Itests/unit -Itests/emu -Itools -Itools/common -Iuserspace $(part_names:%=-Iuserspace/%)
+	-Itests/unit -Itests/emu -Itests/abi -Itools -Itools/common -Iuserspace $(part_names:%=-Iuserspace/%)
 $(BUILD)/obj/tests/ref/%: INC = -Itests/ref
 $(BUILD)/obj/tests/abi/%: INC = -Itests/abi -Itests/emu
-$(BUILD)/obj/tests/emu/%: INC = -Itests/emu
+$(BUILD)/obj/tests/emu/%: INC = -Itests/emu -Itests/abi
 $(BUILD)/obj/tests/guest/%: INC = -Itests/abi
 
 # -- archives --------------------------------------------------------------------------------------
@@ -237,7 +238,7 @@ ifneq ($(llm_a),)
 $(llm_a): $(call objs,$(llm_src)) ; $(archive)
 endif
 ifneq ($(emu_a),)
-$(emu_a): $(call objs,$(emu_src)) ; $(archive)
+$(emu_a): $(call objs,$(emu_src) tests/abi/driver.c tests/abi/access_emu.c) ; $(archive)
 endif
 ifneq ($(tools_a),)
 $(tools_a): $(call objs,$(all_tool_src)) ; $(archive)
@@ -309,8 +310,8 @@ $(links): %.so: %.so.$(SOVERSION)
 
 # -- tools -----------------------------------------------------------------------------------------
 
-# aipu-fw makes the image that libaipu-soft.so holds, so it comes before the libraries.
-no_libs := aipu-fw
+# aipu-fw makes the image that libaipu-soft.so holds, so it comes before the libraries; aipu-emu is the device.
+no_libs := aipu-fw aipu-emu
 tool_libs = $(if $(filter $(1),$(no_libs)),,$(llm_so) $(aipu_so))
 tool_parts = $(if $(filter $(1),$(no_libs)),,$(parts_a))
 
