@@ -238,6 +238,14 @@ void emu_pci_read(struct emu_pci *pci, uint32_t offset, void *to, uint32_t bytes
 void emu_pci_write(struct emu_pci *pci, uint32_t offset, const void *from, uint32_t bytes,
 		   struct emu_pci_effect *effect);
 void emu_pci_reset(struct emu_pci *pci); /* as after power-on; counters are not touched */
+unsigned int emu_pci_messages(const struct emu_pci *pci); /* of MSI-X, or of MSI with options.msi */
+/*
+ * BAR4, MSI-X's table and pending bits; no bytes with options.msi. It is there to be read back: whom an interrupt goes to,
+ * and whether, is the client's business (emu_irq_set). offset + bytes within its size.
+ */
+uint32_t emu_pci_table_bytes(const struct emu_pci *pci);
+void emu_pci_table_read(struct emu_pci *pci, uint64_t offset, void *to, size_t bytes);
+void emu_pci_table_write(struct emu_pci *pci, uint64_t offset, const void *from, size_t bytes);
 
 /* --- a client (session.c) ------------------------------------------------------------------------------ */
 
