@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/* Finding a PCI card in sysfs, for the access layers that run where one is. Never touches a card's registers. */
+#ifndef CARD_H
+#define CARD_H
+
+#include "access.h"
+
+#define CARD_PCI "/sys/bus/pci/"
+#define CARD_VECTORS 8u /* those of struct access */
+
+struct card_path {
+	char text[160];
+};
+
+/* One line on stderr with errno's text: what is missing, and how to get it; returns -ENODEV */
+int card_missing(const char *what, const char *how);
+/* The card of AIPU_PCI (0000:01:00.0), or the first there is; 0 or -ENODEV with that line */
+int card_find(char address[32]);
+/* "<the card's directory in sysfs>/<name>" */
+struct card_path card_file(const char *address, const char *name);
+/* Takes it from its driver, if one has it */
+void card_unbind(const char *address);
+
+bool text_write(const char *path, const char *text);
+long number_read(const char *path); /* -1: there is none */
+
+/* `n` interrupts of one of `vectors`. With fewer than the contract's they share: counted for all it stands for. */
+void card_interrupts(struct access *a, unsigned int vector, unsigned int vectors, uint32_t n);
+/*
+ * Before a doorbell. An interrupt takes a way of its own, through threads and an emulator, and comes later than the
+ * completion that a driver has polled for; whoever counts interrupts exactly gets them before he goes on.
+ */
+void card_settle(uint32_t offset);
+
+#endif
