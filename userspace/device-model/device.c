@@ -6,6 +6,7 @@
 #include "device.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,6 +43,7 @@ void dm_stop_request(struct aipu_dm *dm, enum dm_stop stop)
 {
 	if (stop > dm->stop)
 		dm->stop = stop;
+	dm->reset_count += stop == DM_STOP_RESET; /* each, also where one is under way */
 	dm->state = AIPU_STATE_RESETTING;
 	dm->enabled = false;
 	dm->load_pending = false;
@@ -119,10 +121,13 @@ static void set_limits(struct aipu_dm *dm)
 
 static int make_memory(struct aipu_dm *dm)
 {
-	dm->memory_fd = memfd_create("aipu-device-memory", MFD_CLOEXEC);
+	dm->memory_fd = memfd_create("aipu-device-memory", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (dm->memory_fd < 0)
 		return -errno;
 	if (ftruncate(dm->memory_fd, (off_t)dm->config.memory_bytes))
+		return -errno;
+	/* A mount may hand the descriptor on, and to whom it does must not be able to take memory away. */
+	if (fcntl(dm->memory_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
 		return -errno;
 	dm->memory = mmap(NULL, dm->config.memory_bytes, PROT_READ | PROT_WRITE,
 			  MAP_SHARED | MAP_NORESERVE, dm->memory_fd, 0);
@@ -234,7 +239,7 @@ void aipu_dm_bus_master(struct aipu_dm *dm, bool on)
 	atomic_store(&dm->bus_master, on);
 	/* What began before the store ends at the engine's next boundary. */
 	boundary = dm->boundaries;
-	while (!on && !dm->sleeping && dm->boundaries == boundary)
+	while (!on && !dm->sleeping && !dm->hung && dm->boundaries == boundary)
 		pthread_cond_wait(&dm->boundary_passed, &dm->lock);
 	pthread_mutex_unlock(&dm->lock);
 }

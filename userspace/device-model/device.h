@@ -254,6 +254,7 @@ struct aipu_dm {
 	struct aipu_firmware_header firmware; /* version 0: none runs */
 	uint32_t abi_in_use, reset_count;
 	bool sleeping, idle;
+	bool hung; /* by fault.c */
 	uint64_t sleep_ns; /* CLOCK_MONOTONIC, since when the engine sleeps */
 	uint32_t heartbeat;
 	uint64_t boundaries;
@@ -302,10 +303,17 @@ void *dm_engine_main(void *aipu_dm);
 /* Drops everything that ENABLE and the admin queue made, without any DMA */
 void dm_engine_clear(struct aipu_dm *dm);
 void dm_engine_event(struct aipu_dm *dm, enum aipu_event event);
+/* Sleeps until CLOCK_MONOTONIC says `until`, or until woken; under lock. HEARTBEAT goes on by the clock. */
+void dm_engine_sleep(struct aipu_dm *dm, uint64_t until);
 /* A queue's ring is not usable, or the admin queue's doorbell: it is dead. enum aipu_error */
 void dm_engine_queue_failed(struct dm_queue *queue, unsigned int error);
 /* Ends the running job, if any, and posts its completion */
 void dm_engine_end_job(struct dm_queue *queue, unsigned int reason);
+
+/* fault.c: what the host wants to go wrong here; a wait is over already, see dm_stopping. Engine thread, without lock. */
+struct aipu_dm_fault dm_fault_at(struct aipu_dm *dm, enum aipu_dm_point point);
+/* Spoils a completion that is about to be written, if it is to be spoilt */
+void dm_fault_completion(struct dm_queue *queue, struct aipu_completion *completion);
 
 /* admin.c: runs new commands. true: something was done. */
 bool dm_admin_pass(struct aipu_dm *dm);

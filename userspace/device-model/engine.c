@@ -107,6 +107,13 @@ static bool start_job(struct dm_queue *queue, uint64_t now)
 	return true;
 }
 
+/* true: by a fault that the host ordered; the job never starts, what comes now ends it */
+static bool job_fails(struct dm_queue *queue)
+{
+	return dm_fault_at(queue->dm, AIPU_DM_POINT_JOB).kind == AIPU_DM_FAULT_FATAL ||
+	       dm_stopping(queue->dm);
+}
+
 /* The time limit does not run while a full ring holds the job up */
 static bool time_is_up(const struct dm_job *job, uint64_t now)
 {
@@ -167,6 +174,8 @@ static void run_unit(struct dm_queue *queue)
 		return;
 	}
 	note_turn(queue);
+	if (fresh && job_fails(queue))
+		return;
 	unit = work_on_job(queue, fresh, now, &stepped, &status, &detail);
 	spent = dm_clock(queue->dm) - now;
 	if (unit == DM_UNIT_PAUSED) {
@@ -317,7 +326,6 @@ static void do_stop(struct aipu_dm *dm)
 		memset(dm->stored, 0, sizeof(dm->stored));
 		memset(&dm->firmware, 0, sizeof(dm->firmware));
 		dm->error = AIPU_ERROR_NONE;
-		dm->reset_count++;
 		atomic_store(&dm->steps, 0);
 		atomic_store(&dm->longest_us, 0);
 		atomic_store(&dm->busy_ns, 0);
@@ -338,15 +346,18 @@ static void fail(struct aipu_dm *dm, unsigned int error)
 	dm->idle = true;
 }
 
+/* The state first: whom the event wakes finds it. IDLE when nothing can follow. */
 static void do_fatal(struct aipu_dm *dm)
 {
-	unsigned int error = dm->fatal;
-
+	fail(dm, dm->fatal);
+	dm->idle = false;
 	pthread_mutex_unlock(&dm->lock);
+	dm_engine_event(dm, AIPU_EVENT_ERROR);
+	dm_deferred_pass(dm);
 	dm_engine_clear(dm);
 	pthread_mutex_lock(&dm->lock);
 	if (!dm->stop)
-		fail(dm, error);
+		dm->idle = true;
 }
 
 /* --- boot and enable ------------------------------------------------------------------------------ */
@@ -356,11 +367,14 @@ static void do_load(struct aipu_dm *dm)
 	struct aipu_firmware_header firmware = { 0 };
 	uint64_t address = dm->load_address;
 	uint32_t bytes = dm->load_bytes;
+	struct aipu_dm_fault fault;
 	unsigned int error;
 
 	dm->load_pending = false;
 	pthread_mutex_unlock(&dm->lock);
-	error = dm_boot_load(dm, address, bytes, &firmware);
+	fault = dm_fault_at(dm, AIPU_DM_POINT_LOAD);
+	error = fault.kind == AIPU_DM_FAULT_FAIL ? fault.value
+						 : dm_boot_load(dm, address, bytes, &firmware);
 	pthread_mutex_lock(&dm->lock);
 	if (dm->stop)
 		return;
@@ -399,27 +413,34 @@ static void do_enable(struct aipu_dm *dm)
 
 /* --- the loop ------------------------------------------------------------------------------------- */
 
-static void rest(struct aipu_dm *dm, uint64_t deadline)
+void dm_engine_sleep(struct aipu_dm *dm, uint64_t until)
 {
-	dm->idle = deadline == DM_NEVER;
+	struct timespec time = { .tv_sec = (time_t)(until / 1000000000u),
+				 .tv_nsec = (long)(until % 1000000000u) };
+
 	dm->sleeping = true;
 	dm->sleep_ns = dm_real_clock();
-	if (deadline == DM_NEVER) {
+	if (until == DM_NEVER)
 		pthread_cond_wait(&dm->wake, &dm->lock);
-	} else {
-		/* The host's clock may be another one than the condition variable's: wait for a span. */
-		uint64_t now = dm_clock(dm), until = dm->sleep_ns;
-		struct timespec time;
-
-		until += deadline > now ? deadline - now : 0;
-		if (until > dm->sleep_ns + 1000000000u)
-			until = dm->sleep_ns + 1000000000u;
-		time.tv_sec = (time_t)(until / 1000000000u);
-		time.tv_nsec = (long)(until % 1000000000u);
+	else
 		pthread_cond_timedwait(&dm->wake, &dm->lock, &time);
-	}
 	dm->sleeping = false;
 	dm->heartbeat += (uint32_t)((dm_real_clock() - dm->sleep_ns) / DM_HEARTBEAT_NS);
+}
+
+static void rest(struct aipu_dm *dm, uint64_t deadline)
+{
+	uint64_t now = dm_clock(dm), until = dm_real_clock();
+
+	dm->idle = deadline == DM_NEVER;
+	if (deadline == DM_NEVER) {
+		dm_engine_sleep(dm, DM_NEVER);
+		return;
+	}
+	/* The host's clock may be another one than the condition variable's: wait for a span. */
+	if (deadline > now)
+		until += deadline - now < 1000000000u ? deadline - now : 1000000000u;
+	dm_engine_sleep(dm, until);
 }
 
 static bool commanded(const struct aipu_dm *dm)

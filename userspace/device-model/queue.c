@@ -178,6 +178,7 @@ int dm_queue_post(struct dm_queue *queue, const struct aipu_completion *fields)
 	completion.time_ns &= (1ull << 48) - 1;
 	completion.sq_head = (uint16_t)(queue->head & mask);
 	completion.phase = queue->cq_tail / queue->entries % 2 == 0;
+	dm_fault_completion(queue, &completion);
 	if (write_completion(queue, (queue->cq_tail & mask) * sizeof(completion), &completion))
 		return -EFAULT;
 	queue->cq_tail++;

@@ -18,6 +18,42 @@ extern "C" {
 
 struct aipu_dm;
 
+/* Where a host may make the device fail, in the order of the device's work; each is asked once */
+enum aipu_dm_point {
+	AIPU_DM_POINT_LOAD, /* a firmware image is about to be read */
+	AIPU_DM_POINT_JOB, /* an I/O queue's entry was taken and is about to be checked and started */
+	AIPU_DM_POINT_COMPLETION, /* the completion of an I/O queue is about to be written */
+	AIPU_DM_POINT_REPLY /* likewise of the admin queue */
+};
+
+enum aipu_dm_fault_kind {
+	AIPU_DM_FAULT_NONE,
+	/*
+	 * The engine stands still, HEARTBEAT with it; registers answer. Ended by what stops the device: disable, RESET,
+	 * function-level reset, destroy.
+	 */
+	AIPU_DM_FAULT_HANG,
+	/*
+	 * The engine does nothing for `value` ms; HEARTBEAT goes on. Commands wait, as for any long step; a stop
+	 * ends it at once.
+	 */
+	AIPU_DM_FAULT_SLOW,
+	AIPU_DM_FAULT_FATAL, /* internal failure, FLT-2 of the specification */
+	AIPU_DM_FAULT_FAIL, /* LOAD: FAILED with ERROR = `value` */
+	AIPU_DM_FAULT_CORRUPT /* COMPLETION, REPLY: `value` is enum aipu_dm_corrupt */
+};
+
+enum aipu_dm_corrupt {
+	AIPU_DM_CORRUPT_ID, /* of no job or command that was submitted: its bits inverted */
+	AIPU_DM_CORRUPT_SQ_HEAD, /* beyond the ring */
+	AIPU_DM_CORRUPT_STATUS /* no status that there is */
+};
+
+struct aipu_dm_fault {
+	enum aipu_dm_fault_kind kind;
+	uint32_t value;
+};
+
 /*
  * What the host offers. Called from the model's own threads, several at a time; none may call back into
  * the model, but for interrupt(), which may wake somebody who does.
@@ -42,6 +78,11 @@ struct aipu_dm_ops {
 	void (*interrupt)(void *host, unsigned int vector);
 	/* Nanoseconds, monotonic; optional (CLOCK_MONOTONIC) */
 	uint64_t (*clock)(void *host);
+	/*
+	 * Optional, for testing drivers: what shall go wrong at this point. *fault is NONE when it is called; a kind that
+	 * the point does not know does nothing.
+	 */
+	void (*fault)(void *host, enum aipu_dm_point point, struct aipu_dm_fault *fault);
 };
 
 /* SIMD level of the compute kernels; all give the same bits */
