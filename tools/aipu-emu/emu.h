@@ -147,8 +147,9 @@ int emu_dma_gate(struct emu_dma *dma, bool open, struct emu_wait *wait);
  */
 int emu_dma_read(struct emu_dma *dma, uint64_t address, void *to, size_t bytes);
 int emu_dma_write(struct emu_dma *dma, uint64_t address, const void *from, size_t bytes);
-/* memcpy of bytes that somebody else may be writing; an aligned word of 4 or 8 bytes is one access */
-void emu_copy_shared(void *to, const void *from, size_t bytes);
+/* Copies (view.c) from and to memory that guests touch too; there an aligned word of 4 or 8 bytes is one access */
+void emu_shared_read(void *to, const void *shared, size_t bytes);
+void emu_shared_write(void *shared, const void *from, size_t bytes);
 
 /* --- interrupts (irq.c) ------------------------------------------------------------------------------ */
 
