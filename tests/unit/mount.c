@@ -108,6 +108,15 @@ static void interrupt(void *host, unsigned int vector)
 		atomic_fetch_add(&mount->interrupts[vector], 1);
 }
 
+static void strike(void *host, enum aipu_dm_point point, struct aipu_dm_fault *fault)
+{
+	struct mount *mount = host;
+	unsigned int asked = atomic_fetch_add(&mount->asked[point], 1) + 1;
+
+	if (mount->fault->point == point && mount->fault->at == asked)
+		*fault = mount->fault->fault;
+}
+
 /* --- making --------------------------------------------------------------------------------------- */
 
 struct mount *mount_create(const struct mount_options *options)
@@ -133,6 +142,8 @@ struct mount *mount_create(const struct mount_options *options)
 	memset(mount->arena, 0, mount->bytes);
 	mount->map = options->map;
 	ops.clock = options->clock;
+	mount->fault = options->fault;
+	ops.fault = options->fault ? strike : NULL;
 	if (options->map) {
 		ops.dma_map = dma_map;
 		ops.dma_unmap = dma_unmap;

@@ -39,7 +39,16 @@ struct mount {
 	/* What the flag of mappings of [lost_from, ..) points to */
 	volatile bool lost_flag;
 	uint64_t lost_from;
+	const struct mount_fault *fault;
+	atomic_uint asked[AIPU_DM_POINT_REPLY + 1]; /* how often, at each point */
 	struct mount_queue *admin;
+};
+
+/* Strikes when the device asks for the `at`th time, from 1, at this point; at 0: never */
+struct mount_fault {
+	enum aipu_dm_point point;
+	unsigned int at;
+	struct aipu_dm_fault fault;
 };
 
 struct mount_queue {
@@ -55,6 +64,7 @@ struct mount_options {
 	size_t arena_bytes; /* 0: 32 MiB */
 	bool map;
 	uint64_t (*clock)(void *mount); /* NULL: the model's own */
+	const struct mount_fault *fault; /* NULL: the host does not offer that operation */
 };
 
 /* Powered on, in state ROM. Fails the test when that does not work. */
