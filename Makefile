@@ -5,6 +5,7 @@
 #   make                      libraries, tools, default firmware -> $(BUILD)
 #   make check [PATTERN=...]  build the tests and run them
 #   make install DESTDIR= PREFIX=/usr/local
+#   make guest-tests          tests for guests that are written with the kernel's harness (fetches it)
 #   make fuzz                 fuzz targets (clang, libFuzzer) -> $(BUILD)/tests/fuzz
 #   make format-check | clean | uninstall
 #
@@ -148,16 +149,22 @@ abi_tests := $(foreach a,$(abi_access),$(call abi_program,$(a)))
 gen_src := $(wildcard tests/guest/generate.c)
 gen_program = $(BUILD)/tests/guest/generate$(if $(filter-out soft,$(1)),-$(1))
 gen_tests := $(if $(gen_src),$(foreach a,$(abi_access),$(call gen_program,$(a))))
+# Small programs that run in guests; selftest_* are written with the test harness of the kernel.
+guest_src := $(filter-out $(gen_src),$(sort $(wildcard tests/guest/*.c)))
+guest_selftests := $(patsubst %.c,$(BUILD)/%,$(filter tests/guest/selftest_%,$(guest_src)))
+guest_programs := $(filter-out $(guest_selftests),$(patsubst %.c,$(BUILD)/%,$(guest_src)))
 FUZZ_OUT ?= $(BUILD)/tests/fuzz
 fuzzers := $(patsubst tests/fuzz/%.c,$(FUZZ_OUT)/%,$(fuzz_src))
 
-.PHONY: all tests check install install-files uninstall clean format-check format fuzz fuzz-targets
+.PHONY: all tests guest-tests check install install-files uninstall clean format-check format fuzz \
+	fuzz-targets
 .DELETE_ON_ERROR:
 .SUFFIXES:
 MAKEFLAGS += --no-builtin-rules
 
 all: $(dm_a) $(aipu_so) $(llm_so) $(soft_so) $(links) $(tools) $(if $(have_fw),$(FW_IMAGE))
-tests: all $(units) $(abi_tests) $(gen_tests) $(benches)
+tests: all $(units) $(abi_tests) $(gen_tests) $(guest_programs) $(benches)
+guest-tests: $(guest_programs) $(guest_selftests)
 
 # -- compiling -------------------------------------------------------------------------------------
 
@@ -358,6 +365,20 @@ $(call gen_program,$(1)): $(call objs,$(gen_src) $(filter-out %/abi_test.c,$(abi
 		-Wl,--end-group $$(SYS_LIBS) $$(MATH_LIBS)
 endef
 $(if $(gen_src),$(foreach a,$(abi_access),$(eval $(call gen_rule,$(a)))))
+
+$(guest_programs): $(BUILD)/tests/guest/%: $(BUILD)/obj/tests/guest/%.o
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(all_ld) -o $@ $<
+
+# The harness is GPL-2.0 and stays in the kernel's source, which is fetched for it once.
+kselftest := tools/testing/selftests
+$(guest_selftests): $(BUILD)/tests/guest/%: tests/guest/%.c $(wildcard firmware-abi/*.h) $(BUILD)/.flags
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)source=$$(scripts/kernel --source $(addprefix $(kselftest)/,kselftest.h kselftest_harness.h)) && \
+		$(CC) -D_GNU_SOURCE -Ifirmware-abi -isystem $$source/$(kselftest) -std=gnu17 $(WARN) \
+		$(WERROR_FLAG) $(CFLAGS) -o $@ $<
 
 # Run by hand; built with the tests so that they keep compiling.
 $(benches): $(BUILD)/tests/bench/%: $(BUILD)/obj/tests/bench/%.o $(dm_a)
