@@ -82,6 +82,7 @@ int emu_dma_create(struct emu_counters *counters, struct emu_dma **out)
 	pthread_mutex_init(&dma->lock, NULL);
 	pthread_cond_init(&dma->quiet, NULL);
 	dma->counters = counters;
+	emu_view_catch_sigbus();
 	*out = dma;
 	return 0;
 }

@@ -9,7 +9,6 @@
 #include "view.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <search.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -98,28 +97,29 @@ static _Thread_local struct {
 	uintptr_t start, end; /* of the view's memory; end 0: it is in none */
 } guard __attribute__((tls_model("initial-exec")));
 
-static struct {
-	pthread_once_t once;
-	struct sigaction previous;
-} sigbus = { .once = PTHREAD_ONCE_INIT };
+/* This thread is in the previous handler: should that lie above this one by now, the circle ends */
+static _Thread_local bool chaining __attribute__((tls_model("initial-exec")));
+
+static struct sigaction previous;
 
 static void chain(int signal, siginfo_t *info, void *context)
 {
-	const struct sigaction *next = &sigbus.previous;
+	static const struct sigaction none = { .sa_handler = SIG_DFL };
+	const struct sigaction *next = chaining ? &none : &previous;
 
+	chaining = true;
 	if (next->sa_flags & SA_SIGINFO) {
 		next->sa_sigaction(signal, info, context);
 	} else if (next->sa_handler == SIG_DFL ||
 		   (next->sa_handler == SIG_IGN && info->si_code > 0)) {
-		struct sigaction fallback = { .sa_handler = SIG_DFL };
-
 		/* A fault comes again with its instruction; a signal that was sent would not */
-		sigaction(SIGBUS, &fallback, NULL);
+		sigaction(SIGBUS, &none, NULL);
 		if (info->si_code <= 0)
 			raise(SIGBUS);
 	} else if (next->sa_handler != SIG_IGN) {
 		next->sa_handler(signal);
 	}
+	chaining = false;
 }
 
 static void on_sigbus(int signal, siginfo_t *info, void *context)
@@ -133,14 +133,18 @@ static void on_sigbus(int signal, siginfo_t *info, void *context)
 	chain(signal, info, context);
 }
 
-static void install(void)
+void emu_view_catch_sigbus(void)
 {
 	/* Not deferred: the jump leaves the handler without giving the signal mask back */
 	struct sigaction action = { .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER };
+	struct sigaction now;
 
+	sigaction(SIGBUS, NULL, &now);
+	if (now.sa_flags & SA_SIGINFO && now.sa_sigaction == on_sigbus)
+		return;
+	previous = now;
 	sigemptyset(&action.sa_mask);
 	action.sa_sigaction = on_sigbus;
-	sigaction(SIGBUS, NULL, &sigbus.previous);
 	sigaction(SIGBUS, &action, NULL);
 }
 
@@ -199,7 +203,6 @@ int emu_view_get(void **views, int fd, uint64_t end, bool writable, struct emu_v
 	struct stat info;
 	int err;
 
-	pthread_once(&sigbus.once, install);
 	if (fstat(fd, &info))
 		return -errno;
 	if (!S_ISREG(info.st_mode) || (uint64_t)info.st_size < end)

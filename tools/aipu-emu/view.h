@@ -27,6 +27,8 @@ int emu_view_get(void **views, int fd, uint64_t end, bool writable, struct emu_v
 /* true: that was the last user; the caller calls emu_view_unmap, without its locks */
 bool emu_view_put(void **views, struct emu_view *view);
 void emu_view_unmap(struct emu_view *view);
+/* Before the first copy, and while no other thread copies. Stays until the process ends. */
+void emu_view_catch_sigbus(void);
 /* In range. false: the file became shorter. */
 bool emu_view_read(const struct emu_view *view, uint64_t offset, void *to, size_t bytes);
 bool emu_view_write(const struct emu_view *view, uint64_t offset, const void *from, size_t bytes);
