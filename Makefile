@@ -210,7 +210,7 @@ $(BUILD)/obj/tools/%: INC = -Itools/common -Iuserspace $(part_names:%=-Iuserspac
 $(BUILD)/obj/tests/%: INC = -Iuserspace/device-model -Iuserspace/libaipu -Iuserspace/llm -Itests/ref \
 	-Itests/unit -Itests/emu -Itests/abi -Itools -Itools/common -Iuserspace $(part_names:%=-Iuserspace/%)
 $(BUILD)/obj/tests/ref/%: INC = -Itests/ref
-$(BUILD)/obj/tests/abi/%: INC = -Itests/abi -Itests/emu
+$(BUILD)/obj/tests/abi/%: INC = -Itests/abi -Itests/emu -Itools
 $(BUILD)/obj/tests/emu/%: INC = -Itests/emu -Itests/abi
 $(BUILD)/obj/tests/guest/%: INC = -Itests/abi
 

@@ -39,6 +39,7 @@ struct card {
 	struct message *messages; /* in the second half of the huge page */
 	uint64_t messages_at; /* its address for the card */
 	unsigned int vectors;
+	struct card_count count;
 	uint8_t capability; /* of the interrupts, MSI or MSI-X */
 	bool end;
 	pthread_t thread;
@@ -112,7 +113,7 @@ static void messages_take(struct access *a)
 
 	for (i = 0; i < c->vectors; i++)
 		if (__atomic_exchange_n(&c->messages[i].come, 0, __ATOMIC_SEQ_CST))
-			card_interrupts(a, i, c->vectors, 1);
+			card_count_add(&c->count, a, i, c->vectors, 1);
 }
 
 static void *messages_watch(void *arg)
@@ -186,6 +187,7 @@ static int interrupts_open(struct card *c, struct access *a)
 		return -ENODEV;
 	if (!msix)
 		msi_program(c, msi);
+	card_count_start(&c->count, c->config, 0);
 	errno = pthread_create(&c->thread, NULL, messages_watch, a);
 	return errno ? card_missing("interrupts", "no thread can be started") : 0;
 }
@@ -245,7 +247,6 @@ void access_write(struct access *a, uint32_t offset, uint32_t value)
 {
 	struct card *c = a->device;
 
-	card_settle(offset);
-	messages_take(a);
+	card_count_settle(&c->count, offset);
 	*(volatile uint32_t *)((uint8_t *)c->bar[AIPU_BAR_REGISTERS] + offset) = value;
 }

@@ -33,6 +33,7 @@ struct card {
 	uint64_t bar_bytes[3];
 	int event[CARD_VECTORS + 1]; /* one for each vector; the last ends the thread */
 	unsigned int vectors;
+	struct card_count count;
 	pthread_t thread;
 };
 
@@ -164,7 +165,7 @@ static void *events_count(void *arg)
 			continue;
 		for (i = 0; i < c->vectors; i++)
 			if (p[i].revents && read(p[i].fd, &n, sizeof(n)) == sizeof(n))
-				card_interrupts(a, i, c->vectors, (uint32_t)n);
+				card_count_add(&c->count, a, i, c->vectors, (uint32_t)n);
 	}
 	return NULL;
 }
@@ -172,6 +173,7 @@ static void *events_count(void *arg)
 static int interrupts_open(struct card *c, struct access *a)
 {
 	static const uint32_t ways[] = { VFIO_PCI_MSIX_IRQ_INDEX, VFIO_PCI_MSI_IRQ_INDEX };
+	struct vfio_region_info config;
 	struct vfio_irq_info info;
 	struct vfio_irq_set *set;
 	unsigned int i;
@@ -198,6 +200,9 @@ static int interrupts_open(struct card *c, struct access *a)
 	if (ioctl(c->device, VFIO_DEVICE_SET_IRQS, set))
 		return card_missing("VFIO_DEVICE_SET_IRQS", "there are no interrupts to be had");
 	free(set);
+	if (region_find(c, VFIO_PCI_CONFIG_REGION_INDEX, &config))
+		return -ENODEV;
+	card_count_start(&c->count, c->device, config.offset);
 	errno = pthread_create(&c->thread, NULL, events_count, a);
 	return errno ? card_missing("interrupts", "no thread can be started") : 0;
 }
@@ -249,6 +254,6 @@ void access_write(struct access *a, uint32_t offset, uint32_t value)
 {
 	struct card *c = a->device;
 
-	card_settle(offset);
+	card_count_settle(&c->count, offset);
 	*(volatile uint32_t *)((uint8_t *)c->bar[AIPU_BAR_REGISTERS] + offset) = value;
 }

@@ -8,10 +8,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "aipu-emu/emu.h"
 #include "aipu_registers.h"
 #include "card.h"
 
-#define SETTLE_US 1000u
+#define SETTLE_MS 500u /* for an interrupt that will not come any more */
+enum { EXTENDED = 0x100, VENDOR_SPECIFIC = 0x000b };
 
 int card_missing(const char *what, const char *how)
 {
@@ -81,14 +83,48 @@ void card_unbind(const char *address)
 	text_write(card_file(address, "driver/unbind").text, address);
 }
 
-void card_interrupts(struct access *a, unsigned int vector, unsigned int vectors, uint32_t n)
+static uint32_t config_read(const struct card_count *c, uint32_t offset)
 {
+	uint32_t value = 0;
+
+	return pread(c->fd, &value, 4, (off_t)(c->base + offset)) == 4 ? value : 0;
+}
+
+/* PCI Express Base Specification 4.0, 7.6.3 and 7.9.5: vendor-specific extended capability 1, revision 1 */
+void card_count_start(struct card_count *c, int fd, uint64_t base)
+{
+	uint32_t at = EXTENDED, header, most = 64;
+
+	*c = (struct card_count){ .fd = fd, .base = base };
+	for (header = 0; at >= EXTENDED && most--; at = header >> 20) {
+		header = config_read(c, at);
+		if ((header & 0xffff) == VENDOR_SPECIFIC &&
+		    (config_read(c, at + 4) & 0xfffff) == (1 << 16 | 1))
+			c->at = at + 8 + 8 * EMU_COUNT_INTERRUPTS;
+	}
+	if (c->at)
+		c->start = config_read(c, c->at);
+}
+
+void card_count_add(struct card_count *c, struct access *a, unsigned int vector,
+		    unsigned int vectors, uint32_t n)
+{
+	__atomic_fetch_add(&c->come, n, __ATOMIC_SEQ_CST);
 	for (; vector < CARD_VECTORS; vector += vectors)
 		__atomic_fetch_add(&a->interrupts[vector], n, __ATOMIC_SEQ_CST);
 }
 
-void card_settle(uint32_t offset)
+void card_count_settle(struct card_count *c, uint32_t offset)
 {
-	if (offset >= AIPU_PAGE_BYTES && offset % AIPU_PAGE_BYTES == AIPU_DOORBELL_CQ_HEAD)
-		usleep(SETTLE_US);
+	uint32_t ms = 0, missing;
+
+	if (offset < AIPU_PAGE_BYTES || offset % AIPU_PAGE_BYTES != AIPU_DOORBELL_CQ_HEAD)
+		return;
+	do {
+		usleep(1000);
+		missing = c->at ? config_read(c, c->at) - c->start - c->merged -
+					  __atomic_load_n(&c->come, __ATOMIC_SEQ_CST)
+				: 0;
+	} while (missing && ms++ < SETTLE_MS);
+	c->merged += missing;
 }

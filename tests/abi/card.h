@@ -24,12 +24,25 @@ void card_unbind(const char *address);
 bool text_write(const char *path, const char *text);
 long number_read(const char *path); /* -1: there is none */
 
-/* `n` interrupts of one of `vectors`. With fewer than the contract's they share: counted for all it stands for. */
-void card_interrupts(struct access *a, unsigned int vector, unsigned int vectors, uint32_t n);
 /*
- * Before a doorbell. An interrupt takes a way of its own, through threads and an emulator, and comes later than the
- * completion that a driver has polled for; whoever counts interrupts exactly gets them before he goes on.
+ * Interrupts that came. An interrupt takes a way of its own, through an emulator and threads, and comes later than the
+ * completion that a driver has polled for; the contract's tests count exactly. So before completions are freed all that
+ * were raised are waited for: by the counter of aipu-emu's cards, which is in configuration space, else for a moment.
  */
-void card_settle(uint32_t offset);
+struct card_count {
+	int fd; /* of configuration space, which begins at `base` */
+	uint64_t base;
+	uint32_t at; /* offset of the counter; 0: the card has none */
+	uint32_t start; /* what it was at first */
+	uint32_t come; /* by messages; atomic */
+	uint32_t merged; /* that came as one with others */
+};
+
+void card_count_start(struct card_count *c, int fd, uint64_t base);
+/* `n` interrupts of one of `vectors`. With fewer than the contract's they share: counted for all it stands for. */
+void card_count_add(struct card_count *c, struct access *a, unsigned int vector,
+		    unsigned int vectors, uint32_t n);
+/* Before each write of a register, at its offset */
+void card_count_settle(struct card_count *c, uint32_t offset);
 
 #endif
