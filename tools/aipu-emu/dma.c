@@ -34,7 +34,6 @@ struct map {
 
 struct emu_dma {
 	pthread_mutex_t lock;
-	pthread_cond_t quiet; /* slices became 0 */
 	struct emu_counters *counters;
 	void *maps, *views; /* trees */
 	unsigned int count;
@@ -80,7 +79,6 @@ int emu_dma_create(struct emu_counters *counters, struct emu_dma **out)
 	if (!dma)
 		return -ENOMEM;
 	pthread_mutex_init(&dma->lock, NULL);
-	pthread_cond_init(&dma->quiet, NULL);
 	dma->counters = counters;
 	emu_view_catch_sigbus();
 	*out = dma;
@@ -256,14 +254,8 @@ void emu_dma_destroy(struct emu_dma *dma)
 {
 	if (!dma)
 		return;
-	emu_dma_gate(dma, false, NULL);
 	emu_dma_unmap(dma, 0, 0, true, NULL);
-	pthread_mutex_lock(&dma->lock);
-	while (dma->slices)
-		pthread_cond_wait(&dma->quiet, &dma->lock);
-	pthread_mutex_unlock(&dma->lock);
 	pthread_mutex_destroy(&dma->lock);
-	pthread_cond_destroy(&dma->quiet);
 	free(dma);
 }
 
@@ -320,8 +312,7 @@ static void slice_end(struct emu_dma *dma, const struct slice *slice)
 	if (!--slice->map->slices && slice->map->removed)
 		map_free(dma, slice->map, &later);
 	closings_over(dma, slice->epoch, &later);
-	if (!--dma->slices)
-		pthread_cond_broadcast(&dma->quiet);
+	dma->slices--;
 	pthread_mutex_unlock(&dma->lock);
 	finish(&later);
 }

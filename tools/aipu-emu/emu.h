@@ -123,7 +123,7 @@ enum emu_dma_access { EMU_DMA_READABLE = 1, EMU_DMA_WRITABLE = 2 };
 struct emu_dma;
 
 int emu_dma_create(struct emu_counters *counters, struct emu_dma **out);
-/* Waits for slices in flight (each at most 4 MiB), then drops every map */
+/* Drops every map. Who does DMA is gone by then. */
 void emu_dma_destroy(struct emu_dma *dma);
 /*
  * fd is taken over also on failure; -1: a map that cannot be reached from here (a ROM, a BAR): kept, and DMA to it
