@@ -1,0 +1,90 @@
+#!/usr/bin/env bash
+# guest test: runs scripts/vm
+# SPDX-License-Identifier: MIT
+# The contract's tests, and whole generations with the tokens that aipu-gen gives on this machine, inside guests: through
+# sysfs and a huge page where there is no IOMMU, through VFIO where there is one.
+set -u
+# shellcheck source=tests/tools/_tap.sh
+. "$(dirname "$0")/../tools/_tap.sh"
+# shellcheck source=tests/guest/_tokens.sh
+. "$SRC/tests/guest/_tokens.sh"
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# boot WAY VM-OPTION...
+boot()
+{
+	local way=$1
+	shift
+	: >"$work/out"
+	# The second card is as the tests want theirs, the first as it comes.
+	"$SRC/scripts/vm" "$@" --cards 2 --card "1:--memory 64M --queues 4 --vectors 8 --rollback 1" -- \
+		sh "$SRC/tests/guest/_abi.sh" "$BUILD/tests/abi/aipu-abi-test-$way" "$BUILD/tests/guest/generate-$way" \
+		"$work/rollback.fw" "$work/qpc/model.qpc" "$work"/*.arguments >"$work/out" 2>"$work/err" && return
+	echo "exit status $?"
+	cat "$work/out"
+	tail -n 40 "$work/err"
+	return 1
+}
+
+# The guest's TAP, each line with the configuration's name
+pass_on()
+{
+	local line
+	while read -r line; do
+		case $line in
+		"ok "* | "not ok "*)
+			tap_count=$((tap_count + 1))
+			case $line in not*) tap_bad=$((tap_bad + 1)) ;; esac
+			echo "${line%%ok *}ok $tap_count - $1: ${line#* - }"
+			;;
+		"# "*) echo "$line" ;;
+		esac
+	done <"$work/out"
+}
+
+# It came to its end, and what it printed is all there.
+complete()
+{
+	cat "$work/err"
+	grep -x 'abi exit status [01]' "$work/out" &&
+		grep -qx "1\\.\\.$(grep -c '^\(not \)\?ok ' "$work/out")" "$work/out" && grep -q '^ok ' "$work/out"
+}
+
+# same CASE
+same()
+{
+	local got
+	got=$(sed -n "s/^tokens $1\\.arguments //p" "$work/out")
+	[ -n "$got" ] && [ "$got" = "$(cat "$work/$1.tokens")" ] && return
+	echo "expected: $(cat "$work/$1.tokens")"
+	echo "got:      $got"
+	cat "$work/err"
+	return 1
+}
+
+# on KERNEL IOMMU
+on()
+{
+	local name="$1, ${2:-no} IOMMU" vm=(--kernel "$1") way=sysfs
+	if [ -n "$2" ]; then
+		way=vfio
+		vm+=("--iommu=$2" --module vfio-pci --module vfio_iommu_type1)
+	fi
+	tap_ok "$name: boots" boot "$way" "${vm[@]}"
+	pass_on "$name"
+	tap_ok "$name: all of the contract's tests" complete
+	tap_ok "$name: tokens, greedy" same greedy
+	tap_ok "$name: tokens, drawn" same drawn
+	tap_ok "$name: tokens of a long prompt, to the stop id" same long
+}
+
+tap_ok "what aipu-gen answers" tokens_prepare "$work"
+"$BUILD/bin/aipu-fw" pack --default --rollback 1 -o "$work/rollback.fw" >/dev/null
+on 6.12 ""
+on 6.12 intel
+on 6.12 virtio
+on new ""
+on debug ""
+tap_done
