@@ -88,24 +88,6 @@ if [ -s /.vm/binds ]; then
 	done </.vm/binds
 fi
 
-# Prints what is wrong with the kernel's log.
-simple_clean()
-{
-	dmesg | grep -E 'KASAN|KCSAN|UBSAN|BUG:|WARNING:|INFO: (possible|task|rcu)|Oops|general protection|kmemleak: [0-9]+ new|DMA-API:.*(error|leak)'
-	if [ -e /proc/lockdep_stats ]; then
-		grep -q 'debug_locks: *1$' /proc/lockdep_stats || echo "lockdep is off: debug_locks is not 1"
-	fi
-}
-
-clean()
-{
-	if [ -e /.vm/clean.sh ]; then
-		sh /.vm/clean.sh || echo "clean.sh: exit status $?"
-	else
-		simple_clean
-	fi
-}
-
 tell "ready $(cut -d' ' -f1 /proc/uptime)"
 if [ -n "$terminal" ]; then
 	# shellcheck disable=SC2086
@@ -116,7 +98,8 @@ else
 fi
 tell "exit $?"
 if [ -n "$check" ]; then
-	clean 2>&1 | head -n 60 >/.vm/reports
+	sh /.vm/clean.sh >/.vm/log 2>&1 || [ -s /.vm/log ] || echo "the check of the log failed" >/.vm/log
+	head -n 60 /.vm/log >/.vm/reports
 	while read -r line; do
 		tell "report $line"
 	done </.vm/reports

@@ -12,7 +12,7 @@ from common import TOP, output_of
 
 OLDEST = (10, 1)  # the first with vfio-user-pci
 SUITES = "trixie,trixie-backports"
-DEFAULT_BAR2 = 256 << 20
+DEFAULT_BAR2 = 1 << 30
 MESSAGE_TIMEOUT = 600000  # ms; a card that was stopped for a while (debugger, busy machine) stays
 # ttyS0 to ttyS3. By default two share an interrupt, which is an edge that can get lost.
 SERIAL_PORTS = ((0x3F8, 4), (0x2F8, 3), (0x3E8, 6), (0x2E8, 7))

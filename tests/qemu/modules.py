@@ -30,10 +30,12 @@ class Modules:
 
     def order(self, requests):
         """[(path in the guest, path here, parameters)] in the order of loading. A request is a
-        module's name or path, with its parameters."""
+        module's name or path, with its parameters; with "?" before it, it may be missing."""
         result, seen = [], set()
         for request in requests:
-            name, *parameters = request.split()
+            name, *parameters = request.lstrip("?").split()
+            if request.startswith("?") and plain_name(name) not in self.paths:
+                continue
             if "/" in name or name.endswith(".ko"):
                 self._order_own(name, parameters, result, seen)
             else:
@@ -68,6 +70,11 @@ class Modules:
             if need and plain_name(need) not in seen:
                 self._order_named(need, [], result, seen)
         self._take(os.path.abspath(path), os.path.abspath(path), parameters, result, seen)
+
+    def indexes(self):
+        """(name, path here) of the lists that modprobe and libkmod read."""
+        return [(name, os.path.join(self.base, name)) for name in sorted(os.listdir(self.base))
+                if re.fullmatch(r"modules\.(dep|alias|symbols|softdep|builtin)(\.alias)?(\.bin)?", name)]
 
 
 def plain_name(path):

@@ -35,10 +35,9 @@ def build_directory():
 
 
 def applets(busybox):
-    """Paths of busybox's programs, without the leading slash."""
-    return subprocess.run(
-        [busybox, "--list-full"], stdout=subprocess.PIPE, text=True, check=True
-    ).stdout.split()
+    """Paths of busybox's programs."""
+    said = subprocess.run([busybox, "--list-full"], stdout=subprocess.PIPE, text=True, check=True)
+    return ["/" + path for path in said.stdout.split()]
 
 
 class Payload:
@@ -50,7 +49,16 @@ class Payload:
 
     # -- paths -----------------------------------------------------------------------------------
 
+    def _place(self, path):
+        """Where a path of the guest's own is, with /bin and its like being links as here."""
+        _, first, *rest = path.split("/")
+        top = self.entries.get("/" + first)
+        if top and top.kind == "link":
+            return os.path.join("/", top.target, *rest)
+        return path
+
     def add_data(self, path, data, mode=0o644):
+        path = self._place(path)
         self.add_directory(os.path.dirname(path))
         self.entries[path] = Entry("file", mode, data=data, size=len(data))
 
@@ -61,10 +69,8 @@ class Payload:
             path = os.path.dirname(path)
 
     def add_link(self, path, target):
-        """Unless something is there. Path without the leading slash, as the guest has it."""
-        first, _, rest = path.partition("/")
-        top = self.entries.get("/" + first)
-        place = "/" + (os.path.join(top.target, rest) if top and top.kind == "link" else path)
+        """Unless something is there."""
+        place = self._place(path)
         if place not in self.entries:
             self.add_directory(os.path.dirname(place))
             self.entries[place] = Entry("link", target=target)

@@ -4,6 +4,7 @@
 parts together: options, payload, kernel and QEMU, images, the run."""
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -81,22 +82,26 @@ def read_text(path):
         return file.read()
 
 
-def add_system(payload, busybox, options, modules, binds):
+def add_modules(payload, options, known, has_disk):
+    lines = []
+    for guest, here, parameters in known.order(wanted_modules(options, has_disk)):
+        with open(here, "rb") as file:
+            payload.add_data(guest, file.read())
+        lines.append(" ".join([guest, *parameters]) + "\n")
+    payload.add_data("/.vm/modules", "".join(lines).encode())
+    for name, here in known.indexes():
+        with open(here, "rb") as file:
+            payload.add_data(f"/lib/modules/{known.release}/{name}", file.read())
+
+
+def add_system(payload, busybox, options, binds):
     """Our own files, and busybox under every name that is still free."""
     config = f"check={'' if options.allow_splats else 1}\nterminal='{terminal_settings(options)}'\n"
     payload.add_data("/.vm/config", config.encode())
     payload.add_data("/.vm/command", command_script(options, payload).encode())
     payload.add_data("/.vm/binds", "".join(f"{path}\n" for path in binds).encode())
-    lines = []
-    for guest, here, parameters in modules:
-        place = "/.vm/modules.d/" + os.path.basename(guest)
-        with open(here, "rb") as file:
-            payload.add_data(place, file.read())
-        lines.append(" ".join([place, *parameters]) + "\n")
-    payload.add_data("/.vm/modules", "".join(lines).encode())
     clean = os.path.join(TOP, "tests", "guest", "clean.sh")
-    if os.path.exists(clean):
-        payload.add_data("/.vm/clean.sh", read_text(clean).encode())
+    payload.add_data("/.vm/clean.sh", read_text(clean).encode())
     with open(busybox, "rb") as file:
         payload.add_data("/.vm/busybox", file.read(), 0o755)
     payload.add_data("/init", read_text(os.path.join(HERE, "init.sh")).encode(), 0o755)
@@ -110,11 +115,11 @@ def add_system(payload, busybox, options, modules, binds):
 def wanted_modules(options, has_disk):
     wanted = []
     if options.iommu == "virtio":
-        wanted += ["virtio_pci", "virtio_iommu"]
+        wanted += ["?virtio_pci", "?virtio_iommu"]
     if has_disk or options.disk:
-        wanted += ["virtio_pci", "virtio_blk"]
+        wanted += ["?virtio_pci", "?virtio_blk"]
     if has_disk:
-        wanted.append("ext4")
+        wanted += ["?crc32c_generic", "?ext4"]
     return wanted + options.module
 
 
@@ -136,9 +141,13 @@ def find_emu(options):
 def card_commands(options, emu, sockets):
     commands = []
     for index, (socket, words) in enumerate(zip(sockets, options.card_words)):
-        serial = [] if any(word.split("=")[0] == "--serial" for word in words) else \
-            ["--serial", str(index + 1)]
-        commands.append([emu, "--socket", socket, *serial, *words])
+        given = {word.split("=")[0] for word in words}
+        command = [emu, "--socket", socket]
+        if "--serial" not in given:
+            command += ["--serial", str(index + 1)]
+        if options.log and "--trace" not in given:
+            command += ["--trace", re.sub(r"\.sock$", ".trace", socket)]
+        commands.append(command + words)
     return commands
 
 
@@ -182,8 +191,8 @@ def boot(options, payload, busybox):
         os.makedirs(options.log, exist_ok=True)
     with RunDirectory() as run_directory:
         moved, roots = images.split(payload)
-        modules = known.order(wanted_modules(options, bool(roots)))
-        add_system(payload, busybox, options, modules, roots)
+        add_modules(payload, options, known, bool(roots))
+        add_system(payload, busybox, options, roots)
         files = SimpleNamespace(
             kernel=os.path.join(kernel, "vmlinuz"), initrd=run_directory.file("initrd"),
             payload_disk=run_directory.file("payload.img") if roots else None,
