@@ -16,7 +16,8 @@
 #define EMU_MESSAGE_HEADER_BYTES 16u
 #define EMU_MESSAGE_MAX_DATA (1u << 20) /* of one region access: max_data_xfer_size */
 #define EMU_MESSAGE_MAX_PAYLOAD (EMU_MESSAGE_MAX_DATA + 16u)
-#define EMU_MESSAGE_MAX_FDS 64u /* max_msg_fds: what we take in one message */
+#define EMU_MESSAGE_MAX_FDS \
+	16u /* max_msg_fds: what we take in one message; QEMU takes no larger number */
 #define EMU_MESSAGE_MAX_MAPS 65535u /* max_dma_maps */
 #define EMU_MESSAGE_PAGE_BYTES 4096u
 
