@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# guest test: runs scripts/vm
+# SPDX-License-Identifier: MIT
+# The programs selftest_*.c, which are written with the kernel's own harness, in guests with a card: on
+# Debian's kernel, on the newest, and on the debug kernel.
+set -u
+# shellcheck source=tests/tools/_tap.sh
+. "$(dirname "$0")/../tools/_tap.sh"
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+build()
+{
+	env -u MAKEFLAGS -u MAKELEVEL make -s -C "$SRC" BUILD="$BUILD" WERROR=1 guest-tests
+}
+
+# runs STATUS PROGRAM VM-OPTION...: to its end and with that exit status: all planned results are there.
+runs()
+{
+	local due=$1 program=$2 status=0
+	shift 2
+	: >"$work/out"
+	"$SRC/scripts/vm" "$@" -- "$BUILD/tests/guest/$program" >"$work/out" 2>"$work/err" || status=$?
+	if [ "$status" -eq "$due" ] && grep -qE '^(not )?ok ' "$work/out" &&
+		grep -qx "1\.\.$(grep -cE '^(not )?ok ' "$work/out")" "$work/out"; then
+		return 0
+	fi
+	echo "exit status $status, expected $due"
+	cat "$work/out"
+	tail -n 40 "$work/err"
+	return 1
+}
+
+# on NAME PROGRAM VM-OPTION...: its results become ours.
+on()
+{
+	local name=$1 line
+	shift
+	tap_ok "$1, $name" runs 0 "$@"
+	while read -r line; do
+		case $line in
+		"ok "* | "not ok "*)
+			tap_count=$((tap_count + 1))
+			case $line in not*) tap_bad=$((tap_bad + 1)) ;; esac
+			echo "${line%%ok *}ok $tap_count - $name: $(cut -d' ' -f2- <<<"${line#*ok }")"
+			;;
+		"# "*) echo "$line" ;;
+		esac
+	done <"$work/out"
+}
+
+all_fail()
+{
+	runs 1 "$1" --cards 0 && ! grep '^ok ' "$work/out"
+}
+
+tap_ok "they compile" build
+for source in "$SRC"/tests/guest/selftest_*.c; do
+	program=$(basename "$source" .c)
+	for kernel in 6.12 new debug; do
+		on "$kernel" "$program" --kernel "$kernel"
+	done
+	on "6.12 with an IOMMU" "$program" --iommu
+	on "6.12, the first of two cards" "$program" --cards 2
+	tap_ok "$program fails without a card" all_fail "$program"
+done
+tap_done
