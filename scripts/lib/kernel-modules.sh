@@ -78,11 +78,13 @@ gcc_of()
 # Has this machine the compiler, and do the headers' own programs run here?
 host_fits()
 {
-	local headers=$1 gcc=$2
+	local headers=$1 gcc=$2 said
 
 	[ -z "${AIPU_MODULE_TREE:-}" ] || return 1
 	command -v "x86_64-linux-gnu-gcc-$gcc" >/dev/null && command -v make >/dev/null || return 1
-	"$headers/scripts/basic/fixdep" 2>&1 | grep -qi usage
+	# Without arguments it says how to be called and fails.
+	said=$("$headers/scripts/basic/fixdep" 2>&1) || true
+	[[ ${said,,} == *usage* ]]
 }
 
 # The Debian tree with the compiler for a kernel, and what its build calls.
@@ -92,7 +94,7 @@ build_tree()
 
 	suite=$(suite_of "$kernel")
 	debs tree "module-build-$kernel" "${suite%-backports},$suite" "gcc-$gcc" make \
-		"linux-kbuild-${release%-amd64}" dash coreutils sed mawk grep findutils diffutils perl python3-minimal
+		"linux-kbuild-${release%-amd64}" dash coreutils sed mawk grep findutils diffutils perl
 }
 
 # in_tree TREE HEADERS_ROOT WORK COMMAND...: runs it with TREE as the root, the headers in /usr/src and
@@ -194,10 +196,14 @@ make_modules()
 	cache_temp tmp
 	if ! compile_modules "$work" "$rel" "$tmp/log"; then
 		show "$tmp/log" "$work" "$rel" "$dir"
+		cache_drop "$tmp"
+		rm -rf "$work"
 		die "$dir does not compile for $kernel"
 	fi
 	if grep -qiE '(^|[ :])warning: ' "$tmp/log"; then
 		show "$tmp/log" "$work" "$rel" "$dir"
+		cache_drop "$tmp"
+		rm -rf "$work"
 		die "$dir compiles with warnings for $kernel"
 	fi
 	mkdir "$tmp/out"
