@@ -84,37 +84,58 @@ function_is()
 	tap_ok "$1: nothing malformed" not_shows "$2"
 }
 
-# one KERNEL IOMMU-OPTION BAR2-SIZE
+# group FILE IOMMU: the kernel's IOMMU has the function, or there is none
+group()
+{
+	if [ -n "$2" ]; then
+		shows "$1" 'IOMMU group: [0-9]+$'
+	else
+		[ -s "$1" ] && ! grep 'IOMMU group' "$1"
+	fi
+}
+
+# functions NAME IOMMU FILE...: what all functions of one boot have
+functions()
+{
+	local name=$1 iommu=$2 file
+	shift 2
+	tap_ok "$name: serial numbers of their own" serial_numbers "$@"
+	for file in "$@"; do
+		tap_ok "$name: ${file##*.} is behind ${iommu:-no} IOMMU" group "$file" "$iommu"
+	done
+}
+
+# one KERNEL IOMMU BAR2-SIZE
 one()
 {
-	local name="$1${2#-}, one card"
-	tap_ok "$name: boots" boot one --kernel "$1" $2 --card "--queues 8 --vectors 8 --memory $3"
+	local name="$1, ${2:-no} IOMMU, one card"
+	tap_ok "$name: boots" boot one --kernel "$1" ${2:+"--iommu=$2"} --card "--queues 8 --vectors 8 --memory $3"
 	tap_ok "$name: one function" cards one 1
 	[ ! -f "$work/one.0" ] || function_is "$name" "$work/one.0" "$3" msix
-	tap_ok "$name: a serial number" serial_numbers "$work/one.0"
+	functions "$name" "$2" "$work/one.0"
 	rm -f "$work"/one*
 }
 
-# two KERNEL IOMMU-OPTION: they differ in all that options can tell
+# two KERNEL IOMMU: they differ in all that options can tell
 two()
 {
-	local name="$1${2#-}, two cards"
-	tap_ok "$name: boots" boot two --kernel "$1" $2 --cards 2 --card "--queues 8 --vectors 8" \
+	local name="$1, ${2:-no} IOMMU, two cards"
+	tap_ok "$name: boots" boot two --kernel "$1" ${2:+"--iommu=$2"} --cards 2 --card "--queues 8 --vectors 8" \
 		--card "0:--memory 64M" --card "1:--memory 512M --msi"
 	tap_ok "$name: two functions" cards two 2
-	[ ! -f "$work/two.0" ] || function_is "$name, first" "$work/two.0" 64M msix
-	[ ! -f "$work/two.1" ] || function_is "$name, second" "$work/two.1" 512M msi
-	tap_ok "$name: serial numbers of their own" serial_numbers "$work"/two.[01]
+	[ ! -f "$work/two.0" ] || function_is "$name, 0" "$work/two.0" 64M msix
+	[ ! -f "$work/two.1" ] || function_is "$name, 1" "$work/two.1" 512M msi
+	functions "$name" "$2" "$work/two.0" "$work/two.1"
 	rm -f "$work"/two*
 }
 
 one 6.12 "" 256M
-two 6.12 --iommu=intel
-one 6.12 --iommu=virtio 1G
+two 6.12 intel
+one 6.12 virtio 1G
 two new ""
-one new --iommu=intel 2G
-two new --iommu=virtio
+one new intel 2G
+two new virtio
 one debug "" 4G
-two debug --iommu=intel
-one debug --iommu=virtio 16G
+two debug intel
+one debug virtio 16G
 tap_done
