@@ -40,7 +40,7 @@ void bench_open(struct bench *b, const char *const *options)
 	for (; options && *options && n < SHAPE_WORDS + MAX_OPTIONS; options++)
 		all[n++] = *options;
 	*b = (struct bench){ 0 };
-	error = rig_open(&b->rig, &b->d.access, all);
+	error = guest_open(&b->guest, &b->d.access, all);
 	if (error)
 		fail_msg("no emulated card: %s", strerror(-error));
 	lay_out(b);
@@ -48,7 +48,7 @@ void bench_open(struct bench *b, const char *const *options)
 
 void bench_close(struct bench *b)
 {
-	rig_close(b->rig);
+	guest_close(b->guest);
 }
 
 uint32_t bench_load(struct bench *b)
@@ -144,7 +144,7 @@ uint8_t *bench_memory(uint64_t bytes, uint8_t fill, int *fd)
 
 uint64_t bench_counter(struct bench *b, unsigned int which)
 {
-	struct client *c = &b->rig->client;
+	struct client *c = &b->guest->client;
 	uint32_t at = 0x100, header, low;
 
 	while ((header = client_config(c, at, 4)) != ~0u && (header & 0xffff) != VENDOR_SPECIFIC) {
@@ -163,6 +163,7 @@ uint16_t bench_copy_long(struct bench *b, unsigned int queue, uint32_t from, uin
 	for (uint32_t i = 0; i < AIPU_COPY_MAX_LIST; i++)
 		list[i] = (struct aipu_copy_entry){ .src_segment = from,
 						    .dst_segment = to,
+						    .dst_offset = from == to ? BENCH_PIECE : 0,
 						    .length = BENCH_PIECE };
 	return BENCH_START(b, queue, COPY,
 			   .copy = { .src_segment = BENCH_HOST, .list_count = AIPU_COPY_MAX_LIST });

@@ -8,7 +8,7 @@
 #define EMU_BENCH_H
 
 #include "driver.h"
-#include "rig.h"
+#include "guest.h"
 
 #define BENCH_DATA_BYTES (256u << 10)
 #define BENCH_NEAR_BYTES (1u << 20)
@@ -24,7 +24,7 @@ enum {
 
 struct bench {
 	struct device d;
-	struct rig *rig;
+	struct guest *guest;
 	struct ring q[3]; /* 1 and 2: of context 1, vectors 1 and 2 */
 	uint8_t *data; /* BENCH_DATA_BYTES of host memory */
 	uint64_t data_address;
@@ -39,9 +39,9 @@ struct bench {
 	ring_start(&(b)->d, &(b)->q[n], &(struct aipu_job){ .opcode = AIPU_JOB_##op, __VA_ARGS__ })
 #define BENCH_JOB(b, n, op, ...) \
 	ring_run(&(b)->d, &(b)->q[n], &(struct aipu_job){ .opcode = AIPU_JOB_##op, __VA_ARGS__ })
-#define BENCH_REG(b, name) rig_read((b)->rig, AIPU_REG_##name)
+#define BENCH_REG(b, name) guest_read((b)->guest, AIPU_REG_##name)
 
-/* A server with rig_shape, less the rollback counter, and these options; a card in state ROM */
+/* A server with guest_shape, less the rollback counter, and these options; a card in state ROM */
 void bench_open(struct bench *b, const char *const *options);
 void bench_close(struct bench *b);
 /* LOAD of the image that the build made. The state. */
@@ -58,7 +58,7 @@ uint32_t bench_bind(struct bench *b, uint32_t segment, uint64_t address, uint64_
 uint8_t *bench_memory(uint64_t bytes, uint8_t fill, int *fd);
 /* A counter of the vendor-specific capability, by its place in tools/aipu-emu/emu.h; ~0 where there is none */
 uint64_t bench_counter(struct bench *b, unsigned int which);
-/* Starts a COPY of 1024 times BENCH_PIECE between two segments from their offset 0: 16 GiB, in slices. Its id. */
+/* Starts a COPY of 1024 times BENCH_PIECE between two segments, or the halves of one: 16 GiB, in slices. Its id. */
 uint16_t bench_copy_long(struct bench *b, unsigned int queue, uint32_t from, uint32_t to);
 
 #endif

@@ -36,7 +36,7 @@ static int teardown(void **state)
 
 static struct client *client_of(struct bench *b)
 {
-	return &b->rig->client;
+	return &b->guest->client;
 }
 
 /* Status of a write of one page from the device to this address, and of a read from it */
@@ -347,8 +347,8 @@ static void test_unmap_all(void **state)
 	assert_int_equal(bench_counter(b, EMU_COUNT_UNMAPS) - before, 201);
 	assert_int_equal(client_unmap(client_of(b), 0, 0, VFU_UNMAP_ALL), 0);
 	/* The rings, too, are gone; mapped again and started anew the card works. */
-	assert_int_equal(client_map(client_of(b), RIG_HOST_ADDRESS, RIG_HOST_BYTES, b->rig->host_fd,
-				    0, RW),
+	assert_int_equal(client_map(client_of(b), GUEST_HOST_ADDRESS, GUEST_HOST_BYTES,
+				    b->guest->host_fd, 0, RW),
 			 0);
 	assert_int_equal(device_reset(&b->d), AIPU_STATE_ROM);
 	bench_again(b);
@@ -452,8 +452,8 @@ static void test_unmap_all_in_flight(void **state)
 	assert_int_equal(client_unmap(client_of(b), 0, 0, VFU_UNMAP_ALL), 0);
 	copy_has_stopped(&t);
 	assert_int_equal(BENCH_REG(b, MAGIC), AIPU_MAGIC);
-	assert_int_equal(client_map(client_of(b), RIG_HOST_ADDRESS, RIG_HOST_BYTES, b->rig->host_fd,
-				    0, RW),
+	assert_int_equal(client_map(client_of(b), GUEST_HOST_ADDRESS, GUEST_HOST_BYTES,
+				    b->guest->host_fd, 0, RW),
 			 0);
 	assert_int_equal(device_reset(&b->d), AIPU_STATE_ROM);
 	bench_again(b);
@@ -542,8 +542,8 @@ static void test_disconnect_in_flight(void **state)
 
 	for (unsigned int round = 0; round < 3; round++) {
 		copy_begin(b, &t);
-		rig_disconnect(b->rig);
-		assert_int_equal(rig_connect(b->rig), 0);
+		guest_disconnect(b->guest);
+		assert_int_equal(guest_connect(b->guest), 0);
 		copy_has_stopped(&t);
 		assert_int_equal(BENCH_REG(b, STATUS) & AIPU_STATUS_STATE_MASK, AIPU_STATE_ROM);
 		bench_again(b);
