@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The admin queue: its rings, its commands from giving to completion, and what a status means as -errno. Called by all
+ * that makes or ends an object on the card. It never retries, and a completion is believed only as far as it names a command
+ * that the card has.
+ */
+#include <drm/drm_drv.h>
+#include <drm/drm_managed.h>
+
+#include "aipu_drv.h"
+
+#define SQ_BYTES (AIPU_ADMIN_ENTRIES * sizeof(struct aipu_admin))
+#define CQ_BYTES (AIPU_ADMIN_ENTRIES * sizeof(struct aipu_completion))
+
+int aipu_status_errno(unsigned int status)
+{
+	switch (status) {
+	case AIPU_STATUS_OK:
+		return 0;
+	case AIPU_STATUS_INVALID_SEGMENT:
+	case AIPU_STATUS_INVALID_CONTEXT:
+	case AIPU_STATUS_INVALID_QUEUE:
+	case AIPU_STATUS_NOT_FOUND:
+		return -ENOENT;
+	case AIPU_STATUS_ACCESS_DENIED:
+		return -EACCES;
+	case AIPU_STATUS_UNSUPPORTED:
+		return -EOPNOTSUPP;
+	case AIPU_STATUS_INVALID_PROGRAM:
+		return -ENOEXEC;
+	case AIPU_STATUS_ABORTED:
+	case AIPU_STATUS_CONTEXT_RESET:
+		return -ECANCELED;
+	case AIPU_STATUS_TIMEOUT:
+		return -ETIME;
+	case AIPU_STATUS_DMA_ERROR:
+		return -EFAULT;
+	case AIPU_STATUS_DATA_LOST:
+		return -ENODATA;
+	case AIPU_STATUS_DIGEST_MISMATCH:
+		return -EBADMSG;
+	case AIPU_STATUS_NO_RESOURCES:
+		return -ENOSPC;
+	case AIPU_STATUS_BUSY:
+		return -EBUSY;
+	case AIPU_STATUS_INTERNAL:
+		return -EIO;
+	case AIPU_STATUS_VERSION:
+		return -EPROTO;
+	default:
+		return status < AIPU_STATUS_COUNT ? -EINVAL : -EIO;
+	}
+}
+
+/* --- commands --------------------------------------------------------------------------------------- */
+
+struct aipu_command *aipu_command_create(u8 opcode)
+{
+	struct aipu_command *command = kzalloc(sizeof(*command), GFP_KERNEL);
+
+	if (!command)
+		return NULL;
+	kref_init(&command->refs);
+	init_completion(&command->done);
+	command->entry.opcode = opcode;
+	return command;
+}
+
+static void command_release(struct kref *refs)
+{
+	kfree(container_of(refs, struct aipu_command, refs));
+}
+
+void aipu_command_put(struct aipu_command *command)
+{
+	kref_put(&command->refs, command_release);
+}
+
+/* The queue's reference ends here */
+static void command_end(struct aipu_device *aipu, struct aipu_command *command, int error)
+{
+	command->error = error;
+	if (command->ended)
+		command->ended(aipu, command);
+	complete_all(&command->done);
+	aipu_command_put(command);
+}
+
+/* --- the rings --------------------------------------------------------------------------------------- */
+
+int aipu_admin_create(struct aipu_device *aipu)
+{
+	struct aipu_admin_ring *ring = &aipu->admin;
+	struct device *dev = aipu->drm.dev;
+
+	spin_lock_init(&ring->lock);
+	init_waitqueue_head(&ring->room);
+	ring->stopped = true;
+	ring->sq = dmam_alloc_coherent(dev, SQ_BYTES, &ring->sq_address, GFP_KERNEL);
+	ring->cq = dmam_alloc_coherent(dev, CQ_BYTES, &ring->cq_address, GFP_KERNEL);
+	return ring->sq && ring->cq ? 0 : -ENOMEM;
+}
+
+void aipu_admin_prepare(struct aipu_device *aipu)
+{
+	struct aipu_admin_ring *ring = &aipu->admin;
+
+	guard(spinlock_irqsave)(&ring->lock);
+	memset(ring->cq, 0, CQ_BYTES);
+	ring->tail = 0;
+	ring->head = 0;
+	ring->phase = 1;
+}
+
+void aipu_admin_start(struct aipu_device *aipu)
+{
+	guard(spinlock_irqsave)(&aipu->admin.lock);
+	aipu->admin.stopped = false;
+}
+
+void aipu_admin_stop(struct aipu_device *aipu)
+{
+	struct aipu_admin_ring *ring = &aipu->admin;
+	struct aipu_command *lost[AIPU_ADMIN_ENTRIES];
+
+	scoped_guard(spinlock_irqsave, &ring->lock)
+	{
+		ring->stopped = true;
+		memcpy(lost, ring->commands, sizeof(lost));
+		memset(ring->commands, 0, sizeof(ring->commands));
+	}
+	for (unsigned int id = 0; id < AIPU_ADMIN_ENTRIES; id++)
+		if (lost[id])
+			command_end(aipu, lost[id], -ECANCELED);
+	wake_up_all(&ring->room);
+}
+
+/* Under the lock: takes one completion out of the ring. false: there is none. */
+static bool take(struct aipu_admin_ring *ring, struct aipu_command **command)
+{
+	struct aipu_completion *entry = &ring->cq[ring->head];
+	u16 phase = le16_to_cpu(READ_ONCE(entry->phase));
+	u16 id;
+
+	if (ring->stopped || (phase & 1) != ring->phase)
+		return false;
+	dma_rmb();
+	id = le16_to_cpu(READ_ONCE(entry->id));
+	*command = id < AIPU_ADMIN_ENTRIES ? ring->commands[id] : NULL;
+	if (*command) {
+		ring->commands[id] = NULL;
+		(*command)->result = *entry;
+	} else {
+		ring->strange++;
+	}
+	if (++ring->head == AIPU_ADMIN_ENTRIES) {
+		ring->head = 0;
+		ring->phase ^= 1;
+	}
+	return true;
+}
+
+void aipu_admin_interrupt(struct aipu_device *aipu)
+{
+	struct aipu_admin_ring *ring = &aipu->admin;
+	struct aipu_command *ended[AIPU_ADMIN_ENTRIES];
+	unsigned int count = 0, seen = 0;
+
+	scoped_guard(spinlock_irqsave, &ring->lock)
+	{
+		/* One pass over the ring at most, whatever the card writes meanwhile */
+		while (seen < AIPU_ADMIN_ENTRIES && take(ring, &ended[count])) {
+			seen++;
+			if (ended[count])
+				count++;
+		}
+		if (seen)
+			aipu_write(aipu, AIPU_DOORBELL_PAGE(0) + AIPU_DOORBELL_CQ_HEAD, ring->head);
+	}
+	for (unsigned int i = 0; i < count; i++)
+		command_end(aipu, ended[i], 0);
+	if (count)
+		wake_up(&ring->room);
+}
+
+/* --- giving ------------------------------------------------------------------------------------------ */
+
+static unsigned int used(const struct aipu_admin_ring *ring)
+{
+	unsigned int count = 0;
+
+	for (unsigned int id = 0; id < AIPU_ADMIN_ENTRIES; id++)
+		count += !!ring->commands[id];
+	return count;
+}
+
+static bool has_room(struct aipu_admin_ring *ring)
+{
+	guard(spinlock_irqsave)(&ring->lock);
+	return ring->stopped || used(ring) < AIPU_ADMIN_ENTRIES - 1;
+}
+
+/* 0, -EAGAIN: no free id, -ECANCELED: stopped */
+static int try_give(struct aipu_device *aipu, struct aipu_command *command)
+{
+	struct aipu_admin_ring *ring = &aipu->admin;
+	unsigned int id = 0;
+
+	guard(spinlock_irqsave)(&ring->lock);
+	if (ring->stopped)
+		return -ECANCELED;
+	/* Of N places N - 1 can be filled; each command holds its place until it has ended. */
+	if (used(ring) == AIPU_ADMIN_ENTRIES - 1)
+		return -EAGAIN;
+	while (ring->commands[id])
+		id++;
+	kref_get(&command->refs);
+	ring->commands[id] = command;
+	command->entry.id = cpu_to_le16(id);
+	ring->sq[ring->tail] = command->entry;
+	ring->tail = (ring->tail + 1) % AIPU_ADMIN_ENTRIES;
+	dma_wmb();
+	aipu_write(aipu, AIPU_DOORBELL_PAGE(0) + AIPU_DOORBELL_SQ_TAIL, ring->tail);
+	return 0;
+}
+
+int aipu_command_give(struct aipu_device *aipu, struct aipu_command *command)
+{
+	int err, idx;
+
+	do {
+		if (!drm_dev_enter(&aipu->drm, &idx))
+			return -ENODEV;
+		err = try_give(aipu, command);
+		drm_dev_exit(idx);
+		if (err != -EAGAIN)
+			return err;
+	} while (!wait_event_interruptible(aipu->admin.room, has_room(&aipu->admin)));
+	return -ERESTARTSYS;
+}
+
+int aipu_command_run(struct aipu_device *aipu, struct aipu_command *command)
+{
+	int err = aipu_command_give(aipu, command);
+
+	if (err)
+		return err;
+	if (!wait_for_completion_timeout(&command->done, AIPU_ADMIN_TIMEOUT))
+		return -EIO;
+	return command->error;
+}
+
+int aipu_admin_run(struct aipu_device *aipu, const struct aipu_admin *entry,
+		   struct aipu_completion *result)
+{
+	struct aipu_command *command = aipu_command_create(entry->opcode);
+	int err;
+
+	if (!command)
+		return -ENOMEM;
+	command->entry = *entry;
+	err = aipu_command_run(aipu, command);
+	if (!err) {
+		if (result)
+			*result = command->result;
+		err = aipu_status_errno(le16_to_cpu(command->result.status));
+	}
+	aipu_command_put(command);
+	return err;
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The admin queue: commands to the card, each waited for by whoever gave it. A command that nobody waits for any longer stays
+ * until the card completes it, or until the queue is stopped.
+ */
+#ifndef AIPU_ADMIN_H
+#define AIPU_ADMIN_H
+
+#include <linux/completion.h>
+#include <linux/dma-mapping.h>
+#include <linux/kref.h>
+#include <linux/spinlock.h>
+#include <linux/wait.h>
+
+#include "aipu_queue.h"
+
+struct aipu_device;
+
+#define AIPU_ADMIN_ENTRIES 64u
+#define AIPU_ADMIN_TIMEOUT (10 * HZ) /* of every command that waits for no job */
+
+/**
+ * struct aipu_command - one admin command
+ * @refs: one of the giver, one of the queue while the card has it
+ * @entry: what the card gets; the id is the queue's
+ * @done: completed once, with @result or @error set
+ * @result: the card's completion, valid when @error is 0
+ * @error: 0, or -ECANCELED: the queue was stopped first
+ * @ended: called in interrupt context in place of waking @done; NULL for most
+ */
+struct aipu_command {
+	struct kref refs;
+	struct aipu_admin entry;
+	struct completion done;
+	struct aipu_completion result;
+	int error;
+	void (*ended)(struct aipu_device *aipu, struct aipu_command *command);
+};
+
+/**
+ * struct aipu_admin_ring - the admin queue
+ * @lock: all below; taken in interrupt context
+ * @commands: by id, NULL: free
+ * @room: for those who wait for a free id
+ * @stopped: no command is taken: before enable, and from a reset on
+ * @strange: completions that named no command, or a place beyond the ring: counted and dropped
+ */
+struct aipu_admin_ring {
+	spinlock_t lock;
+	struct aipu_admin *sq;
+	struct aipu_completion *cq;
+	dma_addr_t sq_address, cq_address;
+	u32 tail, head, phase;
+	struct aipu_command *commands[AIPU_ADMIN_ENTRIES];
+	wait_queue_head_t room;
+	bool stopped;
+	u64 strange;
+};
+
+int aipu_admin_create(struct aipu_device *aipu); /* rings; freed with the drm device */
+void aipu_admin_prepare(
+	struct aipu_device *aipu); /* before ENABLE: the rings as the card will find them */
+void aipu_admin_start(struct aipu_device *aipu); /* after ENABLE: takes commands from now on */
+/* No command is taken any more, and those that the card has end with -ECANCELED. Any number of times. */
+void aipu_admin_stop(struct aipu_device *aipu);
+/* Takes completions; interrupt context */
+void aipu_admin_interrupt(struct aipu_device *aipu);
+
+struct aipu_command *aipu_command_create(u8 opcode);
+void aipu_command_put(struct aipu_command *command);
+/*
+ * Gives a command to the card; waits for a free id. 0, -ERESTARTSYS, -ECANCELED (stopped), -ENODEV (gone). The caller keeps
+ * its reference.
+ */
+int aipu_command_give(struct aipu_device *aipu, struct aipu_command *command);
+/*
+ * Gives it, and waits for its end, uninterruptibly, but not longer than AIPU_ADMIN_TIMEOUT. 0 with command->result; -errno as
+ * above; -EIO: no answer, the card is to be reset.
+ */
+int aipu_command_run(struct aipu_device *aipu, struct aipu_command *command);
+/* The usual case: runs `entry`. 0, or -errno as above or of the status; *result (may be NULL) is the completion. */
+int aipu_admin_run(struct aipu_device *aipu, const struct aipu_admin *entry,
+		   struct aipu_completion *result);
+/* -errno for a status of the contract */
+int aipu_status_errno(unsigned int status);
+
+#endif

@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Boot: the boot ROM's handshake, firmware by request_firmware(), the versions of both sides, the admin queue's registers. Called at
+ * probe and by recovery, never beside itself. It believes no limit that the card reports before it was checked.
+ */
+#include <linux/firmware.h>
+#include <linux/iopoll.h>
+
+#include "aipu_boot.h"
+#include "aipu_drv.h"
+#include "aipu_firmware.h"
+
+#define ROM_TIMEOUT_MS 10000u /* of any change before firmware runs */
+#define MAX_TIMEOUT_MS 120000u /* what a card may ask for */
+#define POLL_US 1000u
+
+/* X(name, code, text) of the contract */
+static const char *error_text(u32 error)
+{
+	static const char *const texts[] = {
+#define TEXT(name, code, text) [code] = text,
+		AIPU_ERROR_LIST(TEXT)
+#undef TEXT
+	};
+
+	return error < ARRAY_SIZE(texts) && texts[error] ? texts[error]
+							 : "an error this driver does not know";
+}
+
+static u32 state_of(u32 status)
+{
+	return status & AIPU_STATUS_STATE_MASK;
+}
+
+/* Waits for state `want`, or FAILED; *state is what it came to */
+static int wait_state(struct aipu_device *aipu, u32 want, u32 timeout_ms, u32 *state)
+{
+	u32 status;
+	int err;
+
+	err = read_poll_timeout(aipu_read, status,
+				aipu_gone(status) || state_of(status) == want ||
+					(want != AIPU_STATE_ROM &&
+					 state_of(status) == AIPU_STATE_FAILED),
+				POLL_US, timeout_ms * 1000ull, false, aipu, AIPU_REG_STATUS);
+	if (aipu_gone(status))
+		return -ENODEV;
+	*state = state_of(status);
+	return err;
+}
+
+static u32 timeout_ms(struct aipu_device *aipu)
+{
+	return clamp(aipu->limits.ready_timeout_ms, ROM_TIMEOUT_MS, MAX_TIMEOUT_MS);
+}
+
+int aipu_boot_disable(struct aipu_device *aipu)
+{
+	u32 state;
+	int err;
+
+	aipu_write(aipu, AIPU_REG_CONTROL, 0);
+	err = wait_state(aipu, AIPU_STATE_RUNNING, timeout_ms(aipu), &state);
+	return err ?: state == AIPU_STATE_RUNNING ? 0 : -EIO;
+}
+
+int aipu_boot_reset(struct aipu_device *aipu)
+{
+	u32 state;
+
+	aipu_write(aipu, AIPU_REG_CONTROL, AIPU_CONTROL_RESET);
+	return wait_state(aipu, AIPU_STATE_ROM, timeout_ms(aipu), &state);
+}
+
+/* --- firmware ----------------------------------------------------------------------------------------- */
+
+static int give_image(struct aipu_device *aipu, const struct firmware *image, const char *name)
+{
+	struct device *dev = aipu->drm.dev;
+	dma_addr_t address;
+	u32 state, error;
+	void *copy;
+	int err;
+
+	if (!image->size || image->size > AIPU_FIRMWARE_MAX_BYTES) {
+		drm_err(&aipu->drm, "firmware %s has %zu bytes, 1 to %u are possible\n", name,
+			image->size, AIPU_FIRMWARE_MAX_BYTES);
+		return -EFBIG;
+	}
+	copy = dma_alloc_coherent(dev, image->size, &address, GFP_KERNEL);
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, image->data, image->size);
+	aipu_write64(aipu, AIPU_REG_BOOT_ADDRESS_LO, address);
+	aipu_write(aipu, AIPU_REG_BOOT_BYTES, image->size);
+	aipu_write(aipu, AIPU_REG_BOOT_COMMAND, AIPU_BOOT_LOAD);
+	err = wait_state(aipu, AIPU_STATE_RUNNING, ROM_TIMEOUT_MS, &state);
+	if (!err && state == AIPU_STATE_FAILED) {
+		error = aipu_read(aipu, AIPU_REG_ERROR);
+		drm_err(&aipu->drm, "the card refused firmware %s: %s (error %u)\n", name,
+			error_text(error), error);
+		err = -EKEYREJECTED;
+	}
+	/* A card that did not answer may still read it: its memory is given back only after a reset. */
+	if (err == -ETIMEDOUT && aipu_boot_reset(aipu)) {
+		drm_err(&aipu->drm, "no answer to firmware %s; its memory is left to the card\n",
+			name);
+		pci_clear_master(aipu->pdev);
+		return err;
+	}
+	dma_free_coherent(dev, image->size, copy, address);
+	return err;
+}
+
+static int load_firmware(struct aipu_device *aipu)
+{
+	u32 board = aipu_read(aipu, AIPU_REG_BOARD_ID);
+	const struct firmware *image;
+	char name[32];
+	int err;
+
+	snprintf(name, sizeof(name), "aipu/%08x.fw", board);
+	err = request_firmware(&image, name, aipu->drm.dev);
+	if (err) {
+		drm_err(&aipu->drm,
+			"the card (board %08x) runs no firmware, and /lib/firmware/%s cannot be "
+			"read (%d): install an image for this board\n",
+			board, name, err);
+		return err == -ENOENT ? -ENOENT : err;
+	}
+	err = give_image(aipu, image, name);
+	release_firmware(image);
+	return err;
+}
+
+/* --- versions ----------------------------------------------------------------------------------------- */
+
+static int check_versions(struct aipu_device *aipu)
+{
+	struct aipu_limits *limits = &aipu->limits;
+
+	limits->firmware_version = aipu_read(aipu, AIPU_REG_FIRMWARE_VERSION);
+	limits->abi_newest = aipu_read(aipu, AIPU_REG_ABI_NEWEST);
+	limits->abi_oldest = aipu_read(aipu, AIPU_REG_ABI_OLDEST);
+	if (limits->abi_newest < AIPU_ABI_OLDEST) {
+		drm_err(&aipu->drm,
+			"firmware %u.%u.%u speaks the contract up to %u.%u, this driver from "
+			"%u.%u: the firmware is too old, install a newer one\n",
+			AIPU_FIRMWARE_ARGS(limits->firmware_version),
+			AIPU_ABI_ARGS(limits->abi_newest), AIPU_ABI_ARGS(AIPU_ABI_OLDEST));
+		return -EPROTO;
+	}
+	if (limits->abi_oldest > AIPU_ABI_CURRENT) {
+		drm_err(&aipu->drm,
+			"firmware %u.%u.%u speaks the contract from %u.%u, this driver up to "
+			"%u.%u: the firmware is too new, install a newer driver\n",
+			AIPU_FIRMWARE_ARGS(limits->firmware_version),
+			AIPU_ABI_ARGS(limits->abi_oldest), AIPU_ABI_ARGS(AIPU_ABI_CURRENT));
+		return -EPROTONOSUPPORT;
+	}
+	return 0;
+}
+
+/* --- limits ------------------------------------------------------------------------------------------- */
+
+const char *aipu_limits_check(struct aipu_limits *limits, u64 register_bytes, u64 memory_bytes)
+{
+	if (register_bytes < AIPU_BAR0_BYTES(1))
+		return "BAR0 holds no queue's doorbells";
+	limits->max_queues = min3(limits->max_queues, AIPU_MAX_QUEUES,
+				  (u32)(register_bytes / AIPU_PAGE_BYTES - 2));
+	limits->max_queue_entries = min(limits->max_queue_entries, AIPU_MAX_ENTRIES);
+	limits->max_contexts = min(limits->max_contexts, AIPU_MAX_CONTEXTS);
+	limits->max_segments = min(limits->max_segments, AIPU_MAX_SEGMENTS);
+	limits->max_programs = min(limits->max_programs, AIPU_MAX_PROGRAMS);
+	limits->max_extents = min(limits->max_extents, AIPU_MAX_EXTENTS);
+	limits->memory_bytes = min(limits->memory_bytes, memory_bytes);
+	limits->memory_bytes = round_down(limits->memory_bytes, PAGE_SIZE);
+	if (!limits->max_queues || !limits->max_contexts)
+		return "it offers no queue or no context";
+	if (limits->max_queue_entries < 2 || !is_power_of_2(limits->max_queue_entries))
+		return "its queues' size is no power of two from 2";
+	if (limits->max_segments < 2 || !limits->max_programs || !limits->max_extents)
+		return "it offers too few segments, programs or extents";
+	if (!limits->memory_bytes)
+		return "it has no device memory";
+	if (!limits->vectors)
+		return "it has no interrupt vector";
+	return NULL;
+}
+
+static int read_limits(struct aipu_device *aipu)
+{
+	struct aipu_limits *limits = &aipu->limits;
+	const char *wrong;
+
+	limits->capabilities = aipu_read64(aipu, AIPU_REG_CAP_LO);
+	limits->operations = aipu_read64(aipu, AIPU_REG_CAP_OPS_LO);
+	limits->formats = aipu_read64(aipu, AIPU_REG_CAP_FORMATS_LO);
+	limits->kv_formats = aipu_read(aipu, AIPU_REG_CAP_KV_FORMATS);
+	limits->kv_kinds = aipu_read(aipu, AIPU_REG_CAP_KV_KINDS);
+	limits->numerics = aipu_read(aipu, AIPU_REG_CAP_NUMERICS);
+	limits->layouts = aipu_read(aipu, AIPU_REG_CAP_LAYOUTS);
+	limits->activations = aipu_read(aipu, AIPU_REG_CAP_ACTIVATIONS);
+	limits->serial = aipu_read64(aipu, AIPU_REG_SERIAL_LO);
+	limits->board_id = aipu_read(aipu, AIPU_REG_BOARD_ID);
+	limits->memory_bytes = aipu_read64(aipu, AIPU_REG_MEMORY_LO);
+	limits->cores = aipu_read(aipu, AIPU_REG_CORES);
+	limits->max_queues = aipu_read(aipu, AIPU_REG_MAX_QUEUES);
+	limits->max_queue_entries = aipu_read(aipu, AIPU_REG_MAX_QUEUE_ENTRIES);
+	limits->max_contexts = aipu_read(aipu, AIPU_REG_MAX_CONTEXTS);
+	limits->max_segments = aipu_read(aipu, AIPU_REG_MAX_SEGMENTS);
+	limits->max_programs = aipu_read(aipu, AIPU_REG_MAX_PROGRAMS);
+	limits->max_lanes = aipu_read(aipu, AIPU_REG_MAX_LANES);
+	limits->vectors = aipu_read(aipu, AIPU_REG_VECTORS);
+	limits->ready_timeout_ms = aipu_read(aipu, AIPU_REG_READY_TIMEOUT_MS);
+	limits->max_program_bytes = aipu_read(aipu, AIPU_REG_MAX_PROGRAM_BYTES);
+	limits->max_extents = aipu_read(aipu, AIPU_REG_MAX_EXTENTS);
+	wrong = aipu_limits_check(limits, aipu->register_bytes, aipu->memory_bytes);
+	if (!wrong)
+		return 0;
+	drm_err(&aipu->drm, "the card is unusable: %s\n", wrong);
+	return -EIO;
+}
+
+/* --- the whole way ------------------------------------------------------------------------------------ */
+
+/* From whatever somebody left: a card that is enabled or failed may hold addresses of a host that is no more. */
+static int quiesce(struct aipu_device *aipu)
+{
+	u32 status = aipu_read(aipu, AIPU_REG_STATUS);
+
+	if (aipu_read(aipu, AIPU_REG_MAGIC) != AIPU_MAGIC) {
+		drm_err(&aipu->drm, "BAR0 begins with %08x, not with %08x: %s\n",
+			aipu_read(aipu, AIPU_REG_MAGIC), AIPU_MAGIC,
+			aipu_gone(status) ? "the card does not answer" : "not this kind of card");
+		return -ENODEV;
+	}
+	switch (state_of(status)) {
+	case AIPU_STATE_ROM:
+	case AIPU_STATE_RUNNING:
+		return 0;
+	case AIPU_STATE_READY:
+		return aipu_boot_disable(aipu);
+	default:
+		return aipu_boot_reset(aipu);
+	}
+}
+
+static int enable(struct aipu_device *aipu)
+{
+	u32 state, error;
+	int err;
+
+	aipu_write(aipu, AIPU_REG_HOST_ABI_OLDEST, AIPU_ABI_OLDEST);
+	aipu_write(aipu, AIPU_REG_HOST_ABI_NEWEST, AIPU_ABI_CURRENT);
+	aipu_admin_prepare(aipu);
+	aipu_write64(aipu, AIPU_REG_ADMIN_SQ_LO, aipu->admin.sq_address);
+	aipu_write64(aipu, AIPU_REG_ADMIN_CQ_LO, aipu->admin.cq_address);
+	aipu_write(aipu, AIPU_REG_ADMIN_ENTRIES, AIPU_ADMIN_ENTRIES);
+	aipu_write(aipu, AIPU_REG_ADMIN_VECTOR, 0);
+	aipu_write(aipu, AIPU_REG_CONTROL, AIPU_CONTROL_ENABLE);
+	err = wait_state(aipu, AIPU_STATE_READY, timeout_ms(aipu), &state);
+	if (err)
+		return err;
+	if (state == AIPU_STATE_READY) {
+		aipu->limits.abi_in_use = aipu_read(aipu, AIPU_REG_ABI_IN_USE);
+		return 0;
+	}
+	error = aipu_read(aipu, AIPU_REG_ERROR);
+	drm_err(&aipu->drm, "the card did not come up: %s (error %u)\n", error_text(error), error);
+	switch (error) {
+	case AIPU_ERROR_ABI_TOO_OLD:
+		return -EPROTONOSUPPORT;
+	case AIPU_ERROR_ABI_TOO_NEW:
+		return -EPROTO;
+	default:
+		return -EIO;
+	}
+}
+
+int aipu_boot(struct aipu_device *aipu)
+{
+	int err;
+
+	err = quiesce(aipu);
+	if (!err && state_of(aipu_read(aipu, AIPU_REG_STATUS)) == AIPU_STATE_ROM)
+		err = load_firmware(aipu);
+	if (!err)
+		err = check_versions(aipu);
+	if (!err)
+		err = read_limits(aipu);
+	if (!err)
+		err = enable(aipu);
+	if (err)
+		drm_err(&aipu->drm, "boot failed (%d)\n", err);
+	return err;
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Contexts on the card, their segments and programs. The table on the card is changed by admin commands only; a segment's buffer is
+ * held and its pages stay mapped until the card has said that no access through it runs or can start: UNBIND done, context
+ * destroyed, or the card stopped.
+ */
+#ifndef AIPU_CONTEXT_H
+#define AIPU_CONTEXT_H
+
+#include <linux/kref.h>
+
+#include "aipu_buffer.h"
+#include "aipu_drv.h"
+
+/**
+ * struct aipu_segment - a binding
+ * @buffer: held
+ * @pinned: host memory, pinned and mapped while this exists
+ * @flags: DRM_AIPU_SEGMENT_*
+ * @unbind: the UNBIND that nobody waits for (its caller was interrupted), or NULL
+ */
+struct aipu_segment {
+	struct aipu_buffer *buffer;
+	bool pinned;
+	u32 flags;
+	struct aipu_command *unbind;
+};
+
+/**
+ * struct aipu_context - a context
+ * @refs: one of its file (or the device, for the kernel's own), one of each queue, one of each user
+ * @epoch: in which it was made; see aipu_drv.h
+ * @dead: being destroyed: nothing new is made in it. Under @lock
+ * @lock: segments, programs, queues of this context
+ * @segments: struct aipu_segment by id
+ * @programs: ids in use (values are marks)
+ * @queues: struct aipu_ioq.in_context, under @lock
+ * @guilty: a job of it made a reset necessary
+ */
+struct aipu_context {
+	struct kref refs;
+	struct aipu_device *aipu;
+	struct aipu_file *file; /* NULL: the kernel's; not to be followed after the file is closed */
+	u32 id;
+	u64 epoch;
+	bool dead;
+	struct mutex lock;
+	struct xarray segments, programs;
+	struct list_head queues;
+	bool guilty;
+};
+
+/* 0 and *context with a reference, and published in aipu->contexts; -ENOSPC, -ENOMEM, -errno of the command. Under aipu_enter(). */
+int aipu_context_create(struct aipu_device *aipu, struct aipu_file *file, u32 priority, u32 weight,
+			struct aipu_context **context);
+/* Ends it on the card, with its queues, and frees what it held. Under aipu_enter(), or without a card. */
+void aipu_context_destroy(struct aipu_context *context);
+void aipu_context_put(struct aipu_context *context);
+/* A reference, or NULL: no such context in this file */
+struct aipu_context *aipu_context_get(struct aipu_file *file, u32 id);
+/* 0, or -ECANCELED: lost to a reset, or being destroyed. Under reset_lock. */
+int aipu_context_alive(struct aipu_context *context);
+/* After a reset, when the card does no DMA: lets go of all buffers. Under reset_lock for writing. */
+void aipu_context_lost(struct aipu_context *context);
+/* -errno; *id is the segment. Under aipu_enter(). */
+int aipu_segment_bind(struct aipu_context *context, struct aipu_buffer *buffer, u64 offset,
+		      u64 length, u32 access, u32 flags, u32 *id);
+/* 0 when no access runs or can start; -ERESTARTSYS: goes on without us. Not under reset_lock: waits for jobs. */
+int aipu_segment_unbind(struct aipu_context *context, u32 id);
+
+int aipu_context_create_ioctl(struct drm_device *drm, void *data, struct drm_file *file);
+int aipu_context_destroy_ioctl(struct drm_device *drm, void *data, struct drm_file *file);
+int aipu_context_reset_ioctl(struct drm_device *drm, void *data, struct drm_file *file);
+int aipu_segment_bind_ioctl(struct drm_device *drm, void *data, struct drm_file *file);
+int aipu_segment_unbind_ioctl(struct drm_device *drm, void *data, struct drm_file *file);
+int aipu_program_load_ioctl(struct drm_device *drm, void *data, struct drm_file *file);
+int aipu_program_unload_ioctl(struct drm_device *drm, void *data, struct drm_file *file);
+/* All contexts of a file that is being closed */
+void aipu_contexts_close(struct aipu_file *file);
+
+#endif

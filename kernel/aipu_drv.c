@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The PCI function and the accel device: probe and remove, each step the mirror image of the other, the file operations, and
+ * DRM_IOCTL_AIPU_QUERY. All else that an ioctl does stands in the file of its object.
+ */
+#include <linux/module.h>
+#include <drm/drm_accel.h>
+#include <drm/drm_drv.h>
+#include <drm/drm_file.h>
+#include <drm/drm_gem.h>
+#include <drm/drm_ioctl.h>
+#include <drm/drm_print.h>
+
+#include <drm/aipu_accel.h>
+
+#include "aipu_boot.h"
+#include "aipu_compat.h"
+#include "aipu_drv.h"
+#include "aipu_ioq.h"
+#include "aipu_reset.h"
+
+/* --- who may touch the card ------------------------------------------------------------------------- */
+
+int aipu_enter(struct aipu_device *aipu, int *idx)
+{
+	if (!drm_dev_enter(&aipu->drm, idx))
+		return -ENODEV;
+	if (down_read_killable(&aipu->reset_lock)) {
+		drm_dev_exit(*idx);
+		return -ERESTARTSYS;
+	}
+	if (aipu->state == AIPU_READY)
+		return 0;
+	aipu_exit(aipu, *idx);
+	return -EIO;
+}
+
+void aipu_exit(struct aipu_device *aipu, int idx)
+{
+	up_read(&aipu->reset_lock);
+	drm_dev_exit(idx);
+}
+
+/* --- query -------------------------------------------------------------------------------------------- */
+
+static void fill_device(struct aipu_device *aipu, struct drm_aipu_device *out)
+{
+	const struct aipu_limits *limits = &aipu->limits;
+
+	*out = (struct drm_aipu_device){
+		.capabilities = limits->capabilities,
+		.operations = limits->operations,
+		.formats = limits->formats,
+		.kv_formats = limits->kv_formats,
+		.kv_kinds = limits->kv_kinds,
+		.numerics = limits->numerics,
+		.layouts = limits->layouts,
+		.activations = limits->activations,
+		.cores = limits->cores,
+		.serial = limits->serial,
+		.board_id = limits->board_id,
+		.firmware_version = limits->firmware_version,
+		.abi_oldest = limits->abi_oldest,
+		.abi_newest = limits->abi_newest,
+		.abi_in_use = limits->abi_in_use,
+		.max_contexts = limits->max_contexts,
+		.max_queues = limits->max_queues,
+		.max_queue_entries = limits->max_queue_entries,
+		.max_segments = limits->max_segments,
+		.max_programs = limits->max_programs,
+		.max_lanes = limits->max_lanes,
+		.max_program_bytes = limits->max_program_bytes,
+		.vectors = aipu->vectors,
+		.longest_step_us = aipu_read(aipu, AIPU_REG_LONGEST_STEP_US),
+	};
+	strscpy(out->model, aipu->identify.model);
+	strscpy(out->firmware, aipu->identify.firmware);
+}
+
+/* Answers of any age of the caller: the smaller of both sizes, zeroes behind it */
+static int aipu_query_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
+{
+	union {
+		struct drm_aipu_device device;
+	} answer;
+	struct aipu_device *aipu = to_aipu(drm);
+	struct drm_aipu_query *args = data;
+	u32 room = args->bytes;
+	int idx;
+
+	if (args->kind != DRM_AIPU_QUERY_DEVICE)
+		return -EINVAL;
+	args->bytes = sizeof(answer.device);
+	if (!room)
+		return 0;
+	if (!drm_dev_enter(drm, &idx))
+		return -ENODEV;
+	fill_device(aipu, &answer.device);
+	drm_dev_exit(idx);
+	if (copy_to_user(u64_to_user_ptr(args->data), &answer, min(room, args->bytes)))
+		return -EFAULT;
+	if (room > args->bytes &&
+	    clear_user(u64_to_user_ptr(args->data + args->bytes), room - args->bytes))
+		return -EFAULT;
+	return 0;
+}
+
+static const struct drm_ioctl_desc aipu_ioctls[] = {
+	DRM_IOCTL_DEF_DRV(AIPU_QUERY, aipu_query_ioctl, 0),
+};
+
+static const struct file_operations aipu_fops = {
+	.owner = THIS_MODULE,
+	DRM_ACCEL_FOPS,
+};
+
+static const struct drm_driver aipu_driver = {
+	.driver_features = DRIVER_COMPUTE_ACCEL,
+	.name = AIPU_DRIVER_NAME,
+	.desc = "AIPU accelerator of language models",
+	AIPU_DRIVER_DATE.major = AIPU_DRIVER_VERSION_MAJOR,
+	.minor = AIPU_DRIVER_VERSION_MINOR,
+	.fops = &aipu_fops,
+	.ioctls = aipu_ioctls,
+	.num_ioctls = ARRAY_SIZE(aipu_ioctls),
+};
+
+/* --- probe, in order ---------------------------------------------------------------------------------- */
+
+/* BARs: firmware of the machine may have left one unassigned, or a bridge may be too small for it */
+static int map_bars(struct aipu_device *aipu)
+{
+	struct pci_dev *pdev = aipu->pdev;
+	int err;
+
+	for (unsigned int bar = AIPU_BAR_REGISTERS; bar <= AIPU_BAR_MEMORY; bar += 2) {
+		if (!(pci_resource_flags(pdev, bar) & IORESOURCE_MEM) ||
+		    !pci_resource_start(pdev, bar) || !pci_resource_len(pdev, bar)) {
+			drm_err(&aipu->drm,
+				"BAR%u is not assigned: no room for it behind its bridge?\n", bar);
+			return -ENODEV;
+		}
+	}
+	aipu->register_bytes = pci_resource_len(pdev, AIPU_BAR_REGISTERS);
+	aipu->memory_start = pci_resource_start(pdev, AIPU_BAR_MEMORY);
+	aipu->memory_bytes = pci_resource_len(pdev, AIPU_BAR_MEMORY);
+	if (aipu->register_bytes < AIPU_BAR0_BYTES(1)) {
+		drm_err(&aipu->drm, "BAR0 has %pa bytes, at least %lu are needed\n",
+			&aipu->register_bytes, (unsigned long)AIPU_BAR0_BYTES(1));
+		return -ENODEV;
+	}
+	err = pcim_iomap_regions(pdev, BIT(AIPU_BAR_REGISTERS), AIPU_DRIVER_NAME);
+	if (err)
+		return err;
+	aipu->registers = pcim_iomap_table(pdev)[AIPU_BAR_REGISTERS];
+	return 0;
+}
+
+static irqreturn_t aipu_irq(int irq, void *data)
+{
+	struct aipu_vector *vector = data;
+	struct aipu_device *aipu = vector->aipu;
+	struct aipu_ioq *queue;
+
+	if (!vector->index)
+		aipu_admin_interrupt(aipu);
+	guard(spinlock)(&vector->lock);
+	list_for_each_entry(queue, &vector->queues, on_vector) aipu_ioq_interrupt(queue);
+	return IRQ_HANDLED;
+}
+
+static void free_vectors(void *pdev)
+{
+	pci_free_irq_vectors(pdev);
+}
+
+/* Before the card is enabled: it raises none until then */
+static int make_vectors(struct aipu_device *aipu)
+{
+	struct pci_dev *pdev = aipu->pdev;
+	int count, err;
+
+	count = pci_alloc_irq_vectors(pdev, 1, min(AIPU_MAX_VECTORS, 1 + num_online_cpus()),
+				      PCI_IRQ_MSIX | PCI_IRQ_MSI);
+	if (count < 0)
+		return dev_err_probe(&pdev->dev, count, "no interrupt vector\n");
+	err = devm_add_action_or_reset(&pdev->dev, free_vectors, pdev);
+	if (err)
+		return err;
+	aipu->vectors = count;
+	for (unsigned int i = 0; i < count; i++) {
+		struct aipu_vector *vector = &aipu->vector[i];
+
+		vector->aipu = aipu;
+		vector->index = i;
+		spin_lock_init(&vector->lock);
+		INIT_LIST_HEAD(&vector->queues);
+		err = devm_request_irq(&pdev->dev, pci_irq_vector(pdev, i), aipu_irq, 0,
+				       AIPU_DRIVER_NAME, vector);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int aipu_probe(struct pci_dev *pdev, const struct pci_device_id *id)
+{
+	struct aipu_device *aipu;
+	int err;
+
+	aipu = devm_drm_dev_alloc(&pdev->dev, &aipu_driver, struct aipu_device, drm);
+	if (IS_ERR(aipu))
+		return PTR_ERR(aipu);
+	aipu->pdev = pdev;
+	pci_set_drvdata(pdev, aipu);
+	err = pcim_enable_device(pdev);
+	if (err)
+		return err;
+	err = map_bars(aipu);
+	if (err)
+		return err;
+	err = dma_set_mask_and_coherent(&pdev->dev, DMA_BIT_MASK(64));
+	if (err)
+		return err;
+	err = aipu_admin_create(aipu);
+	if (err)
+		return err;
+	err = make_vectors(aipu);
+	if (err)
+		return err;
+	init_rwsem(&aipu->reset_lock);
+	xa_init_flags(&aipu->contexts, XA_FLAGS_ALLOC1);
+	xa_init_flags(&aipu->queues, XA_FLAGS_ALLOC1);
+	err = aipu_reset_init(aipu);
+	if (err)
+		return err;
+	err = aipu_start(aipu);
+	if (err)
+		goto fini;
+	err = drm_dev_register(&aipu->drm, 0);
+	if (err)
+		goto stop;
+	drm_info(&aipu->drm, "%s, firmware %u.%u.%u, contract %u.%u, %llu MiB, %u vectors\n",
+		 aipu->identify.model, AIPU_FIRMWARE_ARGS(aipu->limits.firmware_version),
+		 AIPU_ABI_ARGS(aipu->limits.abi_in_use), aipu->limits.memory_bytes >> 20,
+		 aipu->vectors);
+	return 0;
+
+stop:
+	aipu_stop(aipu, "not registered");
+fini:
+	aipu_reset_fini(aipu);
+	return err;
+}
+
+/* The files that are open stay so, and every call on them says -ENODEV */
+static void aipu_remove(struct pci_dev *pdev)
+{
+	struct aipu_device *aipu = pci_get_drvdata(pdev);
+
+	drm_dev_unplug(&aipu->drm);
+	aipu_reset_fini(aipu);
+	down_write(&aipu->reset_lock);
+	aipu_stop(aipu, "removed");
+	up_write(&aipu->reset_lock);
+}
+
+/* Before a kexec or power-off: no DMA may go on */
+static void aipu_shutdown(struct pci_dev *pdev)
+{
+	aipu_remove(pdev);
+}
+
+static const struct pci_device_id aipu_ids[] = {
+	{ PCI_DEVICE(AIPU_PCI_VENDOR_ID, AIPU_PCI_DEVICE_ID) }, {}
+};
+MODULE_DEVICE_TABLE(pci, aipu_ids);
+
+static struct pci_driver aipu_pci_driver = {
+	.name = AIPU_DRIVER_NAME,
+	.id_table = aipu_ids,
+	.probe = aipu_probe,
+	.remove = aipu_remove,
+	.shutdown = aipu_shutdown,
+};
+module_pci_driver(aipu_pci_driver);
+
+MODULE_DESCRIPTION("AIPU accelerator of language models");
+MODULE_LICENSE("GPL");
+MODULE_FIRMWARE("aipu/534f4654.fw");

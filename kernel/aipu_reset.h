@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Recovery: what is noticed (heartbeat that stands still, overdue jobs, lost interrupts, a command without an answer, the ERROR
+ * event), and what is done: context reset, device reset, wedged. Also FLR, AER and suspend, which are resets by somebody else.
+ */
+#ifndef AIPU_RESET_H
+#define AIPU_RESET_H
+
+#include "aipu_drv.h"
+
+int aipu_reset_init(struct aipu_device *aipu); /* at probe, before the first command */
+void aipu_reset_fini(struct aipu_device *aipu); /* no work runs or starts afterwards */
+/* Any context: asks for a device reset; `why` is a static text for the log and the coredump */
+void aipu_reset_ask(struct aipu_device *aipu, const char *why);
+/* There is a job in flight: the watchdog runs while there is one. Any context. */
+void aipu_watch(struct aipu_device *aipu);
+/* Now, and waits: 0, -EIO (wedged), -ENODEV */
+int aipu_reset_now(struct aipu_device *aipu, const char *why);
+int aipu_reset_ioctl(struct drm_device *drm, void *data, struct drm_file *file);
+
+extern const struct pci_error_handlers aipu_error_handlers;
+extern const struct dev_pm_ops aipu_pm_ops;
+
+/* From power-on (or a reset) to READY with the kernel's own context and queue; under reset_lock for writing, or at probe */
+int aipu_start(struct aipu_device *aipu);
+/*
+ * To no DMA: the admin queue stopped, the card disabled (or reset), every queue and context lost. -EIO: it may still do DMA: Bus
+ * Master was cleared and what it may reach is left to it on purpose. Likewise.
+ */
+int aipu_stop(struct aipu_device *aipu, const char *why);
+
+#endif
