@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <ucontext.h>
 
 #include "emu.h"
 
@@ -128,6 +129,8 @@ static void on_sigbus(int signal, siginfo_t *info, void *context)
 
 	if (info->si_code > 0 && at >= guard.start && at < guard.end) {
 		guard.end = 0;
+		/* The jump does not give the signal mask back: saving it would cost each copy a system call */
+		pthread_sigmask(SIG_SETMASK, &((const ucontext_t *)context)->uc_sigmask, NULL);
 		siglongjmp(guard.out, 1);
 	}
 	chain(signal, info, context);
@@ -135,8 +138,7 @@ static void on_sigbus(int signal, siginfo_t *info, void *context)
 
 void emu_view_catch_sigbus(void)
 {
-	/* Not deferred: the jump leaves the handler without giving the signal mask back */
-	struct sigaction action = { .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER };
+	struct sigaction action = { .sa_flags = SA_SIGINFO | SA_ONSTACK };
 	struct sigaction now;
 
 	sigaction(SIGBUS, NULL, &now);
