@@ -48,7 +48,13 @@ void bench_open(struct bench *b, const char *const *options)
 
 void bench_close(struct bench *b)
 {
-	guest_close(b->guest);
+	char said[4096];
+	int status;
+
+	server_output(&b->guest->server, said, sizeof(said));
+	status = guest_close(b->guest);
+	if (status)
+		fail_msg("the server ended with status %#x; before, it said: %s", status, said);
 }
 
 uint32_t bench_load(struct bench *b)

@@ -33,7 +33,8 @@ extern const char *const guest_shape[];
 
 /* Starts a server with the options and connects. 0 or -errno; then there is nothing to close. */
 int guest_open(struct guest **out, struct access *a, const char *const *options);
-void guest_close(struct guest *g);
+/* How the server ended, as server_stop() */
+int guest_close(struct guest *g);
 /* A client on the server that runs, with fresh host memory; and its end, without a word to the server */
 int guest_connect(struct guest *g);
 void guest_disconnect(struct guest *g);
