@@ -4,10 +4,12 @@
  * that makes or ends an object on the card. It never retries, and a completion is believed only as far as it names a command
  * that the card has.
  */
+#include <linux/nospec.h>
 #include <drm/drm_drv.h>
 #include <drm/drm_managed.h>
 
 #include "aipu_drv.h"
+#include "aipu_reset.h"
 
 #define SQ_BYTES (AIPU_ADMIN_ENTRIES * sizeof(struct aipu_admin))
 #define CQ_BYTES (AIPU_ADMIN_ENTRIES * sizeof(struct aipu_completion))
@@ -118,38 +120,49 @@ void aipu_admin_start(struct aipu_device *aipu)
 	aipu->admin.stopped = false;
 }
 
+static void commands_end(struct aipu_device *aipu, struct list_head *commands, int error)
+{
+	struct aipu_command *command, *next;
+
+	list_for_each_entry_safe(command, next, commands, link) command_end(aipu, command, error);
+}
+
 void aipu_admin_stop(struct aipu_device *aipu)
 {
 	struct aipu_admin_ring *ring = &aipu->admin;
-	struct aipu_command *lost[AIPU_ADMIN_ENTRIES];
+	LIST_HEAD(lost);
 
 	scoped_guard(spinlock_irqsave, &ring->lock)
 	{
 		ring->stopped = true;
-		memcpy(lost, ring->commands, sizeof(lost));
-		memset(ring->commands, 0, sizeof(ring->commands));
+		for (unsigned int id = 0; id < AIPU_ADMIN_ENTRIES; id++) {
+			if (ring->commands[id])
+				list_add_tail(&ring->commands[id]->link, &lost);
+			ring->commands[id] = NULL;
+		}
 	}
-	for (unsigned int id = 0; id < AIPU_ADMIN_ENTRIES; id++)
-		if (lost[id])
-			command_end(aipu, lost[id], -ECANCELED);
+	commands_end(aipu, &lost, -ECANCELED);
 	wake_up_all(&ring->room);
 }
 
 /* Under the lock: takes one completion out of the ring. false: there is none. */
-static bool take(struct aipu_admin_ring *ring, struct aipu_command **command)
+static bool take(struct aipu_admin_ring *ring, struct list_head *ended)
 {
 	struct aipu_completion *entry = &ring->cq[ring->head];
-	u16 phase = le16_to_cpu(READ_ONCE(entry->phase));
+	struct aipu_command *command;
 	u16 id;
 
-	if (ring->stopped || (phase & 1) != ring->phase)
+	if (ring->stopped || (le16_to_cpu(READ_ONCE(entry->phase)) & 1) != ring->phase)
 		return false;
 	dma_rmb();
 	id = le16_to_cpu(READ_ONCE(entry->id));
-	*command = id < AIPU_ADMIN_ENTRIES ? ring->commands[id] : NULL;
-	if (*command) {
+	command = id < AIPU_ADMIN_ENTRIES
+			  ? ring->commands[array_index_nospec(id, AIPU_ADMIN_ENTRIES)]
+			  : NULL;
+	if (command) {
 		ring->commands[id] = NULL;
-		(*command)->result = *entry;
+		command->result = *entry;
+		list_add_tail(&command->link, ended);
 	} else {
 		ring->strange++;
 	}
@@ -163,23 +176,19 @@ static bool take(struct aipu_admin_ring *ring, struct aipu_command **command)
 void aipu_admin_interrupt(struct aipu_device *aipu)
 {
 	struct aipu_admin_ring *ring = &aipu->admin;
-	struct aipu_command *ended[AIPU_ADMIN_ENTRIES];
-	unsigned int count = 0, seen = 0;
+	unsigned int seen = 0;
+	LIST_HEAD(ended);
 
 	scoped_guard(spinlock_irqsave, &ring->lock)
 	{
 		/* One pass over the ring at most, whatever the card writes meanwhile */
-		while (seen < AIPU_ADMIN_ENTRIES && take(ring, &ended[count])) {
+		while (seen < AIPU_ADMIN_ENTRIES && take(ring, &ended))
 			seen++;
-			if (ended[count])
-				count++;
-		}
 		if (seen)
 			aipu_write(aipu, AIPU_DOORBELL_PAGE(0) + AIPU_DOORBELL_CQ_HEAD, ring->head);
 	}
-	for (unsigned int i = 0; i < count; i++)
-		command_end(aipu, ended[i], 0);
-	if (count)
+	commands_end(aipu, &ended, 0);
+	if (seen)
 		wake_up(&ring->room);
 }
 
@@ -245,9 +254,10 @@ int aipu_command_run(struct aipu_device *aipu, struct aipu_command *command)
 
 	if (err)
 		return err;
-	if (!wait_for_completion_timeout(&command->done, AIPU_ADMIN_TIMEOUT))
-		return -EIO;
-	return command->error;
+	if (wait_for_completion_timeout(&command->done, msecs_to_jiffies(aipu_timeout_ms(aipu))))
+		return command->error;
+	aipu_reset_ask(aipu, "an admin command had no answer");
+	return -ETIMEDOUT;
 }
 
 int aipu_admin_run(struct aipu_device *aipu, const struct aipu_admin *entry,

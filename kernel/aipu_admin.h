@@ -16,8 +16,8 @@
 
 struct aipu_device;
 
-#define AIPU_ADMIN_ENTRIES 64u
-#define AIPU_ADMIN_TIMEOUT (10 * HZ) /* of every command that waits for no job */
+#define AIPU_ADMIN_ENTRIES \
+	256u /* each context may have one UNBIND waiting on the card, see AIPU_MAX_CONTEXTS */
 
 /**
  * struct aipu_command - one admin command
@@ -35,6 +35,7 @@ struct aipu_command {
 	struct aipu_completion result;
 	int error;
 	void (*ended)(struct aipu_device *aipu, struct aipu_command *command);
+	struct list_head link; /* among those that end now */
 };
 
 /**
@@ -74,8 +75,8 @@ void aipu_command_put(struct aipu_command *command);
  */
 int aipu_command_give(struct aipu_device *aipu, struct aipu_command *command);
 /*
- * Gives it, and waits for its end, uninterruptibly, but not longer than AIPU_ADMIN_TIMEOUT. 0 with command->result; -errno as
- * above; -EIO: no answer, the card is to be reset.
+ * Gives it, and waits for its end, uninterruptibly, but not longer than the card may take for anything (READY_TIMEOUT_MS; one that
+ * stands still is reset after a second). 0 with command->result; -errno as above; -ETIMEDOUT: no answer; a reset was asked for.
  */
 int aipu_command_run(struct aipu_device *aipu, struct aipu_command *command);
 /* The usual case: runs `entry`. 0, or -errno as above or of the status; *result (may be NULL) is the completion. */

@@ -49,7 +49,7 @@ static int wait_state(struct aipu_device *aipu, u32 want, u32 timeout_ms, u32 *s
 	return err;
 }
 
-static u32 timeout_ms(struct aipu_device *aipu)
+u32 aipu_timeout_ms(const struct aipu_device *aipu)
 {
 	return clamp(aipu->limits.ready_timeout_ms, ROM_TIMEOUT_MS, MAX_TIMEOUT_MS);
 }
@@ -60,7 +60,7 @@ int aipu_boot_disable(struct aipu_device *aipu)
 	int err;
 
 	aipu_write(aipu, AIPU_REG_CONTROL, 0);
-	err = wait_state(aipu, AIPU_STATE_RUNNING, timeout_ms(aipu), &state);
+	err = wait_state(aipu, AIPU_STATE_RUNNING, aipu_timeout_ms(aipu), &state);
 	return err ?: state == AIPU_STATE_RUNNING ? 0 : -EIO;
 }
 
@@ -69,7 +69,7 @@ int aipu_boot_reset(struct aipu_device *aipu)
 	u32 state;
 
 	aipu_write(aipu, AIPU_REG_CONTROL, AIPU_CONTROL_RESET);
-	return wait_state(aipu, AIPU_STATE_ROM, timeout_ms(aipu), &state);
+	return wait_state(aipu, AIPU_STATE_ROM, aipu_timeout_ms(aipu), &state);
 }
 
 /* --- firmware ----------------------------------------------------------------------------------------- */
@@ -260,7 +260,7 @@ static int enable(struct aipu_device *aipu)
 	aipu_write(aipu, AIPU_REG_ADMIN_ENTRIES, AIPU_ADMIN_ENTRIES);
 	aipu_write(aipu, AIPU_REG_ADMIN_VECTOR, 0);
 	aipu_write(aipu, AIPU_REG_CONTROL, AIPU_CONTROL_ENABLE);
-	err = wait_state(aipu, AIPU_STATE_READY, timeout_ms(aipu), &state);
+	err = wait_state(aipu, AIPU_STATE_READY, aipu_timeout_ms(aipu), &state);
 	if (err)
 		return err;
 	if (state == AIPU_STATE_READY) {

@@ -16,13 +16,11 @@
  * struct aipu_segment - a binding
  * @buffer: held
  * @pinned: host memory, pinned and mapped while this exists
- * @flags: DRM_AIPU_SEGMENT_*
- * @unbind: the UNBIND that nobody waits for (its caller was interrupted), or NULL
+ * @unbind: the UNBIND that the card has and perhaps nobody waits for (its caller was interrupted), or NULL
  */
 struct aipu_segment {
 	struct aipu_buffer *buffer;
 	bool pinned;
-	u32 flags;
 	struct aipu_command *unbind;
 };
 
@@ -45,6 +43,8 @@ struct aipu_context {
 	u64 epoch;
 	bool dead;
 	struct mutex lock;
+	struct mutex
+		unbind_lock; /* one UNBIND at a time: they wait on the card, each in a place of the admin queue */
 	struct xarray segments, programs;
 	struct list_head queues;
 	bool guilty;
@@ -62,11 +62,18 @@ struct aipu_context *aipu_context_get(struct aipu_file *file, u32 id);
 int aipu_context_alive(struct aipu_context *context);
 /* After a reset, when the card does no DMA: lets go of all buffers. Under reset_lock for writing. */
 void aipu_context_lost(struct aipu_context *context);
-/* -errno; *id is the segment. Under aipu_enter(). */
+/*
+ * Both enter the card themselves: not under aipu_enter(). bind pins host memory before. 0 and *id; -EINVAL (range, alignment, access),
+ * -EACCES, -E2BIG (more pieces than the card takes), -ENOSPC, -ECANCELED (lost), -ENOMEM, -errno of the command.
+ */
 int aipu_segment_bind(struct aipu_context *context, struct aipu_buffer *buffer, u64 offset,
-		      u64 length, u32 access, u32 flags, u32 *id);
-/* 0 when no access runs or can start; -ERESTARTSYS: goes on without us. Not under reset_lock: waits for jobs. */
+		      u64 length, u32 access, u32 *id);
+/* 0 when no access runs or can start, also where the card was stopped; -ENOENT; -ERESTARTSYS: it goes on without us */
 int aipu_segment_unbind(struct aipu_context *context, u32 id);
+/* 0 or -EINVAL: a range of a buffer of `bytes`, and its access. Pure: tested by KUnit. */
+int aipu_segment_check(u64 bytes, u64 offset, u64 length, u32 access, bool device);
+/* All of them, when the card no longer reaches them. Under context->lock. */
+void aipu_segments_release(struct aipu_context *context);
 
 int aipu_context_create_ioctl(struct drm_device *drm, void *data, struct drm_file *file);
 int aipu_context_destroy_ioctl(struct drm_device *drm, void *data, struct drm_file *file);

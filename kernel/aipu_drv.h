@@ -32,7 +32,7 @@
 /* The driver's own limits, where a card may offer more */
 #define AIPU_MAX_QUEUES 1024u
 #define AIPU_MAX_ENTRIES 4096u
-#define AIPU_MAX_CONTEXTS 1024u
+#define AIPU_MAX_CONTEXTS 192u
 #define AIPU_MAX_SEGMENTS 4096u
 #define AIPU_MAX_PROGRAMS 1024u
 #define AIPU_MAX_EXTENTS (1u << 20)
@@ -101,8 +101,9 @@ struct aipu_device {
 struct aipu_file {
 	struct aipu_device *aipu;
 	struct drm_file *drm;
-	struct xarray contexts; /* of struct aipu_context, by id */
-	struct xarray queues; /* of struct aipu_ioq, by id */
+	/* By ids of the file's own, from 1: the card gives its ids anew after a reset. Each entry holds a reference. */
+	struct xarray contexts; /* of struct aipu_context */
+	struct xarray queues; /* of struct aipu_ioq */
 	atomic64_t memory_used; /* bytes of device memory of this file's buffers */
 	atomic64_t busy_ns; /* device time of its jobs that ended */
 	atomic64_t jobs;
@@ -146,6 +147,9 @@ static inline bool aipu_gone(u32 value)
  */
 int aipu_enter(struct aipu_device *aipu, int *idx);
 void aipu_exit(struct aipu_device *aipu, int idx);
+
+/* What any change of state of the card may take, admin commands included */
+u32 aipu_timeout_ms(const struct aipu_device *aipu);
 
 /* For messages: "0.9" as two arguments of "%u.%u" */
 #define AIPU_ABI_ARGS(version) AIPU_ABI_MAJOR(version), AIPU_ABI_MINOR(version)

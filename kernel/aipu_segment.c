@@ -1,0 +1,383 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Segments: what a context's jobs may reach. A binding holds its buffer, pinned and mapped, until the card has said that no
+ * access through it runs or can start. Waiting for that takes as long as the jobs that use it, so nobody waits under a lock but
+ * the one that keeps a context to one UNBIND at a time.
+ */
+#include <linux/overflow.h>
+#include <linux/scatterlist.h>
+#include <linux/slab.h>
+#include <drm/drm_file.h>
+#include <drm/drm_gem.h>
+
+#include <drm/aipu_accel.h>
+
+#include "aipu_context.h"
+
+#define DEVICE_ALIGN 64u /* of offsets and lengths in device memory, SEG-2 */
+
+/* --- extent lists ------------------------------------------------------------------------------------- */
+
+/* For one BIND: the card copies it */
+struct extent_list {
+	struct device *dev;
+	unsigned int pages, count;
+	struct {
+		struct aipu_extent_page *page;
+		dma_addr_t address;
+	} * list;
+};
+
+static void extents_free(struct extent_list *extents)
+{
+	for (unsigned int i = 0; i < extents->pages; i++)
+		dma_free_coherent(extents->dev, sizeof(struct aipu_extent_page),
+				  extents->list[i].page, extents->list[i].address);
+	kvfree(extents->list);
+}
+
+static int extents_alloc(struct extent_list *extents, struct device *dev, unsigned int count)
+{
+	unsigned int pages = DIV_ROUND_UP(count, AIPU_EXTENTS_PER_PAGE);
+
+	*extents = (struct extent_list){ .dev = dev, .count = count };
+	extents->list = kvcalloc(pages, sizeof(*extents->list), GFP_KERNEL_ACCOUNT);
+	if (!extents->list)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < pages; i++) {
+		struct aipu_extent_page *page;
+
+		page = dma_alloc_coherent(dev, sizeof(*page), &extents->list[i].address,
+					  GFP_KERNEL_ACCOUNT);
+		if (!page) {
+			extents_free(extents);
+			return -ENOMEM;
+		}
+		extents->list[i].page = page;
+		extents->pages++;
+		if (i)
+			extents->list[i - 1].page->next = cpu_to_le64(extents->list[i].address);
+	}
+	return 0;
+}
+
+/* Calls `put` for each piece of [offset, offset + length) of a mapped table, neighbours as one; the number of pieces */
+static unsigned int each_extent(struct sg_table *table, u64 offset, u64 length,
+				void (*put)(void *to, unsigned int i, u64 address, u64 bytes),
+				void *to)
+{
+	u64 address = 0, bytes = 0;
+	unsigned int count = 0, i;
+	struct scatterlist *sg;
+
+	for_each_sgtable_dma_sg(table, sg, i)
+	{
+		u64 start = sg_dma_address(sg), room = sg_dma_len(sg);
+
+		if (offset >= room) {
+			offset -= room;
+			continue;
+		}
+		start += offset;
+		room = min(room - offset, length);
+		offset = 0;
+		length -= room;
+		if (bytes && address + bytes == start) {
+			bytes += room;
+		} else {
+			if (bytes)
+				put(to, count++, address, bytes);
+			address = start;
+			bytes = room;
+		}
+		if (!length)
+			break;
+	}
+	if (bytes)
+		put(to, count++, address, bytes);
+	return length ? 0 : count;
+}
+
+static void put_nothing(void *to, unsigned int i, u64 address, u64 bytes)
+{
+}
+
+static void put_extent(void *to, unsigned int i, u64 address, u64 bytes)
+{
+	struct extent_list *extents = to;
+	struct aipu_extent *extent;
+
+	extent = &extents->list[i / AIPU_EXTENTS_PER_PAGE].page->extents[i % AIPU_EXTENTS_PER_PAGE];
+	extent->address = cpu_to_le64(address);
+	extent->bytes = cpu_to_le64(bytes);
+}
+
+/* --- bind --------------------------------------------------------------------------------------------- */
+
+static bool in_device(const struct aipu_buffer *buffer)
+{
+	return buffer->kind == DRM_AIPU_BUFFER_DEVICE;
+}
+
+int aipu_segment_check(u64 bytes, u64 offset, u64 length, u32 access, bool device)
+{
+	u64 end;
+
+	if (!length || check_add_overflow(offset, length, &end) || end > bytes)
+		return -EINVAL;
+	if (!access || access & ~(DRM_AIPU_ACCESS_READ | DRM_AIPU_ACCESS_WRITE))
+		return -EINVAL;
+	if (device && (offset % DEVICE_ALIGN || length % DEVICE_ALIGN))
+		return -EINVAL;
+	return 0;
+}
+
+/* Everything the card is told of it. Under aipu_enter() and the context's lock. */
+static int give_bind(struct aipu_context *context, struct aipu_buffer *buffer,
+		     struct sg_table *table, u64 offset, u64 length, u32 access, u32 id)
+{
+	struct aipu_device *aipu = context->aipu;
+	struct aipu_admin entry = { .opcode = AIPU_ADMIN_BIND };
+	struct aipu_segment_descriptor *descriptor = &entry.bind.descriptor;
+	struct extent_list extents;
+	unsigned int count;
+	int err;
+
+	entry.bind.context = cpu_to_le32(context->id);
+	entry.bind.segment = cpu_to_le32(id);
+	descriptor->access = access;
+	descriptor->length = cpu_to_le64(length);
+	if (in_device(buffer)) {
+		descriptor->kind = AIPU_SEGMENT_DEVICE;
+		descriptor->address = cpu_to_le64(buffer->node.start + offset);
+		return aipu_admin_run(aipu, &entry, NULL);
+	}
+	count = each_extent(table, offset, length, put_nothing, NULL);
+	if (!count)
+		return -EINVAL;
+	if (count > aipu->limits.max_extents)
+		return -E2BIG;
+	err = extents_alloc(&extents, aipu->drm.dev, count);
+	if (err)
+		return err;
+	each_extent(table, offset, length, put_extent, &extents);
+	descriptor->kind = AIPU_SEGMENT_HOST;
+	descriptor->extent_count = cpu_to_le32(count);
+	descriptor->address = cpu_to_le64(extents.list[0].address);
+	err = aipu_admin_run(aipu, &entry, NULL);
+	/* Without an answer the card may still read the list: it goes with the reset that was asked for. */
+	if (err != -ETIMEDOUT)
+		extents_free(&extents);
+	return err;
+}
+
+static void segment_free(struct aipu_segment *segment)
+{
+	if (segment->pinned)
+		aipu_buffer_unpin(segment->buffer);
+	drm_gem_object_put(&segment->buffer->shmem.base);
+	if (segment->unbind)
+		aipu_command_put(segment->unbind);
+	kfree(segment);
+}
+
+/* Holds the buffer, pins it; *table of host memory */
+static struct aipu_segment *segment_alloc(struct aipu_buffer *buffer, struct sg_table **table)
+{
+	struct aipu_segment *segment = kzalloc(sizeof(*segment), GFP_KERNEL_ACCOUNT);
+	int err;
+
+	if (!segment)
+		return ERR_PTR(-ENOMEM);
+	drm_gem_object_get(&buffer->shmem.base);
+	segment->buffer = buffer;
+	if (in_device(buffer))
+		return segment;
+	err = aipu_buffer_pin(buffer, table);
+	if (err) {
+		segment_free(segment);
+		return ERR_PTR(err);
+	}
+	segment->pinned = true;
+	return segment;
+}
+
+static int segment_publish(struct aipu_context *context, struct aipu_segment *segment,
+			   struct sg_table *table, u64 offset, u64 length, u32 access, u32 *id)
+{
+	int err;
+
+	guard(mutex)(&context->lock);
+	err = aipu_context_alive(context);
+	if (err)
+		return err;
+	err = xa_alloc(&context->segments, id, NULL,
+		       XA_LIMIT(0, context->aipu->limits.max_segments - 1), GFP_KERNEL_ACCOUNT);
+	if (err)
+		return err == -EBUSY ? -ENOSPC : err;
+	err = give_bind(context, segment->buffer, table, offset, length, access, *id);
+	/* Without an answer it may be bound: its memory stays with the context until the reset. */
+	if (err && err != -ETIMEDOUT)
+		xa_erase(&context->segments, *id);
+	else
+		xa_store(&context->segments, *id, segment, GFP_KERNEL_ACCOUNT);
+	return err;
+}
+
+int aipu_segment_bind(struct aipu_context *context, struct aipu_buffer *buffer, u64 offset,
+		      u64 length, u32 access, u32 *id)
+{
+	struct aipu_device *aipu = context->aipu;
+	struct aipu_segment *segment;
+	struct sg_table *table = NULL;
+	int idx, err;
+
+	err = aipu_segment_check(buffer->shmem.base.size, offset, length, access,
+				 in_device(buffer));
+	if (err)
+		return err;
+	if (access & DRM_AIPU_ACCESS_WRITE && buffer->flags & DRM_AIPU_BUFFER_READ_ONLY)
+		return -EACCES;
+	segment = segment_alloc(buffer, &table);
+	if (IS_ERR(segment))
+		return PTR_ERR(segment);
+	err = aipu_enter(aipu, &idx);
+	if (!err) {
+		err = segment_publish(context, segment, table, offset, length, access, id);
+		aipu_exit(aipu, idx);
+	}
+	if (err && err != -ETIMEDOUT)
+		segment_free(segment);
+	return err;
+}
+
+/* --- unbind ------------------------------------------------------------------------------------------- */
+
+/* The UNBIND of a segment with a reference, given now or before; NULL: no such segment any more */
+static struct aipu_command *unbind_begin(struct aipu_context *context, u32 id)
+{
+	struct aipu_segment *segment;
+	struct aipu_command *command;
+	int err;
+
+	guard(mutex)(&context->lock);
+	segment = xa_load(&context->segments, id);
+	if (!segment)
+		return NULL;
+	if (!segment->unbind) {
+		command = aipu_command_create(AIPU_ADMIN_UNBIND);
+		if (!command)
+			return ERR_PTR(-ENOMEM);
+		command->entry.unbind.context = cpu_to_le32(context->id);
+		command->entry.unbind.segment = cpu_to_le32(id);
+		err = aipu_command_give(context->aipu, command);
+		if (err) {
+			aipu_command_put(command);
+			return ERR_PTR(err);
+		}
+		segment->unbind = command;
+	}
+	kref_get(&segment->unbind->refs);
+	return segment->unbind;
+}
+
+/* After the command has ended; what the card refused to unbind it still has */
+static int unbind_end(struct aipu_context *context, u32 id, struct aipu_command *command)
+{
+	struct aipu_segment *segment;
+	int err;
+
+	guard(mutex)(&context->lock);
+	segment = xa_load(&context->segments, id);
+	/* Gone with its context, or with the card's stop: as good. */
+	if (!segment || segment->unbind != command)
+		return 0;
+	err = command->error ?: aipu_status_errno(le16_to_cpu(command->result.status));
+	if (err) {
+		aipu_command_put(segment->unbind);
+		segment->unbind = NULL;
+		return err;
+	}
+	xa_erase(&context->segments, id);
+	segment_free(segment);
+	return 0;
+}
+
+int aipu_segment_unbind(struct aipu_context *context, u32 id)
+{
+	struct aipu_device *aipu = context->aipu;
+	struct aipu_command *command;
+	int idx, err;
+
+	if (mutex_lock_interruptible(&context->unbind_lock))
+		return -ERESTARTSYS;
+	err = aipu_enter(aipu, &idx);
+	if (err)
+		goto out;
+	err = aipu_context_alive(context);
+	command = err ? ERR_PTR(err) : unbind_begin(context, id);
+	aipu_exit(aipu, idx);
+	if (IS_ERR_OR_NULL(command)) {
+		err = command ? PTR_ERR(command) : -ENOENT;
+		goto out;
+	}
+	err = wait_for_completion_interruptible(&command->done);
+	if (!err)
+		err = unbind_end(context, id, command);
+	aipu_command_put(command);
+out:
+	mutex_unlock(&context->unbind_lock);
+	return err;
+}
+
+void aipu_segments_release(struct aipu_context *context)
+{
+	struct aipu_segment *segment;
+	unsigned long id;
+
+	xa_for_each(&context->segments, id, segment)
+	{
+		xa_erase(&context->segments, id);
+		segment_free(segment);
+	}
+}
+
+/* --- ioctls ------------------------------------------------------------------------------------------- */
+
+int aipu_segment_bind_ioctl(struct drm_device *drm, void *data, struct drm_file *drm_file)
+{
+	struct drm_aipu_segment_bind *args = data;
+	struct drm_gem_object *gem;
+	struct aipu_context *context;
+	int err = -ENOENT;
+
+	if (args->pad || args->flags & ~DRM_AIPU_SEGMENT_SYNC)
+		return -EINVAL;
+	if (args->flags & DRM_AIPU_SEGMENT_SYNC)
+		return -EOPNOTSUPP;
+	context = aipu_context_get(drm_file->driver_priv, args->context);
+	if (!context)
+		return -ENOENT;
+	gem = drm_gem_object_lookup(drm_file, args->handle);
+	if (gem) {
+		err = aipu_segment_bind(context, to_aipu_buffer(gem), args->offset, args->length,
+					args->access, &args->segment);
+		drm_gem_object_put(gem);
+	}
+	aipu_context_put(context);
+	return err;
+}
+
+int aipu_segment_unbind_ioctl(struct drm_device *drm, void *data, struct drm_file *drm_file)
+{
+	struct drm_aipu_segment_unbind *args = data;
+	struct aipu_context *context;
+	int err;
+
+	context = aipu_context_get(drm_file->driver_priv, args->context);
+	if (!context)
+		return -ENOENT;
+	err = aipu_segment_unbind(context, args->segment);
+	aipu_context_put(context);
+	return err;
+}
