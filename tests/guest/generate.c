@@ -43,6 +43,7 @@ struct generate {
 	struct ring q;
 	struct control *c;
 	uint64_t at; /* DMA address of c */
+	uint32_t vector; /* of q */
 	uint64_t memory_bytes, memory_used; /* of device memory */
 	const uint8_t *file; /* the container */
 	size_t file_bytes;
@@ -126,6 +127,7 @@ static int boot(struct generate *g, const char *path)
 	device_setup(&g->d);
 	if (device_enable(&g->d) != AIPU_STATE_READY)
 		return fail("enable", "the card does not get ready");
+	g->vector = access_read(a, AIPU_REG_VECTORS) > 1; /* one suffices */
 	g->memory_bytes = (uint64_t)access_read(a, AIPU_REG_MEMORY_HI) << 32 |
 			  access_read(a, AIPU_REG_MEMORY_LO);
 	return 0;
@@ -147,7 +149,7 @@ static int prepare(struct generate *g)
 						      .sq_address = g->q.sq_address,
 						      .cq_address = g->q.cq_address,
 						      .entries = g->q.entries,
-						      .vector = 1 })) ||
+						      .vector = (uint16_t)g->vector })) ||
 	       admin(g, "BIND of host memory",
 		     COMMAND(BIND, .bind = { CONTEXT,
 					     CONTROL,
@@ -402,10 +404,10 @@ static int interrupted(struct generate *g)
 {
 	uint32_t ms = 0;
 
-	while (!__atomic_load_n(&g->d.access.interrupts[1], __ATOMIC_SEQ_CST) &&
+	while (!__atomic_load_n(&g->d.access.interrupts[g->vector], __ATOMIC_SEQ_CST) &&
 	       ms++ < DEVICE_TIMEOUT_MS)
 		usleep(1000);
-	return ms < DEVICE_TIMEOUT_MS ? 0 : fail("interrupts", "none came by vector 1");
+	return ms < DEVICE_TIMEOUT_MS ? 0 : fail("interrupts", "none came by the queue's vector");
 }
 
 static int arguments(struct generate *g, int argc, char **argv, float *temperature, uint64_t *seed,
