@@ -22,8 +22,8 @@ def below(path, top):
 
 
 def split(payload):
-    """Takes the largest roots out of the tree until the rest is small. Returns their entries and the
-    roots' paths; mount points stay in the tree."""
+    """Takes the largest roots out of the tree until the rest is small. Returns their entries and
+    the roots' paths; mount points stay in the tree."""
     sizes = {root: 0 for root in payload.roots}
     tops = [root for root in sizes if not any(below(root, r) and r != root for r in sizes)]
     for path, entry in payload.entries.items():

@@ -1,9 +1,9 @@
 #!/.vm/busybox sh
 # SPDX-License-Identifier: MIT
-# The guest's first process, put there by tests/qemu: loads modules, runs COMMAND with its streams on
-# serial lines, looks at the kernel's log, ends the machine. What it tells the harness goes to ttyS3,
-# a word and a text a line: ready, failed (it ends without COMMAND), exit, report, end. It must end
-# the machine whatever happens; the harness takes an end without the last word as a failure.
+# The guest's first process, put there by tests/qemu: loads modules, runs COMMAND with its streams
+# on serial lines, looks at the kernel's log, ends the machine. What it tells the harness goes to
+# ttyS3, a word and a text a line: ready, failed (it ends without COMMAND), exit, report, end. It
+# must end the machine whatever happens; an end without the last word counts as a failure.
 
 PATH=/usr/bin:/usr/sbin:/bin:/sbin
 export PATH

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The machine: which QEMU, and its command line. Called by vm.py; starts nothing but scripts/debs and
-"qemu --version"."""
+"""The machine: which QEMU, and its command line. Called by vm.py; starts nothing but scripts/debs
+and "qemu --version"."""
 
 import json
 import os
@@ -85,9 +85,9 @@ def _cards(sockets, card_words):
     for index, (socket, words) in enumerate(zip(sockets, card_words)):
         reserve = 1 << max(29, (bar2_size(words) - 1).bit_length())
         total += reserve
-        # A port of its own each: below one, the function is an endpoint and can be reset and removed.
-        command += ["-device", f"pcie-root-port,id=port{index},chassis={index + 1},slot={index + 1},"
-                    f"pref64-reserve={reserve}"]
+        # A port of its own each: below one, it is an endpoint and can be reset and removed.
+        command += ["-device", f"pcie-root-port,id=port{index},chassis={index + 1},"
+                    f"slot={index + 1},pref64-reserve={reserve}"]
         command += ["-device", json.dumps({
             "driver": "vfio-user-pci", "id": f"aipu{index}", "bus": f"port{index}",
             "socket": {"type": "unix", "path": socket}, "x-msg-timeout": MESSAGE_TIMEOUT})]
@@ -101,18 +101,19 @@ def _image_form(path):
         return "qcow2" if file.read(4) == b"QFI\xfb" else "raw"
 
 
-def _disk(index, path, serial):
-    writable = os.access(path, os.W_OK)
+def _disk(index, path, form, serial):
+    writable = not os.path.exists(path) or os.access(path, os.W_OK)
     name = f"disk{index}"
     return ["-blockdev", json.dumps({
-        "driver": _image_form(path), "node-name": name, "read-only": not writable,
+        "driver": form, "node-name": name, "read-only": not writable,
         "file": {"driver": "file", "filename": path, "read-only": not writable}}),
             "-device", f"virtio-blk-pci,drive={name},serial={serial}"]
 
 
 def kernel_arguments(options):
     words = ["console=ttyS0", "panic=-1", "log_buf_len=4M", "printk.devkmsg=on",
-             "loglevel=7" if options.verbose else "loglevel=5"]
+             "loglevel=7" if options.verbose else "loglevel=5",
+             "nokaslr", "cryptomgr.notests"]  # half a second each without KVM
     if options.iommu == "intel":
         words.append("intel_iommu=on")
     return " ".join(words + options.append)
@@ -135,11 +136,10 @@ def command_line(qemu, options, files):
         command += ["-device", "intel-iommu,caching-mode=on,intremap=on"]
     elif options.iommu == "virtio":
         command += ["-device", "virtio-iommu-pci"]
-    disks = [(path, f"aipu-{index}") for index, path in enumerate(options.disk)]
+    for index, path in enumerate(options.disk):
+        command += _disk(index, path, _image_form(path), f"aipu-{index}")
     if files.payload_disk:
-        disks.append((files.payload_disk, "aipu-payload"))
-    for index, (path, serial) in enumerate(disks):
-        command += _disk(index, path, serial)
+        command += _disk(len(options.disk), files.payload_disk, "raw", "aipu-payload")
     command += _cards(files.sockets, options.card_words)
     if options.qmp:
         command += ["-qmp", "unix:" + options.qmp.replace(",", ",,") + ",server=on,wait=off"]

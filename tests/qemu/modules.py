@@ -73,8 +73,9 @@ class Modules:
 
     def indexes(self):
         """(name, path here) of the lists that modprobe and libkmod read."""
+        wanted = re.compile(r"modules\.(dep|alias|symbols|softdep|builtin)(\.alias)?(\.bin)?")
         return [(name, os.path.join(self.base, name)) for name in sorted(os.listdir(self.base))
-                if re.fullmatch(r"modules\.(dep|alias|symbols|softdep|builtin)(\.alias)?(\.bin)?", name)]
+                if wanted.fullmatch(name)]
 
 
 def plain_name(path):

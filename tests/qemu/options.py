@@ -44,16 +44,19 @@ stdout and stderr and its exit status; without COMMAND, a shell on the terminal.
 In the guest, at the same paths: COMMAND's program with its libraries, and every argument that is a
 file or directory (also as --option=PATH), with their libraries if they are programs; in the text
 after sh -c, programs and paths that stand there plainly. More than 16 MiB go there on a disk. All
-else is busybox, sh too unless bash is named. COMMAND is root, stands in this directory, and has PATH,
-HOME, LANG, LC_ALL, TERM, LD_LIBRARY_PATH and AIPU_* of the environment. Its stdin is /dev/null; its
-stdout and stderr are serial lines, which carry every byte unchanged. Nothing is written back.
+else is busybox, sh too unless bash is named. COMMAND is root, stands in this directory, and has
+PATH, HOME, LANG, LC_ALL, TERM, LD_LIBRARY_PATH and AIPU_* of the environment. Its stdin is
+/dev/null; its stdout and stderr are serial lines, which carry every byte unchanged, 150 KB a
+second without KVM. Nothing is written back, except to --disk.
 
-Exit status: COMMAND's. 2: wrong usage. 125: the run failed: no boot, no end in time, a panic, a report
-of the kernel (unless COMMAND failed by itself), the end of QEMU or of an aipu-emu. 126: COMMAND
-is not executable. 127: there is no COMMAND. 129, 130, 143: SIGHUP, SIGINT, SIGTERM.
+Exit status: COMMAND's. 2: wrong usage. 125: the run failed: no boot, no end in time, a panic, a
+report of the kernel (unless COMMAND failed by itself), the end of QEMU or of an aipu-emu. 126:
+COMMAND is not executable. 127: there is no COMMAND. 129, 130, 143: SIGHUP, SIGINT, SIGTERM. 141:
+nobody reads stdout.
 
-QEMU (where this system's is older than 10.1) and kernels come from this machine's package sources into
-${XDG_CACHE_HOME:-~/.cache}/aipu. BUILD names the build directory that aipu-emu is taken from (build).
+QEMU (where this system's is older than 10.1) and kernels come from this machine's package sources
+into ${XDG_CACHE_HOME:-~/.cache}/aipu. BUILD names the build directory for aipu-emu and our other
+programs (build).
 """
 
 

@@ -9,7 +9,7 @@ import shutil
 import stat
 import subprocess
 
-from common import Failure, NOT_EXECUTABLE, NOT_FOUND, TOP, say
+from common import Failure, NOT_EXECUTABLE, NOT_FOUND, TOP, USAGE, say
 
 GUESTS_OWN = ("/proc", "/sys", "/dev")
 MAX_FILES = 200000
@@ -19,7 +19,7 @@ ALSO = {"lspci": ["/usr/share/misc/pci.ids"], "setpci": ["/usr/share/misc/pci.id
 
 
 class Entry:
-    """One path of the guest. kind: "dir", "file" (source: path here, or data) or "link" (target)."""
+    """One path of the guest. kind: "dir", "file" (source: a path here, or data), "link" (target)."""
 
     def __init__(self, kind, mode=0o755, source=None, data=None, target=None, size=0):
         self.kind = kind
@@ -239,9 +239,12 @@ class Payload:
     def add_named(self, path):
         """--file: a path, or a program's name."""
         if not os.path.exists(path) and "/" not in path:
-            self.add_program(path)
+            try:
+                self.add_program(path)
+            except Failure as error:
+                raise Failure(f"--file {error}", USAGE) from error
         elif not os.path.exists(path):
-            raise Failure(f"--file {path}: no such file or program", 2)
+            raise Failure(f"--file {path}: no such file", USAGE)
         else:
             self.add(path)
 

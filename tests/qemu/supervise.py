@@ -4,6 +4,7 @@ lines to our streams, watches time and deaths, and leaves none of its processes 
 vm.py with everything prepared."""
 
 import os
+import re
 import select
 import signal
 import socket
@@ -18,6 +19,7 @@ from common import Failure, HARNESS, Interrupted, say, start, stop, tail
 CARD_READY_SECONDS = 20
 READY_SECONDS = 300  # for a shell, where --timeout does not count
 TAIL = 30
+TROUBLE = r"BUG:|WARNING:|Oops|Kernel panic|KASAN:|INFO: "  # what came before a long trace
 CONSOLE, OUT, ERR, CONTROL = range(4)
 LIMIT = 1 << 16
 
@@ -174,7 +176,7 @@ class Run:
         return None
 
     def _watch(self, poll, open_lines, descriptors):
-        """What poll() shall look at now: lines whose readers keep up, readers with bytes to take."""
+        """What poll() shall look at now: lines whose readers keep up, readers with bytes."""
         for line in list(open_lines):
             reader = self._goes_to(line)
             ready = reader is None or len(reader.waiting) < LIMIT
@@ -287,7 +289,9 @@ class Run:
             return 141
 
     def _console_tail(self):
-        return ["the console's last lines:"] + tail(self.log("console.log"), TAIL)
+        lines = tail(self.log("console.log"), sys.maxsize)
+        first = [line for line in lines[:-TAIL] if re.search(TROUBLE, line)][:1]
+        return ["the console's last lines:", *first, *lines[-TAIL:]]
 
     def _judge(self):
         words = self.words
