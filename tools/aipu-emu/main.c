@@ -285,6 +285,20 @@ static int serve(const struct emu_options *options, int listener, const sigset_t
 	return stop_signal == SIGINT ? CLI_INTERRUPTED : CLI_OK;
 }
 
+/* The exit code: `code`, unless that is success and some of the trace was not written. */
+static int trace_close(const struct emu_options *options, const char *path, int code)
+{
+	bool bad;
+
+	if (!options->trace)
+		return code;
+	bad = ferror(options->trace);
+	bad |= fclose(options->trace);
+	return bad && code == CLI_OK
+		       ? cli_fail(TOOL, CLI_FAILED, "--trace %s: cannot be written", path)
+		       : code;
+}
+
 int main(int argc, char **argv)
 {
 	struct emu_options options = { .memory = DEFAULT_MEMORY };
@@ -313,7 +327,5 @@ int main(int argc, char **argv)
 		code = serve(&options, listener.fd, &waiting);
 		emu_listen_close(&listener);
 	}
-	if (options.trace && fclose(options.trace) && code == CLI_OK)
-		code = cli_fail(TOOL, CLI_FAILED, "--trace %s: %s", trace_path, strerror(errno));
-	return code;
+	return trace_close(&options, trace_path, code);
 }

@@ -195,6 +195,8 @@ static bool message_handle(struct emu_session *s, uint8_t *out)
 	close_fds(s);
 	if (answer.pending || (answer.ordered && s->first)) {
 		good = keep_reply(s, &message, &answer, text);
+		if (!good)
+			cli_fail(EMU_TOOL, 0, "no memory for a reply: the client is disconnected");
 	} else {
 		header = reply_header(&message, &answer);
 		if (!message.no_reply)
