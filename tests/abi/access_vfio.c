@@ -170,13 +170,31 @@ static void *events_count(void *arg)
 	return NULL;
 }
 
+static int events_set(struct card *c, uint32_t index)
+{
+	struct vfio_irq_set *set = calloc(1, sizeof(*set) + sizeof(c->event));
+	int given;
+
+	if (!set)
+		return -1;
+	*set = (struct vfio_irq_set){ .argsz = (uint32_t)(sizeof(*set) + sizeof(c->event)),
+				      .flags = VFIO_IRQ_SET_DATA_EVENTFD |
+					       VFIO_IRQ_SET_ACTION_TRIGGER,
+				      .index = index,
+				      .count = c->vectors };
+	memcpy(set->data, c->event, sizeof(c->event));
+	given = ioctl(c->device, VFIO_DEVICE_SET_IRQS, set);
+	free(set);
+	return given;
+}
+
 static int interrupts_open(struct card *c, struct access *a)
 {
 	static const uint32_t ways[] = { VFIO_PCI_MSIX_IRQ_INDEX, VFIO_PCI_MSI_IRQ_INDEX };
 	struct vfio_region_info config;
 	struct vfio_irq_info info;
-	struct vfio_irq_set *set;
 	unsigned int i;
+	int given;
 
 	for (i = 0; i < 2 && !c->vectors; i++) {
 		info = (struct vfio_irq_info){ .argsz = sizeof(info), .index = ways[i] };
@@ -188,18 +206,13 @@ static int interrupts_open(struct card *c, struct access *a)
 		return card_missing("interrupts", "the card has neither MSI-X nor MSI");
 	for (i = 0; i <= CARD_VECTORS; i++)
 		c->event[i] = eventfd(0, EFD_CLOEXEC);
-	set = calloc(1, sizeof(*set) + sizeof(c->event));
-	if (!set)
-		return -ENOMEM;
-	*set = (struct vfio_irq_set){ .argsz = (uint32_t)(sizeof(*set) + c->vectors * sizeof(int)),
-				      .flags = VFIO_IRQ_SET_DATA_EVENTFD |
-					       VFIO_IRQ_SET_ACTION_TRIGGER,
-				      .index = info.index,
-				      .count = c->vectors };
-	memcpy(set->data, c->event, c->vectors * sizeof(int));
-	if (ioctl(c->device, VFIO_DEVICE_SET_IRQS, set))
+	given = events_set(c, info.index);
+	if (given > 0) { /* so many there are: of MSI one, where nothing remaps interrupts */
+		c->vectors = (unsigned int)given;
+		given = events_set(c, info.index);
+	}
+	if (given)
 		return card_missing("VFIO_DEVICE_SET_IRQS", "there are no interrupts to be had");
-	free(set);
 	if (region_find(c, VFIO_PCI_CONFIG_REGION_INDEX, &config))
 		return -ENODEV;
 	card_count_start(&c->count, c->device, config.offset);

@@ -64,10 +64,10 @@ same()
 	return 1
 }
 
-# on KERNEL IOMMU
+# on KERNEL IOMMU [MSI]
 on()
 {
-	local name="$1, ${2:-no} IOMMU" vm=(--kernel "$1") way=sysfs
+	local name="$1, ${2:-no} IOMMU${3:+, MSI}" vm=(--kernel "$1" ${3:+--card=--msi}) way=sysfs
 	if [ -n "$2" ]; then
 		way=vfio
 		vm+=("--iommu=$2" --module vfio-pci --module vfio_iommu_type1)
@@ -84,7 +84,7 @@ tap_ok "what aipu-gen answers" tokens_prepare "$work"
 "$BUILD/bin/aipu-fw" pack --default --rollback 1 -o "$work/rollback.fw" >/dev/null
 on 6.12 ""
 on 6.12 intel
-on 6.12 virtio
-on new ""
+on 6.12 virtio MSI
+on new "" MSI
 on debug ""
 tap_done
