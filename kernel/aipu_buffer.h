@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Buffers: memory that contexts bind as segments. A GEM object of one of four kinds (aipu_accel.h); its memory stays as long as
- * somebody holds the object: a handle, a mapping, a dma-buf, a binding.
+ * somebody holds the object: a handle, a mapping, a dma-buf, a binding. Host memory of every kind is mapped for the card only
+ * while it is bound, so a card that was stopped has no mapping left.
  */
 #ifndef AIPU_BUFFER_H
 #define AIPU_BUFFER_H
@@ -11,20 +12,30 @@
 
 #include "aipu_drv.h"
 
+/**
+ * struct aipu_buffer - a buffer
+ * @shmem: HOST; of the others only shmem.base is used
+ * @kind: enum drm_aipu_buffer_kind
+ * @flags: DRM_AIPU_BUFFER_*
+ * @file: DEVICE: whose memory_used counts it; held
+ * @node: DEVICE: where in device memory
+ * @pages: USER: @page_count pinned pages, counted in @mm
+ * @lock: what follows
+ * @pins: bindings of host memory
+ * @table: mapped for the card while @pins is not 0; IMPORT: the exporter's, else &@own_table
+ */
 struct aipu_buffer {
-	struct drm_gem_shmem_object shmem; /* HOST, IMPORT; of the others only shmem.base is used */
-	u32 kind; /* enum drm_aipu_buffer_kind */
-	u32 flags; /* DRM_AIPU_BUFFER_* */
-	struct aipu_file *owner; /* whom memory_used is counted for; NULL once its file is closed */
-	struct drm_mm_node node; /* DEVICE: where in device memory */
-	/* USER: pinned pages, counted in mm->pinned_vm; mapped for DMA when bound first */
-	struct {
-		struct page **pages;
-		unsigned long count;
-		struct mm_struct *mm;
-		struct sg_table table;
-		unsigned int mapped; /* users of the table */
-	} user;
+	struct drm_gem_shmem_object shmem;
+	u32 kind;
+	u32 flags;
+	struct aipu_file *file;
+	struct drm_mm_node node;
+	struct page **pages;
+	unsigned long page_count;
+	struct mm_struct *mm;
+	struct mutex lock;
+	unsigned int pins;
+	struct sg_table *table, own_table;
 };
 
 static inline struct aipu_buffer *to_aipu_buffer(struct drm_gem_object *gem)
@@ -32,12 +43,7 @@ static inline struct aipu_buffer *to_aipu_buffer(struct drm_gem_object *gem)
 	return container_of(gem, struct aipu_buffer, shmem.base);
 }
 
-int aipu_memory_init(struct aipu_device *aipu); /* at probe, when the limits are known */
-
-/*
- * Host kinds: pins the pages and maps them for the card; *table is valid until unpin. Sleeps; takes the object's reservation
- * lock. DEVICE: -EINVAL. -ENODEV, -ENOMEM, -ERESTARTSYS.
- */
+/* Host kinds: pins and maps; *table is valid until unpin. Sleeps. -ENODEV, -ENOMEM, -errno of the exporter. */
 int aipu_buffer_pin(struct aipu_buffer *buffer, struct sg_table **table);
 void aipu_buffer_unpin(struct aipu_buffer *buffer);
 

@@ -9,4 +9,11 @@
 #define AIPU_DRIVER_DATE
 #endif
 
+/* A name space of exported symbols was a token, and became a text. */
+#ifdef AIPU_HAS_NAMESPACE_TOKEN
+#define AIPU_IMPORT_NS(name) MODULE_IMPORT_NS(name)
+#else
+#define AIPU_IMPORT_NS(name) MODULE_IMPORT_NS(#name)
+#endif
+
 #endif

@@ -14,7 +14,9 @@
 #include <drm/aipu_accel.h>
 
 #include "aipu_boot.h"
+#include "aipu_buffer.h"
 #include "aipu_compat.h"
+#include "aipu_context.h"
 #include "aipu_drv.h"
 #include "aipu_ioq.h"
 #include "aipu_reset.h"
@@ -105,17 +107,86 @@ static int aipu_query_ioctl(struct drm_device *drm, void *data, struct drm_file 
 	return 0;
 }
 
+/* --- files -------------------------------------------------------------------------------------------- */
+
+static void file_release(struct kref *refs)
+{
+	kfree(container_of(refs, struct aipu_file, refs));
+}
+
+void aipu_file_put(struct aipu_file *file)
+{
+	kref_put(&file->refs, file_release);
+}
+
+static int aipu_open(struct drm_device *drm, struct drm_file *drm_file)
+{
+	struct aipu_file *file = kzalloc(sizeof(*file), GFP_KERNEL_ACCOUNT);
+
+	if (!file)
+		return -ENOMEM;
+	kref_init(&file->refs);
+	file->aipu = to_aipu(drm);
+	file->drm = drm_file;
+	xa_init_flags(&file->contexts, XA_FLAGS_ALLOC1);
+	xa_init_flags(&file->queues, XA_FLAGS_ALLOC1);
+	drm_file->driver_priv = file;
+	return 0;
+}
+
+/* A command of a ring holds the file open, so none is left here. */
+static void aipu_postclose(struct drm_device *drm, struct drm_file *drm_file)
+{
+	struct aipu_file *file = drm_file->driver_priv;
+
+	aipu_queues_close(file);
+	aipu_contexts_close(file);
+	aipu_file_put(file);
+}
+
+/* --- the driver --------------------------------------------------------------------------------------- */
+
 static const struct drm_ioctl_desc aipu_ioctls[] = {
 	DRM_IOCTL_DEF_DRV(AIPU_QUERY, aipu_query_ioctl, 0),
+	DRM_IOCTL_DEF_DRV(AIPU_CONTEXT_CREATE, aipu_context_create_ioctl, 0),
+	DRM_IOCTL_DEF_DRV(AIPU_CONTEXT_DESTROY, aipu_context_destroy_ioctl, 0),
+	DRM_IOCTL_DEF_DRV(AIPU_CONTEXT_RESET, aipu_context_reset_ioctl, 0),
+	DRM_IOCTL_DEF_DRV(AIPU_BUFFER_CREATE, aipu_buffer_create_ioctl, 0),
+	DRM_IOCTL_DEF_DRV(AIPU_BUFFER_INFO, aipu_buffer_info_ioctl, 0),
+	DRM_IOCTL_DEF_DRV(AIPU_SEGMENT_BIND, aipu_segment_bind_ioctl, 0),
+	DRM_IOCTL_DEF_DRV(AIPU_SEGMENT_UNBIND, aipu_segment_unbind_ioctl, 0),
+	DRM_IOCTL_DEF_DRV(AIPU_PROGRAM_LOAD, aipu_program_load_ioctl, 0),
+	DRM_IOCTL_DEF_DRV(AIPU_PROGRAM_UNLOAD, aipu_program_unload_ioctl, 0),
+	DRM_IOCTL_DEF_DRV(AIPU_QUEUE_CREATE, aipu_ioq_create_ioctl, 0),
+	DRM_IOCTL_DEF_DRV(AIPU_QUEUE_DESTROY, aipu_ioq_destroy_ioctl, 0),
+	DRM_IOCTL_DEF_DRV(AIPU_SUBMIT, aipu_submit_ioctl, 0),
+	DRM_IOCTL_DEF_DRV(AIPU_WAIT, aipu_wait_ioctl, 0),
+	DRM_IOCTL_DEF_DRV(AIPU_CANCEL, aipu_cancel_ioctl, 0),
+	DRM_IOCTL_DEF_DRV(AIPU_KICK, aipu_kick_ioctl, 0),
+	DRM_IOCTL_DEF_DRV(AIPU_RESET, aipu_reset_ioctl, 0),
 };
 
+/* DRM_ACCEL_FOPS with what they lack; offsets above 2^63 are what GEM gives out. */
 static const struct file_operations aipu_fops = {
 	.owner = THIS_MODULE,
-	DRM_ACCEL_FOPS,
+	.open = accel_open,
+	.release = drm_release,
+	.unlocked_ioctl = drm_ioctl,
+	.compat_ioctl = drm_compat_ioctl,
+	.poll = drm_poll,
+	.read = drm_read,
+	.llseek = noop_llseek,
+	.mmap = drm_gem_mmap,
+	.uring_cmd = aipu_uring_cmd,
+	.fop_flags = FOP_UNSIGNED_OFFSET,
 };
 
 static const struct drm_driver aipu_driver = {
-	.driver_features = DRIVER_COMPUTE_ACCEL,
+	.driver_features = DRIVER_COMPUTE_ACCEL | DRIVER_GEM,
+	.open = aipu_open,
+	.postclose = aipu_postclose,
+	.gem_create_object = aipu_gem_create_object,
+	.gem_prime_import = aipu_gem_prime_import,
 	.name = AIPU_DRIVER_NAME,
 	.desc = "AIPU accelerator of language models",
 	AIPU_DRIVER_DATE.major = AIPU_DRIVER_VERSION_MAJOR,
@@ -229,6 +300,8 @@ static int aipu_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	if (err)
 		return err;
 	init_rwsem(&aipu->reset_lock);
+	mutex_init(&aipu->own_lock);
+	mutex_init(&aipu->memory_lock);
 	xa_init_flags(&aipu->contexts, XA_FLAGS_ALLOC1);
 	xa_init_flags(&aipu->queues, XA_FLAGS_ALLOC1);
 	err = aipu_reset_init(aipu);
@@ -282,9 +355,12 @@ static struct pci_driver aipu_pci_driver = {
 	.probe = aipu_probe,
 	.remove = aipu_remove,
 	.shutdown = aipu_shutdown,
+	.err_handler = &aipu_error_handlers,
+	.driver.pm = pm_sleep_ptr(&aipu_pm_ops),
 };
 module_pci_driver(aipu_pci_driver);
 
 MODULE_DESCRIPTION("AIPU accelerator of language models");
 MODULE_LICENSE("GPL");
+AIPU_IMPORT_NS(DMA_BUF);
 MODULE_FIRMWARE("aipu/534f4654.fw");

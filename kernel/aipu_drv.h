@@ -89,16 +89,18 @@ struct aipu_device {
 	struct xarray
 		contexts; /* by id on the card; all that are there, of all files and the kernel's */
 	struct xarray queues; /* likewise */
-	struct aipu_context *own; /* the kernel's context, for FILL */
+	struct aipu_context *own; /* the kernel's context, for FILL; under reset_lock */
 	struct aipu_ioq *own_queue;
+	struct mutex own_lock; /* one user of own_queue at a time; taken before reset_lock */
 
 	struct mutex memory_lock;
 	struct drm_mm memory; /* device memory: offsets in BAR2 */
-	u64 memory_used;
+	u64 memory_total, memory_used;
 };
 
 /* An open file: drm_file.driver_priv */
 struct aipu_file {
+	struct kref refs; /* the open file's own, and one of each buffer in device memory */
 	struct aipu_device *aipu;
 	struct drm_file *drm;
 	/* By ids of the file's own, from 1: the card gives its ids anew after a reset. Each entry holds a reference. */
@@ -140,6 +142,8 @@ static inline bool aipu_gone(u32 value)
 {
 	return value == ~0u;
 }
+
+void aipu_file_put(struct aipu_file *file);
 
 /*
  * For an ioctl that needs the card as it is: drm_dev_enter() and reset_lock for reading. 0, -ENODEV (unplugged), -EIO (wedged),

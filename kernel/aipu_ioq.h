@@ -102,8 +102,16 @@ void aipu_ioq_put(struct aipu_ioq *queue);
 struct aipu_ioq *aipu_ioq_get(struct aipu_file *file,
 			      u32 id); /* a reference or NULL; does not sleep */
 void aipu_ioq_interrupt(struct aipu_ioq *queue); /* interrupt context */
+bool aipu_ioq_busy(struct aipu_ioq *queue); /* has jobs in flight */
+/*
+ * Called every 10 ms while jobs are in flight: takes completions that are visible for a whole tick and that no interrupt told of
+ * (coalescing taken into account). true: there were some.
+ */
+bool aipu_ioq_rescue(struct aipu_ioq *queue);
 /* Ends all jobs (-ECANCELED, `status`, GUILTY for the one in `guilty_place`, or ~0) and makes it dead. */
 void aipu_ioq_lost(struct aipu_ioq *queue, unsigned int status, int error, u32 guilty_place);
+/* Lets go of all that a file has of queues, which end with their contexts */
+void aipu_queues_close(struct aipu_file *file);
 int aipu_ioq_create_ioctl(struct drm_device *drm, void *data, struct drm_file *file);
 int aipu_ioq_destroy_ioctl(struct drm_device *drm, void *data, struct drm_file *file);
 int aipu_kick_ioctl(struct drm_device *drm, void *data, struct drm_file *file);

@@ -16,6 +16,8 @@ void aipu_reset_ask(struct aipu_device *aipu, const char *why);
 void aipu_watch(struct aipu_device *aipu);
 /* Now, and waits: 0, -EIO (wedged), -ENODEV */
 int aipu_reset_now(struct aipu_device *aipu, const char *why);
+u64 aipu_rescues(
+	struct aipu_device *aipu); /* completions that no interrupt told of; 0 where all is well */
 int aipu_reset_ioctl(struct drm_device *drm, void *data, struct drm_file *file);
 
 extern const struct pci_error_handlers aipu_error_handlers;

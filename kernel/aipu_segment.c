@@ -303,13 +303,15 @@ static int unbind_end(struct aipu_context *context, u32 id, struct aipu_command 
 	return 0;
 }
 
-int aipu_segment_unbind(struct aipu_context *context, u32 id)
+int aipu_segment_unbind(struct aipu_context *context, u32 id, bool interruptible)
 {
 	struct aipu_device *aipu = context->aipu;
 	struct aipu_command *command;
 	int idx, err;
 
-	if (mutex_lock_interruptible(&context->unbind_lock))
+	if (!interruptible)
+		mutex_lock(&context->unbind_lock);
+	else if (mutex_lock_interruptible(&context->unbind_lock))
 		return -ERESTARTSYS;
 	err = aipu_enter(aipu, &idx);
 	if (err)
@@ -321,7 +323,10 @@ int aipu_segment_unbind(struct aipu_context *context, u32 id)
 		err = command ? PTR_ERR(command) : -ENOENT;
 		goto out;
 	}
-	err = wait_for_completion_interruptible(&command->done);
+	if (interruptible)
+		err = wait_for_completion_interruptible(&command->done);
+	else
+		wait_for_completion(&command->done);
 	if (!err)
 		err = unbind_end(context, id, command);
 	aipu_command_put(command);
@@ -377,7 +382,7 @@ int aipu_segment_unbind_ioctl(struct drm_device *drm, void *data, struct drm_fil
 	context = aipu_context_get(drm_file->driver_priv, args->context);
 	if (!context)
 		return -ENOENT;
-	err = aipu_segment_unbind(context, args->segment);
+	err = aipu_segment_unbind(context, args->segment, true);
 	aipu_context_put(context);
 	return err;
 }
