@@ -206,6 +206,8 @@ static bool in_region(const struct emu_session *s, const struct emu_access *a)
 static int region_write(struct emu_session *s, const struct emu_access *a, const uint8_t *data,
 			struct emu_answer *answer)
 {
+	if (!a->count)
+		return 0; /* and no data that could be pointed to */
 	switch (a->region) {
 	case AIPU_BAR_REGISTERS:
 		emu_card_write(s->card, a->offset, data, a->count);
