@@ -104,6 +104,7 @@ static void interrupt(void *host, unsigned int vector)
 {
 	struct mount *mount = host;
 
+	atomic_store(&mount->status, aipu_dm_read32(mount->dm, AIPU_REG_STATUS));
 	if (vector < MOUNT_VECTORS)
 		atomic_fetch_add(&mount->interrupts[vector], 1);
 }

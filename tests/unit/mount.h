@@ -34,6 +34,7 @@ struct mount {
 	atomic_uint late, reads, writes, maps; /* maps: that are held now */
 	atomic_uint inside; /* dma_read and dma_write that have not returned */
 	atomic_uint interrupts[MOUNT_VECTORS];
+	atomic_uint status; /* STATUS as the last of them found it */
 	/* Makes each DMA of 4 KiB and more take so long, so that a test can get in between */
 	atomic_uint slow_us;
 	/* What the flag of mappings of [lost_from, ..) points to */

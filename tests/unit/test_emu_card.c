@@ -267,6 +267,7 @@ static void bus_master_off(void **state)
 	assert_false(mount_peek(rig.mount.admin, &completion));
 	assert_int_equal(rig_count(&rig, EMU_COUNT_BYTES_TO_HOST), written);
 	assert_int_equal(rig_interrupts(rig.interrupts[0]), 0);
+	assert_false(emu_irq_raise(rig.card->irq, 0));
 	rig_close(&rig, queue);
 
 	/* Nobody waits for an event: that queue is silent from then on, and others work */
@@ -278,6 +279,7 @@ static void bus_master_off(void **state)
 	while (rig_read(&rig, AIPU_REG_ERROR) != AIPU_ERROR_QUEUE)
 		usleep(20);
 	assert_int_equal(emu_card_bus_master(rig.card, true, NULL), 0);
+	assert_true(emu_irq_raise(rig.card->irq, 0));
 	assert_int_equal(mount_job(other, &nop).status, AIPU_STATUS_OK);
 	mount_ring(queue);
 	assert_true(mount_wait_idle(&rig.mount));

@@ -136,6 +136,9 @@ static void an_access_spans_neighbours(void **state)
 	assert_int_equal(emu_counter(&bench.counters, EMU_COUNT_DMA_READS), 1);
 	assert_int_equal(emu_counter(&bench.counters, EMU_COUNT_BYTES_TO_HOST), 4 * PAGE - 5);
 	assert_int_equal(emu_counter(&bench.counters, EMU_COUNT_BYTES_FROM_HOST), 4 * PAGE - 5);
+	assert_int_equal(emu_counter(&bench.counters, EMU_COUNT_RECORDS), 0);
+	assert_int_equal(emu_dma_write(bench.dma, 10 * PAGE, bytes, 32), 0);
+	assert_int_equal(emu_counter(&bench.counters, EMU_COUNT_RECORDS), 1);
 	/* One byte more has none behind it, one before neither */
 	assert_int_equal(emu_dma_read(bench.dma, 10 * PAGE, back, sizeof(back)), 0);
 	assert_int_equal(emu_dma_read(bench.dma, 10 * PAGE + 1, back, sizeof(back)), -EFAULT);

@@ -3,6 +3,7 @@
  * Faults of aipu-emu: how one is written, that each strikes at its N and only there, and what a driver then sees.
  * What they do inside the device is in test_device_faults.c.
  */
+#include <errno.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -285,6 +286,9 @@ static void all_ones(void **state)
 	/* The fourth: gone */
 	rig_write(&rig, AIPU_REG_CONTROL, AIPU_CONTROL_RESET);
 	assert_true(atomic_load(&rig.card->gone));
+	assert_int_equal(emu_dma_write(rig.card->dma, MOUNT_BASE, ones, 16), -EFAULT);
+	assert_false(emu_irq_raise(rig.card->irq, 0));
+	refused++;
 	assert_int_equal(rig_read(&rig, AIPU_REG_MAGIC), UINT32_MAX);
 	assert_int_equal(rig_read(&rig, 2), UINT32_MAX);
 	emu_card_read(rig.card, 0, bytes, 8);
