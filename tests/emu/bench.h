@@ -14,6 +14,9 @@
 #define BENCH_NEAR_BYTES (1u << 20)
 #define BENCH_PIECE (16u << 20) /* of a long copy, as long as half of BENCH_BIG */
 
+#define BENCH_REPLIES \
+	6u /* of the admin queue, and as many interrupts of vector 0: bench_enable() */
+
 /* Segments of context 1 */
 enum {
 	BENCH_HOST, /* b->data */

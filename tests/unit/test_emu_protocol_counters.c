@@ -51,10 +51,18 @@ struct count {
 	uint64_t by;
 };
 
+/* Once each completion has had its interrupt, which comes behind it */
 static void all_counters(struct bench *b, uint64_t to[EMU_COUNTERS])
 {
-	for (unsigned int i = 0; i < EMU_COUNTERS; i++)
-		to[i] = bench_counter(b, i);
+	for (unsigned int ms = 0; ms < CLIENT_PATIENCE_MS; ms++) {
+		for (unsigned int i = 0; i < EMU_COUNTERS; i++)
+			to[i] = bench_counter(b, i);
+		if (to[EMU_COUNT_INTERRUPTS] == to[EMU_COUNT_COMPLETIONS])
+			return;
+		usleep(1000);
+	}
+	fail_msg("%llu completions, %llu interrupts", (unsigned long long)to[EMU_COUNT_COMPLETIONS],
+		 (unsigned long long)to[EMU_COUNT_INTERRUPTS]);
 }
 
 /* Those named have moved by so much, and no other at all */
@@ -66,13 +74,7 @@ static void assert_counted(struct bench *b, const uint64_t before[EMU_COUNTERS],
 	memcpy(want, before, sizeof(want));
 	for (size_t i = 0; i < count; i++)
 		want[moved[i].what] += moved[i].by;
-	/* The interrupt is raised behind the completion that we saw. */
-	for (unsigned int ms = 0; ms < CLIENT_PATIENCE_MS; ms++) {
-		all_counters(b, now);
-		if (now[EMU_COUNT_INTERRUPTS] >= want[EMU_COUNT_INTERRUPTS])
-			break;
-		usleep(1000);
-	}
+	all_counters(b, now);
 	for (unsigned int i = 0; i < EMU_COUNTERS; i++)
 		if (now[i] != want[i])
 			fail_msg("%s: counter %u is %llu, expected %llu", what, i,
