@@ -1,0 +1,206 @@
+#!/usr/bin/env bash
+# guest test: runs scripts/vm
+# SPDX-License-Identifier: MIT
+# The harness itself, with boots: what COMMAND gets and gives, and what becomes of runs that go wrong.
+# What needs no boot is in tests/tools/vm.sh, deaths are in vm_kills.sh.
+set -u
+# shellcheck source=tests/tools/_tap.sh
+. "$(dirname "$0")/../tools/_tap.sh"
+
+vm=$SRC/scripts/vm
+work=$(mktemp -d)
+chmod 755 "$work"
+trap 'rm -rf "$work"' EXIT
+export TMPDIR=$work
+
+# run STATUS ARGUMENT...: without cards; leaves out, err
+run()
+{
+	local want=$1 got=0
+	shift
+	"$vm" --cards 0 "$@" </dev/null >"$work/out" 2>"$work/err" || got=$?
+	[ "$got" -eq "$want" ] && return
+	echo "exit status $got, expected $want"
+	tail -n 40 "$work/err"
+	return 1
+}
+
+# says TEXT: on stderr
+says()
+{
+	grep -qF -- "$1" "$work/err" && return
+	echo "nothing on stderr like: $1"
+	cat "$work/err"
+	return 1
+}
+
+head -c 300000 /dev/urandom >"$work/bytes"
+head -c 20000 /dev/urandom >"$work/more"
+streams()
+{
+	run 200 -- sh -c "cat $work/bytes & cat $work/more >&2; wait; exit 200" &&
+		cmp "$work/bytes" "$work/out" && cmp "$work/more" "$work/err"
+}
+tap_ok "every byte of both streams, and the exit status" streams
+
+head -c 20M /dev/urandom >"$work/large"
+head -c 4096 /dev/urandom >"$work/user.img"
+sum=$(sha256sum "$work/large" "$work/user.img")
+mkdir "$work/a directory"
+disks()
+{
+	(
+		cd "$work/a directory" || exit
+		# shellcheck disable=SC2016
+		run 0 --disk "$work/user.img" --env MINE=ours --file bash -- sh -c \
+			'sha256sum "$1" && echo there >"$1" && sha256sum /dev/vda && pwd && echo $MINE &&
+			printf back | dd of=/dev/vda conv=notrunc 2>/dev/null && bash -c "echo \$0" b' \
+			- "$work/large"
+	) || return
+	sed -i "s#/dev/vda#$work/user.img#" "$work/out"
+	[ "$(cat "$work/out")" = "$sum"$'\n'"$work/a directory"$'\n'ours$'\n'b ] &&
+		[ "$(head -c 4 "$work/user.img")" = back ] && sha256sum "$work/large" | grep -qF "${sum%% *}" &&
+		return
+	cat "$work/out"
+	return 1
+}
+tap_ok "a large file, a disk, the directory, the environment" disks
+
+panics()
+{
+	run 125 -- sh -c 'echo before; echo c >/proc/sysrq-trigger' && says "ended while COMMAND ran" &&
+		says "sysrq triggered crash" && grep -qx before "$work/out"
+}
+tap_ok "a panic" panics
+
+hangs()
+{
+	run 125 --timeout 40 -- sh -c 'echo before; sleep 1000' && says "no end after 40 s" &&
+		says "the console's last lines" && grep -qx before "$work/out"
+}
+tap_ok "no end in time" hangs
+
+no_status()
+{
+	run 125 -- poweroff -f && says "ended while COMMAND ran"
+}
+tap_ok "a machine that switches itself off" no_status
+
+no_boot()
+{
+	run 125 --append "init=/none rdinit=/none" -- true && says "ended before COMMAND"
+}
+tap_ok "no boot" no_boot
+
+no_module()
+{
+	: >"$work/empty.ko"
+	run 125 --module "$work/empty.ko" -- echo never && says "module $work/empty.ko" &&
+		[ ! -s "$work/out" ]
+}
+tap_ok "a module that does not load" no_module
+
+splat='echo "<4>WARNING: this is a test" >/dev/kmsg'
+splats()
+{
+	run 125 -- sh -c "$splat" && says "WARNING: this is a test" &&
+		run 3 -- sh -c "$splat; exit 3" && says "WARNING: this is a test" &&
+		run 0 --allow-splats -- sh -c "$splat"
+}
+tap_ok "a report of the kernel fails the run, unless it failed itself or may have some" splats
+
+# interrupted SIGNAL STATUS
+interrupted()
+{
+	local got=0 pid
+	"$vm" -- sh -c 'echo started; sleep 1000' >"$work/out" 2>"$work/err" &
+	pid=$!
+	while ! grep -q started "$work/out" && kill -0 $pid 2>/dev/null; do
+		sleep 0.2
+	done
+	kill "-$1" $pid
+	wait $pid || got=$?
+	[ "$got" -eq "$2" ] && ! compgen -G "$work/aipu-vm-*" && return
+	echo "exit status $got"
+	cat "$work/err"
+	return 1
+}
+tap_ok "SIGINT: 130, and nothing is left" interrupted INT 130
+tap_ok "SIGTERM: 143, and nothing is left" interrupted TERM 143
+
+closed()
+{
+	local got
+	got=$("$vm" --cards 0 -- sh -c 'while echo y; do :; done' 2>"$work/err" |
+		{ head -n 1; cat <&-; } 2>/dev/null; echo "${PIPESTATUS[0]}")
+	[ "$got" = y$'\n'141 ] && return
+	echo "$got"
+	cat "$work/err"
+	return 1
+}
+tap_ok "nobody reads stdout: 141" closed
+
+# A shell on a terminal: echo, Ctrl-C reaches the guest, its status is ours.
+shell()
+{
+	timeout 300 /usr/bin/python3 - "$vm" <<'PY'
+import os, pty, select, sys, time
+
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execv(sys.argv[1], ["vm", "--cards", "0"])
+seen = b""
+
+def until(text):
+    global seen
+    end = time.monotonic() + 200
+    while text not in seen:
+        if time.monotonic() > end or not select.select([terminal], [], [], 1)[0]:
+            if time.monotonic() > end:
+                sys.exit(f"no {text} in {seen}")
+            continue
+        try:
+            seen += os.read(terminal, 4096)
+        except OSError:
+            sys.exit(f"ended before {text}: {seen}")
+    seen = seen.split(text, 1)[1]
+
+until(b" # ")
+os.write(terminal, b"echo $((6 * 7))x\r")
+until(b"42x")
+os.write(terminal, b"sleep 1000\r")
+until(b"sleep 1000\r\n")
+time.sleep(1)
+os.write(terminal, b"\x03")
+until(b" # ")
+os.write(terminal, b"exit 9\r")
+status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+sys.exit(0 if status == 9 else f"exit status {status}")
+PY
+}
+tap_ok "a shell on a terminal" shell
+
+# As an ordinary user whose home is somebody else's, with what this user has fetched
+ordinary()
+{
+	local cache=${XDG_CACHE_HOME:-$HOME/.cache}/aipu
+	mkdir "$work/nobody" "$work/cache" && chmod 777 "$work/nobody" || return
+	(
+		cd "$cache" && set -- debs/qemu* debs/linux-image-6.12* debs/resolve.* kernel/6.12
+		cp -al --parents "$@" "$work/cache" 2>/dev/null || cp -a --parents "$@" "$work/cache"
+	) || return
+	runuser -u nobody -- env TMPDIR="$work/nobody" AIPU_CACHE="$work/cache" "$vm" -- \
+		sh -c 'cat /sys/bus/pci/devices/0000:01:00.0/vendor' >"$work/out" 2>"$work/err" &&
+		[ "$(cat "$work/out")" = 0x1af4 ] && ! compgen -G "$work/nobody/aipu-vm-*" && return
+	cat "$work/out" "$work/err"
+	return 1
+}
+if [ "$(id -u)" -ne 0 ]; then
+	tap_skip "an ordinary user" "this one is"
+elif ! runuser -u nobody -- test -x "$vm" -a -x "$BUILD/bin/aipu-emu" 2>/dev/null; then
+	tap_skip "an ordinary user" "cannot read $SRC"
+else
+	tap_ok "an ordinary user" ordinary
+fi
+
+tap_done
