@@ -324,6 +324,7 @@ int emu_message_parse(const void *header, const void *payload, size_t payload_by
 {
 	struct emu_header h;
 	size_t fixed;
+	int err;
 
 	memcpy(&h, header, sizeof(h));
 	memset(message, 0, sizeof(*message));
@@ -344,5 +345,8 @@ int emu_message_parse(const void *header, const void *payload, size_t payload_by
 	if (h.command != EMU_VERSION && fixed)
 		memcpy(message->fixed, payload, fixed);
 	message->data = payload_bytes > fixed ? (const uint8_t *)payload + fixed : NULL;
-	return parse_body(payload, payload_bytes, fds, message);
+	err = parse_body(payload, payload_bytes, fds, message);
+	if (err)
+		message->data = NULL; /* its counts are not to be believed */
+	return err;
 }

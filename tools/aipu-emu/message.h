@@ -156,7 +156,10 @@ struct emu_message {
 			uint64_t count;
 		} multi;
 	};
-	/* Points into the payload: count booleans, bytes to write, or count entries of EMU_WRITE_MULTI_BYTES */
+	/*
+	 * Into the payload: count booleans, bytes to write, or count entries of EMU_WRITE_MULTI_BYTES. NULL if there are
+	 * none, or the message is not well-formed.
+	 */
 	const uint8_t *data;
 };
 

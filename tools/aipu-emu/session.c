@@ -100,6 +100,7 @@ struct emu_pending *emu_session_pend(struct emu_session *s)
 		return NULL;
 	pending->wait.done = pending_done;
 	pending->kick = s->kick;
+	pending->place = s->last;
 	*s->last = pending;
 	s->last = &pending->next;
 	s->pending_count++;
@@ -108,12 +109,8 @@ struct emu_pending *emu_session_pend(struct emu_session *s)
 
 void emu_session_forget(struct emu_session *s, struct emu_pending *pending)
 {
-	struct emu_pending **place = &s->first;
-
-	while (*place != pending)
-		place = &(*place)->next;
-	*place = NULL;
-	s->last = place;
+	s->last = pending->place;
+	*s->last = NULL;
 	s->pending_count--;
 	free(pending);
 }

@@ -21,6 +21,7 @@
 struct emu_pending {
 	struct emu_wait wait;
 	struct emu_pending *next;
+	struct emu_pending **place; /* what points to it, while it is the youngest */
 	int kick;
 	atomic_bool done; /* any thread */
 	bool silent; /* there is nobody to tell */
