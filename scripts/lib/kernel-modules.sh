@@ -98,24 +98,31 @@ build_tree()
 }
 
 # in_tree TREE HEADERS_ROOT WORK COMMAND...: runs it with TREE as the root, the headers in /usr/src and
-# WORK in /mnt. The mounts end with the command.
+# WORK in /mnt. The mounts are seen by the command alone and end with it.
 in_tree()
 {
-	local tree=$1 headers=$2 work=$3 who=()
+	local tree=$1 headers=$2 work=$3 how=(-m --propagation private)
 	shift 3
 
-	[ "$(id -u)" -eq 0 ] || who=(-r)
+	if [ "$(id -u)" -ne 0 ]; then
+		how=(-r "${how[@]}")
+	elif ! unshare "${how[@]}" true 2>/dev/null; then
+		# Within a chroot whose root is no mount of its own; what is mounted may be seen outside.
+		how=(-m --propagation unchanged)
+	fi
 	# shellcheck disable=SC2016
-	unshare "${who[@]}" -m --propagation private -- /bin/sh -c '
+	unshare "${how[@]}" -- /bin/sh -c '
 		set -e
 		tree=$1
+		trap "cd /; for d in tmp proc dev mnt usr/src; do
+			umount -l \"\$tree/\$d\" 2>/dev/null || true; done" EXIT
 		mount --bind "$2" "$tree/usr/src"
 		mount --bind "$3" "$tree/mnt"
 		mount --rbind /dev "$tree/dev"
 		mount --rbind /proc "$tree/proc"
 		mount -t tmpfs tmpfs "$tree/tmp"
 		shift 3
-		exec chroot "$tree" /usr/bin/env -i PATH=/usr/bin LC_ALL=C "$@"
+		chroot "$tree" /usr/bin/env -i PATH=/usr/bin LC_ALL=C "$@"
 	' in_tree "$tree" "$headers" "$work" "$@"
 }
 
@@ -200,7 +207,8 @@ make_modules()
 		rm -rf "$work"
 		die "$dir does not compile for $kernel"
 	fi
-	if grep -qiE '(^|[ :])warning: ' "$tmp/log"; then
+	# Kbuild's own remarks about tools that are not those of the kernel's builder are none.
+	if grep -vE '^warning: (the compiler|pahole) ' "$tmp/log" | grep -qiE '(^|[ :])warning: '; then
 		show "$tmp/log" "$work" "$rel" "$dir"
 		cache_drop "$tmp"
 		rm -rf "$work"
@@ -264,7 +272,7 @@ do_modules()
 	} | cache_key)
 	entry=kernel/modules/$key
 	if ! at=$(cache_find "$entry"); then
-		cache_lock lock "$entry"
+		cache_lock lock "kernel/modules-${key:0:2}"
 		at=$(cache_find "$entry") || make_modules "$entry" "$tmp/m" "$rel" "$dir"
 		cache_unlock lock
 		at=$(cache_find "$entry")
