@@ -1,12 +1,23 @@
 // SPDX-License-Identifier: MIT
-/* The emulated card, over its socket as QEMU reaches it. */
+/* The emulated card, over its socket as QEMU reaches it. AIPU_EMU_TRACE: where aipu-emu writes its trace. */
+#include <stdlib.h>
+
 #include "guest.h"
 
 int access_open(struct access *a)
 {
+	const char *trace = getenv("AIPU_EMU_TRACE");
+	const char *options[GUEST_SHAPE_WORDS + 3] = { NULL };
+	unsigned int n = 0;
 	struct guest *g;
 
-	return guest_open(&g, a, guest_shape);
+	for (; guest_shape[n]; n++)
+		options[n] = guest_shape[n];
+	if (trace) {
+		options[n++] = "--trace";
+		options[n++] = trace;
+	}
+	return guest_open(&g, a, options);
 }
 
 void access_close(struct access *a)

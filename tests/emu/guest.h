@@ -29,7 +29,8 @@ struct guest {
 };
 
 /* The shape of the device that tests/abi expects, as options */
-extern const char *const guest_shape[];
+#define GUEST_SHAPE_WORDS 10u
+extern const char *const guest_shape[GUEST_SHAPE_WORDS + 1]; /* ended by NULL */
 
 /* Starts a server with the options and connects. 0 or -errno; then there is nothing to close. */
 int guest_open(struct guest **out, struct access *a, const char *const *options);

@@ -179,6 +179,34 @@ static void test_version_short(void **state)
 	assert_int_equal(client_open(&f->client, &f->server), 0);
 }
 
+/* What a client did not propose is not used on it: here no descriptors, and no writes in one message. */
+static void test_version_of_less(void **state)
+{
+	static const struct hello less = { "less", 0, 0, "{\"capabilities\": {\"max_msg_fds\": 0}}",
+					   1 };
+	static const struct {
+		uint64_t count;
+		struct vfu_access access;
+		uint64_t data;
+	} multi = { 1, { 0x3c, VFIO_PCI_CONFIG_REGION_INDEX, 1 }, 7 };
+	struct emu_fixture *f = *state;
+	struct vfio_region_info info;
+	uint32_t word = 0x01020304, back = 0;
+	int fd;
+
+	assert_int_equal(client_connect(&f->client, &f->server), 0);
+	assert_true(hello_say(&f->client, &less) > 0);
+	assert_int_equal(client_region_info(&f->client, VFIO_PCI_BAR2_REGION_INDEX, &info, &fd), 0);
+	assert_int_equal(fd, -1);
+	assert_false(info.flags & VFIO_REGION_INFO_FLAG_MMAP);
+	assert_int_equal(client_write(&f->client, VFIO_PCI_BAR2_REGION_INDEX, 8, &word, 4), 0);
+	assert_int_equal(client_read(&f->client, VFIO_PCI_BAR2_REGION_INDEX, 8, &back, 4), 0);
+	assert_int_equal(back, word);
+	assert_true(client_call(&f->client, VFU_REGION_WRITE_MULTI, &multi, sizeof(multi), NULL,
+				0) < 0);
+	assert_int_equal(client_config(&f->client, 0x3c, 1), 0);
+}
+
 static void test_version_twice(void **state)
 {
 	struct emu_fixture *f = *state;
@@ -451,6 +479,7 @@ int main(void)
 		TEST(test_version_bad),
 		TEST(test_version_large),
 		TEST(test_version_short),
+		TEST(test_version_of_less),
 		TEST(test_version_twice),
 		TEST(test_before_version),
 		TEST(test_header_bad),
