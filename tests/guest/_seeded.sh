@@ -78,7 +78,7 @@ coverage_file()
 
 coverage()
 {
-	cksum <"$(coverage_file)"
+	md5sum <"$(coverage_file)"
 }
 
 # Counts that change when the module's code runs

@@ -11,5 +11,6 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 "$SRC/scripts/kernel" --modules debug "$SRC/tests/guest/modules/seeded" "$work" >/dev/null
 guest=$SRC/tests/guest
-"$SRC/scripts/vm" --kernel debug --cards 0 --allow-splats -- sh "$guest/_seeded.sh" "$guest/clean.sh" \
+# Looking for leaks takes the longer the more memory there is.
+"$SRC/scripts/vm" --kernel debug --cards 0 --memory 512M --allow-splats -- sh "$guest/_seeded.sh" "$guest/clean.sh" \
 	"$BUILD/tests/guest/seeded_kcov" "$work/seeded.ko" "$work/seeded_kunit.ko"
