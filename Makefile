@@ -74,6 +74,8 @@ PKGS := jansson libcrypto
 SYS_LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS) 2>/dev/null || echo -ljansson -lcrypto)
 # For fmaf() where the CPU has no FMA: exact by IEEE 754, and the only thing numerics take from libm.
 MATH_LIBS := -lm
+DRM_CFLAGS := $(subst -I,-isystem ,$(shell $(PKG_CONFIG) --cflags libdrm 2>/dev/null || echo -I/usr/include/libdrm))
+DRM_LIBS := $(shell $(PKG_CONFIG) --libs libdrm liburing 2>/dev/null || echo -ldrm -luring)
 SPM_LIBS := $(shell $(PKG_CONFIG) --libs sentencepiece 2>/dev/null || echo -lsentencepiece)
 
 # SIMD sources are built for x86-64 only; the code that dispatches knows by __x86_64__.
@@ -88,6 +90,7 @@ objs = $(patsubst %,$(BUILD)/obj/%.o,$(basename $(1)))
 dm_src := $(call simd_filter,$(sort $(call rwild,userspace/device-model,%.c)))
 aipu_src := $(sort $(wildcard userspace/libaipu/*.c))
 soft_src := $(sort $(wildcard userspace/libaipu/soft/*.c))
+drm_src := $(sort $(wildcard userspace/libaipu/drm/*.c))
 llm_src := $(sort $(wildcard userspace/llm/*.c userspace/llm/*.cc))
 # Any other directory of userspace/ is a static library for libaipu-llm, tools and tests.
 part_names := $(filter-out include device-model libaipu llm,$(patsubst userspace/%/,%,$(sort \
@@ -138,6 +141,7 @@ emu_a := $(if $(emu_src),$(L)/libaipu-emu-test.a)
 aipu_so := $(if $(aipu_src),$(L)/libaipu.so.$(SOVERSION))
 llm_so := $(if $(llm_src),$(L)/libaipu-llm.so.$(SOVERSION))
 soft_so := $(if $(soft_src),$(L)/libaipu-soft.so)
+drm_so := $(if $(drm_src),$(L)/libaipu-drm.so)
 links := $(patsubst %.$(SOVERSION),%,$(aipu_so) $(llm_so))
 
 tools := $(addprefix $(BUILD)/bin/,$(tool_names))
@@ -162,7 +166,7 @@ fuzzers := $(patsubst tests/fuzz/%.c,$(FUZZ_OUT)/%,$(fuzz_src))
 .SUFFIXES:
 MAKEFLAGS += --no-builtin-rules
 
-all: $(dm_a) $(aipu_so) $(llm_so) $(soft_so) $(links) $(tools) $(if $(have_fw),$(FW_IMAGE))
+all: $(dm_a) $(aipu_so) $(llm_so) $(soft_so) $(drm_so) $(links) $(tools) $(if $(have_fw),$(FW_IMAGE))
 tests: all $(units) $(abi_tests) $(gen_tests) $(guest_programs) $(benches)
 guest-tests: $(guest_programs) $(guest_selftests)
 
@@ -205,6 +209,8 @@ $(BUILD)/obj/%_avx2.o: SIMD = -mavx2 -mfma -mf16c
 $(BUILD)/obj/%_avx512.o: SIMD = -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mfma -mf16c \
 	$(if $(FUZZ),-fno-sanitize=undefined)
 $(BUILD)/obj/userspace/libaipu/%: INC = -Iuserspace/libaipu
+# The system's own headers are no place for our warnings.
+$(BUILD)/obj/userspace/libaipu/drm/%: INC = -Iuserspace/libaipu -Ikernel/include/uapi $(DRM_CFLAGS)
 $(BUILD)/obj/userspace/llm/%: INC = -Iuserspace/llm
 $(BUILD)/obj/tools/%: INC = -Itools/common -Iuserspace $(part_names:%=-Iuserspace/%)
 $(BUILD)/obj/tests/%: INC = -Iuserspace/device-model -Iuserspace/libaipu -Iuserspace/llm -Itests/ref \
@@ -312,6 +318,15 @@ $(soft_so): $(call objs,$(soft_src)) $(soft_map) $(dm_a) $(fw_a) $(aipu_so)
 		$(filter %.o,$^) -Wl,--start-group $(dm_a) $(fw_a) -Wl,--end-group $(aipu_so) $(SYS_LIBS) $(MATH_LIBS)
 endif
 
+ifneq ($(drm_so),)
+drm_map := $(wildcard userspace/libaipu/drm/libaipu-drm.map)
+$(drm_so): $(call objs,$(drm_src)) $(drm_map) $(aipu_so)
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(lib_ld) -Wl,-soname,$(@F) $(drm_map:%=-Wl,--version-script=%) \
+		-Wl,-rpath,'$$ORIGIN:$$ORIGIN/..' -o $@ $(filter %.o,$^) $(aipu_so) $(DRM_LIBS) $(SYS_LIBS)
+endif
+
 $(links): %.so: %.so.$(SOVERSION)
 	@ln -sf $(<F) $@
 
@@ -324,7 +339,7 @@ tool_parts = $(if $(filter $(1),$(no_libs)),,$(parts_a))
 
 define tool_rule
 $(BUILD)/bin/$(1): $(call objs,$(call tool_src,$(1))) $(common_a) $(call tool_libs,$(1)) \
-		$(call tool_parts,$(1)) $(filter %.a,$(LIBS_$(1))) $(if $(filter $(1),$(no_libs)),,| $(links) $(soft_so))
+		$(call tool_parts,$(1)) $(filter %.a,$(LIBS_$(1))) $(if $(filter $(1),$(no_libs)),,| $(links) $(soft_so) $(drm_so))
 	$$(call say,LD,$$@)
 	@mkdir -p $$(@D)
 	$$(Q)$$(CC) $$(all_ld) -Wl,-rpath,'$$$$ORIGIN/../lib' -Wl,-rpath-link,$(L) -o $$@ \
@@ -342,7 +357,7 @@ test_libs = $(llm_so) $(aipu_so) -Wl,--start-group $(test_a) -Wl,--end-group \
 CMOCKA_LIBS := $(shell $(PKG_CONFIG) --libs cmocka 2>/dev/null || echo -lcmocka)
 
 $(units): $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(call objs,$(unit_common_src)) $(test_a) \
-		$(llm_so) $(aipu_so) | $(links) $(soft_so)
+		$(llm_so) $(aipu_so) | $(links) $(soft_so) $(drm_so)
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(all_ld) $(LDFLAGS_$*) -Wl,-rpath,'$$ORIGIN/../../lib' -Wl,-rpath-link,$(L) -o $@ \
@@ -455,7 +470,7 @@ install-files:
 		install -m 644 $(L)/$$l.$(SOVERSION) $(D)$(LIBDIR)/$$l.$(VERSION) && \
 		ln -sf $$l.$(VERSION) $(D)$(LIBDIR)/$$l.$(SOVERSION) && \
 		ln -sf $$l.$(SOVERSION) $(D)$(LIBDIR)/$$l || exit 1; done
-	for l in $(soft_so); do install -m 644 $$l $(D)$(LIBDIR)/aipu/ || exit 1; done
+	for l in $(soft_so) $(drm_so); do install -m 644 $$l $(D)$(LIBDIR)/aipu/ || exit 1; done
 	for h in $(public_headers); do install -m 644 $$h $(D)$(INCLUDEDIR)/aipu/ || exit 1; done
 	for h in $(abi_headers); do install -m 644 $$h $(D)$(INCLUDEDIR)/aipu/abi/ || exit 1; done
 	for m in $(man_pages); do install -m 644 $$m $(D)$(MANDIR)/man1/ || exit 1; done
@@ -473,6 +488,6 @@ uninstall:
 clean:
 	rm -rf $(BUILD)
 
--include $(patsubst %.o,%.d,$(call objs,$(dm_src) $(aipu_src) $(soft_src) $(llm_src) $(all_part_src) $(common_src) \
+-include $(patsubst %.o,%.d,$(call objs,$(dm_src) $(aipu_src) $(soft_src) $(drm_src) $(llm_src) $(all_part_src) $(common_src) \
 	$(all_tool_src) $(ref_src) $(unit_src) $(unit_common_src) $(abi_src) $(gen_src) $(emu_src) $(bench_src) $(fuzz_src) \
 	$(fuzz_common_src)))

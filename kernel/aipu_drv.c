@@ -50,6 +50,10 @@ static void fill_device(struct aipu_device *aipu, struct drm_aipu_device *out)
 	const struct aipu_limits *limits = &aipu->limits;
 
 	*out = (struct drm_aipu_device){
+		.features = DRM_AIPU_FEATURE_URING | DRM_AIPU_FEATURE_USER_BUFFER |
+			    DRM_AIPU_FEATURE_PRIME,
+		.state = READ_ONCE(aipu->state),
+		.resets = atomic_read(&aipu->resets),
 		.capabilities = limits->capabilities,
 		.operations = limits->operations,
 		.formats = limits->formats,
@@ -79,25 +83,52 @@ static void fill_device(struct aipu_device *aipu, struct drm_aipu_device *out)
 	strscpy(out->firmware, aipu->identify.firmware);
 }
 
+static void fill_memory(struct aipu_device *aipu, struct aipu_file *file,
+			struct drm_aipu_memory *out)
+{
+	u64 start, end, largest = 0;
+	struct drm_mm_node *node;
+
+	guard(mutex)(&aipu->memory_lock);
+	drm_mm_for_each_hole(node, &aipu->memory, start, end) largest = max(largest, end - start);
+	*out = (struct drm_aipu_memory){
+		.total = aipu->memory_total,
+		.free = aipu->memory_total - aipu->memory_used,
+		.largest = largest,
+		.file = atomic64_read(&file->memory_used),
+		.file_limit = aipu->memory_total,
+	};
+}
+
 /* Answers of any age of the caller: the smaller of both sizes, zeroes behind it */
-static int aipu_query_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
+static int aipu_query_ioctl(struct drm_device *drm, void *data, struct drm_file *drm_file)
 {
 	union {
 		struct drm_aipu_device device;
+		struct drm_aipu_memory memory;
 	} answer;
-	struct aipu_device *aipu = to_aipu(drm);
 	struct drm_aipu_query *args = data;
 	u32 room = args->bytes;
 	int idx;
 
-	if (args->kind != DRM_AIPU_QUERY_DEVICE)
+	switch (args->kind) {
+	case DRM_AIPU_QUERY_DEVICE:
+		args->bytes = sizeof(answer.device);
+		break;
+	case DRM_AIPU_QUERY_MEMORY:
+		args->bytes = sizeof(answer.memory);
+		break;
+	default:
 		return -EINVAL;
-	args->bytes = sizeof(answer.device);
+	}
 	if (!room)
 		return 0;
 	if (!drm_dev_enter(drm, &idx))
 		return -ENODEV;
-	fill_device(aipu, &answer.device);
+	if (args->kind == DRM_AIPU_QUERY_DEVICE)
+		fill_device(to_aipu(drm), &answer.device);
+	else
+		fill_memory(to_aipu(drm), drm_file->driver_priv, &answer.memory);
 	drm_dev_exit(idx);
 	if (copy_to_user(u64_to_user_ptr(args->data), &answer, min(room, args->bytes)))
 		return -EFAULT;

@@ -36,9 +36,10 @@ static struct aipu_transport_device fake_device;
 static struct aipu_transport_context fake_context;
 static struct aipu_transport_queue fake;
 
-static int fake_open(struct aipu_transport_device **device,
+static int fake_open(struct aipu_transport_device **device, const char *name,
 		     const struct aipu_device_options *options, struct aipu_message *message)
 {
+	(void)name;
 	(void)options;
 	(void)message;
 	*device = &fake_device;
@@ -170,7 +171,8 @@ static int up(void **state)
 {
 	struct test_bench *bench = calloc(1, sizeof(*bench));
 
-	assert_int_equal(aipu_device_open_transport(&bench->device, &fake_ops, NULL, NULL), 0);
+	assert_int_equal(aipu_device_open_transport(&bench->device, &fake_ops, NULL, NULL, NULL),
+			 0);
 	assert_int_equal(aipu_context_create(bench->device, &bench->context), 0);
 	assert_int_equal(aipu_queue_create(bench->context, 4, &bench->queue), 0);
 	*state = bench;

@@ -227,7 +227,7 @@ static void every_job_crosses_the_ring(void **state)
 	(void)state;
 	assert_int_equal(aipu_device_open_transport(&device,
 						    aipu_transport_plugin(AIPU_TRANSPORT_VERSION),
-						    &options, &message),
+						    NULL, &options, &message),
 			 0);
 	assert_int_equal(record.commands[AIPU_ADMIN_IDENTIFY], 1);
 	assert_int_equal(aipu_context_create(device, &context), 0);

@@ -12,6 +12,7 @@
 #include "internal.h"
 
 #define SOFT_PLUGIN "libaipu-soft.so"
+#define DRM_PLUGIN "libaipu-drm.so"
 
 /* Nodes of accelerators of any kind: names for the message only */
 static unsigned int accel_nodes(void)
@@ -38,7 +39,7 @@ static bool names_card(const char *name)
 }
 
 int aipu_device_open_transport(struct aipu_device **device, const struct aipu_transport_ops *ops,
-			       const struct aipu_device_options *options,
+			       const char *name, const struct aipu_device_options *options,
 			       struct aipu_message *message)
 {
 	static const struct aipu_device_options defaults;
@@ -57,7 +58,7 @@ int aipu_device_open_transport(struct aipu_device **device, const struct aipu_tr
 		return aipu_message_set(message, -ENOMEM, "%s: out of memory", ops->name);
 	opened->ops = ops;
 	opened->name = ops->name;
-	error = ops->device_open(&opened->transport, options, message);
+	error = ops->device_open(&opened->transport, name, options, message);
 	if (error) {
 		free(opened);
 		return error;
@@ -66,44 +67,54 @@ int aipu_device_open_transport(struct aipu_device **device, const struct aipu_tr
 	return 0;
 }
 
+static int open_by(struct aipu_device **device, const char *plugin, const char *name,
+		   const struct aipu_device_options *options, struct aipu_message *message)
+{
+	const struct aipu_transport_ops *ops;
+	int error = aipu_plugin_load(plugin, &ops, message);
+
+	return error ? error : aipu_device_open_transport(device, ops, name, options, message);
+}
+
+/* A card if there is one that can be had, else the software device; the message says why not the card */
+static int open_any(struct aipu_device **device, const struct aipu_device_options *options,
+		    struct aipu_message *message)
+{
+	struct aipu_message card = { "" };
+	int error = -ENODEV, soft;
+
+	if (accel_nodes()) {
+		error = open_by(device, DRM_PLUGIN, NULL, options, &card);
+		if (!error)
+			return 0;
+	}
+	soft = open_by(device, SOFT_PLUGIN, NULL, options, message);
+	if (soft)
+		return soft;
+	if (error == -ENODEV)
+		return aipu_message_set(message, 0, "no card: using the software device");
+	return aipu_message_set(message, 0, "%.400s; using the software device", card.text);
+}
+
 int aipu_device_open(struct aipu_device **device, const char *name,
 		     const struct aipu_device_options *options, struct aipu_message *message)
 {
-	const struct aipu_transport_ops *ops;
-	bool any = !name || !strcmp(name, "auto");
-	unsigned int nodes;
-	int error;
-
 	if (message)
 		message->text[0] = '\0';
 	if (!device)
 		return aipu_message_set(message, -EINVAL, "aipu_device_open: device is NULL");
 	*device = NULL;
-	if (!any && strcmp(name, "soft")) {
-		if (names_card(name))
-			return aipu_message_set(message, -ENODEV,
-						"%.64s: no such device: libaipu %s drives no cards "
-						"yet; use \"soft\" or \"auto\"",
-						name, aipu_version());
-		return aipu_message_set(
-			message, -ENODEV,
-			"%.64s: no such device: the names are \"auto\" and \"soft\"", name);
-	}
-	error = aipu_plugin_load(SOFT_PLUGIN, &ops, message);
-	if (error)
-		return error;
-	error = aipu_device_open_transport(device, ops, options, message);
-	if (error || !any)
-		return error;
-	nodes = accel_nodes();
-	if (nodes)
-		aipu_message_set(message, 0,
-				 "%u node(s) in /dev/accel, but libaipu %s drives no cards yet: "
-				 "using the software device",
-				 nodes, aipu_version());
-	else
-		aipu_message_set(message, 0, "no card: using the software device");
-	return 0;
+	if (!name || !strcmp(name, "auto"))
+		return open_any(device, options, message);
+	if (!strcmp(name, "soft"))
+		return open_by(device, SOFT_PLUGIN, NULL, options, message);
+	if (names_card(name))
+		return open_by(device, DRM_PLUGIN, name, options, message);
+	return aipu_message_set(
+		message, -ENODEV,
+		"%.64s: no such device: \"auto\", \"soft\", or a card by its index, "
+		"node or PCI address",
+		name);
 }
 
 void aipu_device_close(struct aipu_device *device)

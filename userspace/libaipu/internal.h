@@ -68,7 +68,7 @@ int aipu_plugin_load(const char *file, const struct aipu_transport_ops **ops,
 		     struct aipu_message *message);
 /* What aipu_device_open does once the transport is known. Tests give one of their own. */
 int aipu_device_open_transport(struct aipu_device **device, const struct aipu_transport_ops *ops,
-			       const struct aipu_device_options *options,
+			       const char *name, const struct aipu_device_options *options,
 			       struct aipu_message *message);
 /* Moves completions into slots; 0 or -errno. *waiting: results that wait to be seen */
 int aipu_queue_collect(struct aipu_queue *queue, uint32_t *waiting);

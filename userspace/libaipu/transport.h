@@ -10,6 +10,7 @@
 #ifndef AIPU_TRANSPORT_H
 #define AIPU_TRANSPORT_H
 
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -17,7 +18,7 @@
 #include "aipu_queue.h"
 
 /* Raised with every change of this header: front and transports are of one build */
-#define AIPU_TRANSPORT_VERSION 1u
+#define AIPU_TRANSPORT_VERSION 2u
 
 struct aipu_transport_device;
 struct aipu_transport_context;
@@ -28,8 +29,8 @@ struct aipu_transport_ops {
 	uint32_t version; /* AIPU_TRANSPORT_VERSION */
 	const char *name;
 
-	/* On failure the message, which may be NULL, says why */
-	int (*device_open)(struct aipu_transport_device **device,
+	/* name as given to aipu_device_open, NULL: any. On failure the message, which may be NULL, says why */
+	int (*device_open)(struct aipu_transport_device **device, const char *name,
 			   const struct aipu_device_options *options, struct aipu_message *message);
 	void (*device_close)(struct aipu_transport_device *device);
 	/* Any thread */

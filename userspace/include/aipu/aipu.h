@@ -49,8 +49,8 @@ struct aipu_device_options {
 };
 
 /*
- * name: "soft"; "auto" or NULL: a card if there is one, else soft; later also an accel index or a PCI
- * address. Boots the device if it does not run yet. -ENODEV: no such device; -EACCES: no permission;
+ * name: "soft"; "auto" or NULL: a card if there is one, else soft; or a card by its index ("0"), node
+ * ("/dev/accel/accel0") or PCI address ("0000:01:00.0"). Boots the device if it does not run yet. -ENODEV: no such device; -EACCES: no permission;
  * -EPROTO: versions do not overlap; -ENOEXEC: firmware refused; -ENOENT: firmware or plug-in not found;
  * -ENOTSUP: not offered here.
  */

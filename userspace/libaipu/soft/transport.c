@@ -179,12 +179,13 @@ static void soft_device_close(struct aipu_transport_device *device)
 	device_finish(device);
 }
 
-static int soft_device_open(struct aipu_transport_device **device,
+static int soft_device_open(struct aipu_transport_device **device, const char *name,
 			    const struct aipu_device_options *options, struct aipu_message *message)
 {
 	struct aipu_transport_device *opened = calloc(1, sizeof(*opened));
 	int error;
 
+	(void)name; /* each opening is a device of its own */
 	if (!opened)
 		return aipu_message_set(message, -ENOMEM, SOFT_NAME ": out of memory");
 	device_init(opened);

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Inside the drm transport: a card behind aipu_accel, the kernel driver. From libaipu's operations to ioctls and io_uring; the
+ * driver checks, the transport translates. It keeps no memory of the card's state but sequence numbers.
+ */
+#ifndef AIPU_CARD_H
+#define AIPU_CARD_H
+
+#include <stdatomic.h>
+
+#include <liburing.h>
+
+#include "drm/aipu_accel.h"
+#include "transport.h"
+
+struct aipu_transport_device {
+	int fd;
+	char node[32]; /* "/dev/accel/accel0" */
+	char pci[32]; /* "0000:01:00.0" */
+	struct drm_aipu_device info;
+	bool uring; /* try io_uring; false after it was refused once */
+};
+
+struct aipu_transport_context {
+	struct aipu_transport_device *device;
+	uint32_t id;
+	pthread_mutex_t lock;
+	struct aipu_transport_buffer **bound; /* by segment */
+};
+
+struct aipu_transport_buffer {
+	struct aipu_transport_device *device;
+	uint32_t handle; /* 0: a file's or caller's memory that was not bound yet */
+	uint64_t bytes; /* whole pages */
+	void *data; /* mapped, or NULL */
+	bool mapped; /* by us */
+	bool read_only;
+	atomic_uint bindings;
+};
+
+struct aipu_transport_queue {
+	struct aipu_transport_context *context;
+	uint32_t id;
+	uint32_t mask; /* of `ids`: at least as many as can be in flight */
+	int event;
+	uint64_t next; /* sequence of the next job */
+	pthread_mutex_t lock; /* `sequences`: abort comes from other threads */
+	uint16_t *ids; /* the front's id of a sequence in flight */
+	uint64_t *sequences; /* of each of the front's ids; 0: not in flight */
+	bool uring;
+	struct io_uring ring;
+	/* Room for one ioctl, so that nothing is allocated on the way */
+	struct aipu_job *jobs;
+	struct drm_aipu_result *results;
+	uint32_t capacity;
+};
+
+/* ioctl(), -errno; restarted on EINTR, never on EAGAIN as drmIoctl() does */
+int card_ioctl(const struct aipu_transport_device *device, unsigned long request, void *argument);
+
+int card_context_create(struct aipu_transport_device *device,
+			struct aipu_transport_context **context);
+void card_context_destroy(struct aipu_transport_context *context);
+int card_context_reset(struct aipu_transport_context *context);
+int card_segment_bind(struct aipu_transport_context *context, struct aipu_transport_buffer *buffer,
+		      uint64_t offset, uint64_t length, unsigned int access);
+int card_segment_unbind(struct aipu_transport_context *context, uint32_t segment);
+int card_program_load(struct aipu_transport_context *context, uint32_t segment, uint64_t offset,
+		      uint32_t bytes, uint32_t *id, uint32_t *detail);
+int card_program_unload(struct aipu_transport_context *context, uint32_t id);
+
+int card_buffer_create(struct aipu_transport_device *device, enum aipu_buffer_kind kind,
+		       uint64_t bytes, struct aipu_transport_buffer **buffer);
+int card_buffer_import(struct aipu_transport_device *device, void *memory, uint64_t bytes,
+		       unsigned int access, struct aipu_transport_buffer **buffer);
+int card_buffer_map_file(struct aipu_transport_device *device, int fd, uint64_t offset,
+			 uint64_t bytes, struct aipu_transport_buffer **buffer);
+int card_buffer_destroy(struct aipu_transport_buffer *buffer);
+void *card_buffer_data(struct aipu_transport_buffer *buffer);
+/* Makes it known to the driver if it is not yet */
+int card_buffer_realize(struct aipu_transport_buffer *buffer);
+
+int card_queue_create(struct aipu_transport_context *context, uint32_t capacity,
+		      struct aipu_transport_queue **queue);
+void card_queue_destroy(struct aipu_transport_queue *queue);
+int card_queue_submit(struct aipu_transport_queue *queue, const struct aipu_job *jobs,
+		      uint32_t count);
+int card_queue_reap(struct aipu_transport_queue *queue, struct aipu_completion *completions,
+		    uint32_t count);
+int card_queue_wait(struct aipu_transport_queue *queue, int64_t timeout_ns);
+int card_queue_fd(struct aipu_transport_queue *queue);
+int card_queue_abort(struct aipu_transport_queue *queue, uint16_t id);
+int card_queue_kick(struct aipu_transport_queue *queue);
+
+#endif

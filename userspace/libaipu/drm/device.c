@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The drm transport's door: finds the cards among the accelerator nodes, opens one by index, node or PCI address, and hands the
+ * table of operations to libaipu.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <xf86drm.h>
+
+#include "card.h"
+
+#define NODES "/dev/accel"
+#define MAX_NODES 256
+
+int card_ioctl(const struct aipu_transport_device *device, unsigned long request, void *argument)
+{
+	int ret;
+
+	do {
+		ret = ioctl(device->fd, request, argument);
+	} while (ret < 0 && errno == EINTR);
+	return ret < 0 ? -errno : 0;
+}
+
+/* "0000:01:00.0" of a node, or "" */
+static void pci_address(const char *node, char address[32])
+{
+	char link[64], target[PATH_MAX];
+	const char *last;
+	ssize_t bytes;
+
+	snprintf(link, sizeof(link), "/sys/class/accel/%.32s/device", strrchr(node, '/') + 1);
+	bytes = readlink(link, target, sizeof(target) - 1);
+	target[bytes > 0 ? bytes : 0] = '\0';
+	last = strrchr(target, '/');
+	snprintf(address, 32, "%.31s", last ? last + 1 : "");
+}
+
+static bool is_ours(int fd)
+{
+	drmVersionPtr version = drmGetVersion(fd);
+	bool ours = version && version->name && !strcmp(version->name, AIPU_DRIVER_NAME);
+
+	drmFreeVersion(version);
+	return ours;
+}
+
+/* "1", "accel1" and "/dev/accel/accel1" are one; "01:00.0" and "0000:01:00.0" too */
+static bool is_named(const char *node, const char *pci, const char *name)
+{
+	const char *short_name = strrchr(node, '/') + 1;
+
+	return !name || !strcmp(name, "auto") || !strcmp(name, node) || !strcmp(name, short_name) ||
+	       !strcmp(name, short_name + strlen("accel")) || !strcmp(name, pci) ||
+	       (!strncmp(pci, "0000:", 5) && !strcmp(name, pci + 5));
+}
+
+static int node_number(const char *name)
+{
+	char *end;
+	long number;
+
+	if (strncmp(name, "accel", 5))
+		return -1;
+	number = strtol(name + 5, &end, 10);
+	return *end || end == name + 5 || number >= MAX_NODES ? -1 : (int)number;
+}
+
+/* 0, or why the best candidate could not be had: -ENODEV if there was none */
+static int open_named(struct aipu_transport_device *device, const char *name, bool seen[MAX_NODES])
+{
+	int err = -ENODEV;
+
+	for (int i = 0; i < MAX_NODES; i++) {
+		if (!seen[i])
+			continue;
+		snprintf(device->node, sizeof(device->node), NODES "/accel%d", i);
+		pci_address(device->node, device->pci);
+		if (!is_named(device->node, device->pci, name))
+			continue;
+		device->fd = open(device->node, O_RDWR | O_CLOEXEC);
+		if (device->fd < 0) {
+			err = errno == EACCES || errno == EPERM ? -EACCES : err;
+			continue;
+		}
+		if (is_ours(device->fd))
+			return 0;
+		close(device->fd);
+		device->fd = -1;
+	}
+	return err;
+}
+
+static int find(struct aipu_transport_device *device, const char *name)
+{
+	bool seen[MAX_NODES] = { false };
+	DIR *directory = opendir(NODES);
+	const struct dirent *entry;
+
+	if (!directory)
+		return -ENODEV;
+	while ((entry = readdir(directory)))
+		if (node_number(entry->d_name) >= 0)
+			seen[node_number(entry->d_name)] = true;
+	closedir(directory);
+	return open_named(device, name, seen);
+}
+
+static int card_open(struct aipu_transport_device **out, const char *name,
+		     const struct aipu_device_options *options, struct aipu_message *message)
+{
+	struct drm_aipu_query query = { .kind = DRM_AIPU_QUERY_DEVICE };
+	struct aipu_transport_device *device = calloc(1, sizeof(*device));
+	int err;
+
+	if (!device)
+		return aipu_message_set(message, -ENOMEM, "out of memory");
+	device->fd = -1;
+	device->uring = true;
+	err = find(device, name);
+	if (err == -EACCES)
+		err = aipu_message_set(
+			message, err,
+			"%s: no permission: be in the group that owns it (ls -l " NODES ")",
+			device->node);
+	else if (err)
+		err = aipu_message_set(message, err,
+				       "%s: no such card: no node in " NODES
+				       " of the driver " AIPU_DRIVER_NAME,
+				       name ? name : "auto");
+	if (err)
+		goto fail;
+	query.bytes = sizeof(device->info);
+	query.data = (uintptr_t)&device->info;
+	err = card_ioctl(device, DRM_IOCTL_AIPU_QUERY, &query);
+	if (err) {
+		aipu_message_set(message, err, "%s: the driver does not tell what the card is: %s",
+				 device->node, strerror(-err));
+		goto fail;
+	}
+	(void)options; /* those of the software device */
+	*out = device;
+	return 0;
+fail:
+	if (device->fd >= 0)
+		close(device->fd);
+	free(device);
+	return err;
+}
+
+static void card_close(struct aipu_transport_device *device)
+{
+	close(device->fd);
+	free(device);
+}
+
+static int card_query(struct aipu_transport_device *device, struct aipu_device_info *info)
+{
+	struct drm_aipu_device card;
+	struct drm_aipu_memory memory;
+	struct drm_aipu_query query = { .kind = DRM_AIPU_QUERY_DEVICE,
+					.bytes = sizeof(card),
+					.data = (uintptr_t)&card };
+	int err = card_ioctl(device, DRM_IOCTL_AIPU_QUERY, &query);
+
+	if (!err) {
+		query = (struct drm_aipu_query){ .kind = DRM_AIPU_QUERY_MEMORY,
+						 .bytes = sizeof(memory),
+						 .data = (uintptr_t)&memory };
+		err = card_ioctl(device, DRM_IOCTL_AIPU_QUERY, &query);
+	}
+	if (err)
+		return err;
+	snprintf(info->name, sizeof(info->name), "%s", strrchr(device->node, '/') + 1);
+	snprintf(info->model, sizeof(info->model), "%.63s", card.model);
+	snprintf(info->serial, sizeof(info->serial), "%016llx", (unsigned long long)card.serial);
+	snprintf(info->firmware, sizeof(info->firmware), "%.63s", card.firmware);
+	info->firmware_version = card.firmware_version;
+	info->abi_oldest = card.abi_oldest;
+	info->abi_newest = card.abi_newest;
+	info->abi_in_use = card.abi_in_use;
+	info->capabilities = card.capabilities;
+	info->operations = card.operations;
+	info->formats = card.formats;
+	info->memory_bytes = memory.total;
+	info->memory_free = memory.free;
+	info->cores = card.cores;
+	info->max_lanes = card.max_lanes;
+	info->max_queues = card.max_queues;
+	info->max_segments = card.max_segments;
+	info->longest_step_us = card.longest_step_us;
+	return 0;
+}
+
+static const struct aipu_transport_ops operations = {
+	.version = AIPU_TRANSPORT_VERSION,
+	.name = "drm",
+	.device_open = card_open,
+	.device_close = card_close,
+	.device_query = card_query,
+	.context_create = card_context_create,
+	.context_destroy = card_context_destroy,
+	.context_reset = card_context_reset,
+	.buffer_create = card_buffer_create,
+	.buffer_import = card_buffer_import,
+	.buffer_map_file = card_buffer_map_file,
+	.buffer_destroy = card_buffer_destroy,
+	.buffer_data = card_buffer_data,
+	.segment_bind = card_segment_bind,
+	.segment_unbind = card_segment_unbind,
+	.program_load = card_program_load,
+	.program_unload = card_program_unload,
+	.queue_create = card_queue_create,
+	.queue_destroy = card_queue_destroy,
+	.queue_submit = card_queue_submit,
+	.queue_reap = card_queue_reap,
+	.queue_wait = card_queue_wait,
+	.queue_fd = card_queue_fd,
+	.queue_abort = card_queue_abort,
+	.queue_kick = card_queue_kick,
+};
+
+const struct aipu_transport_ops *aipu_transport_plugin(uint32_t version)
+{
+	return version == AIPU_TRANSPORT_VERSION ? &operations : NULL;
+}
