@@ -83,7 +83,7 @@ mount_payload()
 if [ -s /.vm/binds ]; then
 	mkdir -p /.vm/disk
 	mount_payload
-	while read -r path; do
+	while IFS= read -r path; do
 		mount -o bind "/.vm/disk$path" "$path" || give_up "cannot bind $path"
 	done </.vm/binds
 fi

@@ -17,6 +17,7 @@ import tty
 from common import Failure, HARNESS, Interrupted, say, start, stop, tail
 
 CARD_READY_SECONDS = 20
+END_SECONDS = 30
 READY_SECONDS = 300  # for a shell, where --timeout does not count
 TAIL = 30
 TROUBLE = r"BUG:|WARNING:|Oops|Kernel panic|KASAN:|INFO: "  # what came before a long trace
@@ -279,7 +280,7 @@ class Run:
         try:
             with Terminal(self.options.command is None):
                 self._carry(self._deadline)
-            self.qemu.wait()
+            self._wait_for_qemu()
             return self._judge()
         except Failure as failure:
             if not failure.detail:
@@ -287,6 +288,13 @@ class Run:
             raise
         except ClosedPipe:
             return 141
+
+    def _wait_for_qemu(self):
+        try:
+            self.qemu.wait(END_SECONDS)
+        except subprocess.TimeoutExpired as error:
+            raise Failure("QEMU closed the guest's lines but does not end",
+                          detail=tail(self.log("qemu.log"), TAIL)) from error
 
     def _console_tail(self):
         lines = tail(self.log("console.log"), sys.maxsize)
@@ -331,4 +339,6 @@ def handle_signals():
         raise Interrupted(number)
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, handler)
+        # nohup's choice stays.
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, handler)

@@ -127,9 +127,12 @@ def find_emu(options):
     path = os.path.join(build_directory(), "bin", "aipu-emu")
     if options.cards and not os.access(path, os.X_OK) and not options.dry_run:
         say(f"building {path}")
+        # Not as a part of a make that runs us.
+        clean = {name: value for name, value in os.environ.items()
+                 if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
         try:
             said = output_of(["make", "-s", "-j2", "-C", TOP, f"BUILD={build_directory()}", path],
-                             "aipu-emu")
+                             "aipu-emu", env=clean)
         except (Failure, OSError) as error:
             raise Failure(f"there is no {path}, and it cannot be built ({error}); run make there, "
                           "or name another build directory by BUILD") from error
