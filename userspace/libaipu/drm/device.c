@@ -132,8 +132,9 @@ static int card_open(struct aipu_transport_device **out, const char *name,
 			device->node);
 	else if (err)
 		err = aipu_message_set(message, err,
-				       "%s: no such card: no node in " NODES
-				       " of the driver " AIPU_DRIVER_NAME,
+				       "%s: no such device: no node in " NODES
+				       " is of the driver " AIPU_DRIVER_NAME
+				       "; \"soft\" is the software device",
 				       name ? name : "auto");
 	if (err)
 		goto fail;
