@@ -117,7 +117,8 @@ static void test_one_vector(void **state)
 		NOP_OK(b, 1);
 		NOP_OK(b, 2);
 	}
-	assert_int_equal(BENCH_ADMIN(b, CREATE_CONTEXT, .context = { 2 }), AIPU_STATUS_OK);
+	assert_int_equal(BENCH_ADMIN(b, CREATE_CONTEXT, .context = { .context = 2 }),
+			 AIPU_STATUS_OK);
 	assert_interrupts(b, 0, before + 9);
 }
 
@@ -197,7 +198,7 @@ static void test_registers_while_busy(void **state)
 	NOP_OK(b, 2);
 	assert_false(ring_ended(&b->d, &b->q[1], id));
 	assert_true(BENCH_REG(b, STEPS) != steps);
-	assert_int_equal(BENCH_ADMIN(b, ABORT, .abort = { 1, id }), AIPU_STATUS_OK);
+	assert_int_equal(BENCH_ADMIN(b, ABORT, .abort = { .queue = 1, .job = id }), AIPU_STATUS_OK);
 	assert_int_equal(ring_wait(&b->d, &b->q[1], id), AIPU_STATUS_ABORTED);
 }
 

@@ -48,7 +48,8 @@ static uint32_t write_to(struct bench *b, uint64_t address)
 	status =
 		BENCH_JOB(b, 1, FILL,
 			  .fill = { .segment = BENCH_FREE, .pattern = 0xa5a5a5a5, .length = 4096 });
-	assert_int_equal(BENCH_ADMIN(b, UNBIND, .unbind = { 1, BENCH_FREE }), AIPU_STATUS_OK);
+	assert_int_equal(BENCH_ADMIN(b, UNBIND, .unbind = { .context = 1, .segment = BENCH_FREE }),
+			 AIPU_STATUS_OK);
 	return status;
 }
 
@@ -60,7 +61,8 @@ static uint32_t read_from(struct bench *b, uint64_t address)
 	status = BENCH_JOB(
 		b, 1, COPY,
 		.copy = { .src_segment = BENCH_FREE, .dst_segment = BENCH_NEAR, .length = 4096 });
-	assert_int_equal(BENCH_ADMIN(b, UNBIND, .unbind = { 1, BENCH_FREE }), AIPU_STATUS_OK);
+	assert_int_equal(BENCH_ADMIN(b, UNBIND, .unbind = { .context = 1, .segment = BENCH_FREE }),
+			 AIPU_STATUS_OK);
 	return status;
 }
 
@@ -202,7 +204,8 @@ static void test_map_pieces(void **state)
 	assert_true(all(two, 2, 4096));
 	assert_true(all(two + 4096, 0x77, 16100 - 8192));
 	assert_true(all(two + 4096 + 16100 - 8192, 2, AREA_BYTES - 4096 - (16100 - 8192)));
-	assert_int_equal(BENCH_ADMIN(b, UNBIND, .unbind = { 1, BENCH_FREE }), AIPU_STATUS_OK);
+	assert_int_equal(BENCH_ADMIN(b, UNBIND, .unbind = { .context = 1, .segment = BENCH_FREE }),
+			 AIPU_STATUS_OK);
 	/* The same page of a file at two addresses is one page */
 	assert_int_equal(client_map(client_of(b), 2 * AREA_ADDRESS, 4096, fds[1], 4096, RW), 0);
 	assert_int_equal(write_to(b, 2 * AREA_ADDRESS), AIPU_STATUS_OK);
@@ -433,7 +436,8 @@ static void test_unmap_in_flight(void **state)
 				 0);
 		copy_has_stopped(&t);
 		assert_int_equal(ring_wait(&b->d, &b->q[1], t.job), AIPU_STATUS_DMA_ERROR);
-		assert_int_equal(BENCH_ADMIN(b, UNBIND, .unbind = { 1, BENCH_FREE }),
+		assert_int_equal(BENCH_ADMIN(b, UNBIND,
+					     .unbind = { .context = 1, .segment = BENCH_FREE }),
 				 AIPU_STATUS_OK);
 		rounds++;
 		/* Some unmaps must have met a slice in flight, or all of this shows nothing. */
@@ -487,7 +491,9 @@ static void test_requests_behind_unmap(void **state)
 		}
 		copy_has_stopped(&t);
 		assert_int_equal(ring_wait(&b->d, &b->q[1], t.job), AIPU_STATUS_DMA_ERROR);
-		assert_int_equal(BENCH_ADMIN(b, UNBIND, .unbind = { 1, BENCH_FREE }), 0);
+		assert_int_equal(BENCH_ADMIN(b, UNBIND,
+					     .unbind = { .context = 1, .segment = BENCH_FREE }),
+				 0);
 	}
 }
 

@@ -223,7 +223,7 @@ static void test_corrupt_reply(void **state)
 		assert_int_equal(c.id != id, i == 1);
 		assert_int_equal(c.sq_head >= b.d.admin.entries, i == 2);
 		/* Only the answer was wrong: the context is there */
-		assert_int_equal(BENCH_ADMIN(&b, CREATE_CONTEXT, .context = { 2 }),
+		assert_int_equal(BENCH_ADMIN(&b, CREATE_CONTEXT, .context = { .context = 2 }),
 				 AIPU_STATUS_BUSY);
 		bench_close(&b);
 	}
