@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Differences between kernels, and nothing else. Each is told apart by a trial compile (Kbuild), never by a version. */
+/*
+ * Differences between kernels, and nothing else. Each is told apart by a trial compile (Kbuild),
+ * never by a version.
+ */
 #ifndef AIPU_COMPAT_H
 #define AIPU_COMPAT_H
 
@@ -14,6 +17,41 @@
 #define AIPU_IMPORT_NS(name) MODULE_IMPORT_NS(name)
 #else
 #define AIPU_IMPORT_NS(name) MODULE_IMPORT_NS(#name)
+#endif
+
+/* A timer's function was a field. */
+#ifdef AIPU_HAS_HRTIMER_SETUP
+#define aipu_hrtimer_setup(timer, call) \
+	hrtimer_setup(timer, call, CLOCK_MONOTONIC, HRTIMER_MODE_REL)
+#else
+#define aipu_hrtimer_setup(timer, call)                                 \
+	do {                                                            \
+		hrtimer_init(timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL); \
+		(timer)->function = (call);                             \
+	} while (0)
+#endif
+
+/*
+ * Task work of a command of io_uring got the command and flags, and now gets a request that it is
+ * found in.
+ */
+#ifdef AIPU_HAS_URING_TW_REQ
+#define AIPU_URING_TASK_WORK(name, cmd, flags) \
+	static void name(struct io_tw_req request, io_tw_token_t token)
+#define AIPU_URING_TASK_WORK_ENTER(cmd, flags)                    \
+	struct io_uring_cmd *cmd = io_uring_cmd_from_tw(request); \
+	unsigned int flags = IO_URING_CMD_TASK_WORK_ISSUE_FLAGS
+#else
+#define AIPU_URING_TASK_WORK(name, cmd, flags) \
+	static void name(struct io_uring_cmd *cmd, unsigned int flags)
+#define AIPU_URING_TASK_WORK_ENTER(cmd, flags)
+#endif
+
+/* The second word of a completion was always an argument. */
+#ifdef AIPU_HAS_URING_DONE32
+#define aipu_uring_done(cmd, res, word, flags) io_uring_cmd_done32(cmd, res, word, flags)
+#else
+#define aipu_uring_done(cmd, res, word, flags) io_uring_cmd_done(cmd, res, word, flags)
 #endif
 
 #endif

@@ -153,7 +153,7 @@ void aipu_context_lost(struct aipu_context *context)
 
 	guard(mutex)(&context->lock);
 	context->dead = true;
-	list_for_each_entry_safe(queue, next, &context->queues, in_context) aipu_ioq_destroy(queue);
+	list_for_each_entry_safe(queue, next, &context->queues, in_context) aipu_ioq_forget(queue);
 	context_forget(context);
 }
 
@@ -223,6 +223,7 @@ int aipu_context_destroy_ioctl(struct drm_device *drm, void *data, struct drm_fi
 	if (!context)
 		return -ENOENT;
 	aipu_context_destroy(context);
+	aipu_queues_drop(file, context);
 	aipu_context_put(context);
 	return 0;
 }

@@ -192,13 +192,10 @@ static void queues_lost(struct aipu_device *aipu, bool guilt)
 {
 	struct aipu_ioq *queue;
 	unsigned long id;
-	u32 first;
 
 	xa_for_each(&aipu->queues, id, queue)
-	{
-		first = guilt ? aipu_place(queue->oldest, queue->entries) : ~0u;
-		aipu_ioq_lost(queue, AIPU_STATUS_ABORTED, -ECANCELED, first);
-	}
+		aipu_ioq_lost(queue, AIPU_STATUS_ABORTED, -ECANCELED,
+			      guilt ? aipu_ioq_first(queue) : AIPU_NO_JOB);
 }
 
 int aipu_stop(struct aipu_device *aipu, const char *why)
@@ -361,9 +358,13 @@ static void tick(struct work_struct *work)
 	if (down_read_trylock(&aipu->reset_lock)) {
 		xa_for_each(&aipu->queues, id, queue)
 		{
+			queue = aipu_ioq_find(aipu, id);
+			if (!queue)
+				continue;
 			busy |= aipu_ioq_busy(queue);
 			if (aipu_ioq_rescue(queue))
 				atomic64_inc(&reset->rescues);
+			aipu_ioq_put(queue);
 		}
 		if (busy && aipu->state == AIPU_READY && reset->ticks++ % HEARTBEAT_TICKS == 0)
 			watch_card(aipu);

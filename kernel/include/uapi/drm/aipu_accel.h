@@ -387,9 +387,9 @@ struct drm_aipu_queue_create {
 	__u32 kind;
 	/** @entries: in, jobs that may be in flight; out, as many or more. 1..max_queue_entries - 1 */
 	__u32 entries;
-	/** @coalesce_count: in, an interrupt after so many completions; 0 and 1: after each */
+	/** @coalesce_count: in, an interrupt after so many completions, at most 65535; 0 and 1: after each */
 	__u32 coalesce_count;
-	/** @coalesce_us: in, or after this time; 0: after each */
+	/** @coalesce_us: in, or after this time, at most 1000000; 0: after each */
 	__u32 coalesce_us;
 	/**
 	 * @eventfd: in, signalled when a completion is there for DRM_IOCTL_AIPU_WAIT, and when a token ring's producer passes its
@@ -502,14 +502,16 @@ struct drm_aipu_result {
 /**
  * struct drm_aipu_wait - DRM_IOCTL_AIPU_WAIT: take results of jobs submitted by DRM_IOCTL_AIPU_SUBMIT
  *
- * Each result is given once, in the order of the jobs' ends. Returns as soon as there are @minimum results, or a token ring's
- * interrupt came after the last WAIT on this queue (then @taken may be 0), with up to @count. ETIME: the time is over; @taken
- * may be above 0 nevertheless. EINTR: nothing was taken.
+ * Each result is given once, in the order of the jobs' ends. Returns as soon as there are @minimum results, or, with
+ * @minimum 0, a token ring's interrupt came after the last WAIT on this queue (then @taken may be 0; that may also be somebody
+ * else's interrupt), with up to @count. ETIME: the time is over; @taken may be above 0 nevertheless. EINTR: nothing was taken.
+ * EFAULT: the first @taken results were written; those that could not be stay, and are given again. A queue that was
+ * lost gives its results first, then ECANCELED.
  */
 struct drm_aipu_wait {
 	/** @queue: in, id */
 	__u32 queue;
-	/** @count: in, room at @results */
+	/** @count: in, room at @results, 1 or more */
 	__u32 count;
 	/** @results: in, pointer to struct drm_aipu_result */
 	__u64 results;
@@ -517,7 +519,7 @@ struct drm_aipu_wait {
 	__s64 timeout_ns;
 	/** @minimum: in, 0..@count; 0 as 1, but a token ring's interrupt ends the wait too */
 	__u32 minimum;
-	/** @taken: out, also on ETIME */
+	/** @taken: out, also on failure */
 	__u32 taken;
 };
 
@@ -571,6 +573,7 @@ struct drm_aipu_uring_submit {
 
 #define AIPU_URING_STATUS(word) ((__u16)((word) >> 48))
 #define AIPU_URING_TIME_NS(word) ((word)&0xffffffffffffull)
+#define AIPU_URING_WORD(status, time_ns) ((__u64)(status) << 48 | AIPU_URING_TIME_NS(time_ns))
 
 #define DRM_AIPU_IOWR(nr, type) DRM_IOWR(DRM_COMMAND_BASE + (nr), struct type)
 #define DRM_AIPU_IOW(nr, type) DRM_IOW(DRM_COMMAND_BASE + (nr), struct type)

@@ -1,0 +1,633 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * I/O queues: making and ending them, and what their interrupts do. Called by ioctls, by contexts
+ * that end, by recovery and in interrupts. It frees a ring only when the card does not have it any
+ * more, and believes nothing that a ring says.
+ */
+#include <linux/slab.h>
+#include <drm/drm_drv.h>
+#include <drm/drm_file.h>
+
+#include "aipu_compat.h"
+#include "aipu_ioq.h"
+#include "aipu_reset.h"
+
+/* --- references ------------------------------------------------------------------------------- */
+
+/*
+ * Rings are there still only if the card was given up without an answer (wedged): it may write to
+ * them, so their memory is left to it on purpose.
+ */
+static void ioq_release(struct kref *refs)
+{
+	struct aipu_ioq *queue = container_of(refs, struct aipu_ioq, refs);
+
+	if (queue->eventfd)
+		eventfd_ctx_put(queue->eventfd);
+	if (queue->abort)
+		aipu_command_put(queue->abort);
+	if (queue->destroy)
+		aipu_command_put(queue->destroy);
+	if (queue->file)
+		aipu_file_put(queue->file);
+	aipu_context_put(queue->context);
+	mutex_destroy(&queue->take_lock);
+	kvfree(queue->ended);
+	kvfree(queue->slots);
+	kfree(queue);
+}
+
+void aipu_ioq_put(struct aipu_ioq *queue)
+{
+	if (queue)
+		kref_put(&queue->refs, ioq_release);
+}
+
+struct aipu_ioq *aipu_ioq_get(struct aipu_file *file, u32 handle)
+{
+	struct aipu_ioq *queue;
+
+	xa_lock(&file->queues);
+	queue = xa_load(&file->queues, handle);
+	if (queue)
+		kref_get(&queue->refs);
+	xa_unlock(&file->queues);
+	return queue;
+}
+
+struct aipu_ioq *aipu_ioq_find(struct aipu_device *aipu, u32 id)
+{
+	struct aipu_ioq *queue;
+
+	xa_lock(&aipu->queues);
+	queue = xa_load(&aipu->queues, id);
+	if (queue)
+		kref_get(&queue->refs);
+	xa_unlock(&aipu->queues);
+	return queue;
+}
+
+int aipu_ioq_error(const struct aipu_ioq *queue)
+{
+	struct aipu_device *aipu = queue->aipu;
+
+	if (drm_dev_is_unplugged(&aipu->drm))
+		return -ENODEV;
+	return READ_ONCE(aipu->state) == AIPU_WEDGED ? -EIO : -ECANCELED;
+}
+
+/* --- completions ------------------------------------------------------------------------------ */
+
+/* Under queue->lock: is there a completion? */
+static bool visible(const struct aipu_ioq *queue)
+{
+	return queue->cq &&
+	       (le16_to_cpu(READ_ONCE(queue->cq[queue->cq_head].phase)) & 1) == queue->phase;
+}
+
+/* Under queue->lock: one completion, which names a job or is dropped. false: there is none. */
+static bool take(struct aipu_ioq *queue)
+{
+	struct aipu_completion entry;
+	struct drm_aipu_result result = {};
+	u32 place, rung = aipu_place(queue->next - queue->unrung, queue->entries);
+	struct aipu_slot *slot;
+	u16 id, head;
+
+	if (!visible(queue))
+		return false;
+	dma_rmb();
+	aipu_read_once((u64 *)&entry, (const u64 *)&queue->cq[queue->cq_head], sizeof(entry));
+	aipu_head_advance(&queue->cq_head, &queue->phase, queue->entries);
+	head = le16_to_cpu(entry.sq_head);
+	if (aipu_head_valid(queue->sq_head, head, rung, queue->entries))
+		queue->sq_head = head;
+	else
+		queue->strange++;
+	id = le16_to_cpu(entry.id);
+	place = aipu_id_place(id, queue->entries);
+	slot = &queue->slots[place];
+	if (slot->state != AIPU_SLOT_QUEUED || aipu_job_id(slot->result.sequence) != id) {
+		queue->strange++;
+		return true;
+	}
+	result.time_ns = AIPU_URING_TIME_NS(le64_to_cpu(entry.time_ns));
+	result.detail = le32_to_cpu(entry.detail);
+	result.step_seen = le32_to_cpu(entry.step_seen);
+	result.step_start = le32_to_cpu(entry.step_start);
+	result.step_end = le32_to_cpu(entry.step_end);
+	result.status = le16_to_cpu(entry.status);
+	result.error = aipu_status_errno(result.status);
+	aipu_slot_end(queue, place, &result);
+	return true;
+}
+
+/* Under queue->lock. One pass over the ring at most, whatever the card writes meanwhile */
+static void drain(struct aipu_ioq *queue)
+{
+	unsigned int seen = 0;
+
+	while (seen < queue->entries && take(queue))
+		seen++;
+	if (!seen)
+		return;
+	queue->progress = ktime_get();
+	if (!queue->dead)
+		aipu_write(queue->aipu, AIPU_DOORBELL_PAGE(queue->id) + AIPU_DOORBELL_CQ_HEAD,
+			   queue->cq_head);
+}
+
+static void wake(struct aipu_ioq *queue)
+{
+	wake_up(&queue->wait);
+	if (queue->eventfd)
+		eventfd_signal(queue->eventfd);
+}
+
+/*
+ * Also without a completion somebody is woken: that is how a token ring's wake index looks from
+ * here.
+ */
+void aipu_ioq_interrupt(struct aipu_ioq *queue)
+{
+	scoped_guard(spinlock_irqsave, &queue->lock)
+	{
+		queue->interrupts++;
+		queue->token_event = true;
+		drain(queue);
+	}
+	wake(queue);
+}
+
+bool aipu_ioq_busy(struct aipu_ioq *queue)
+{
+	return READ_ONCE(queue->running);
+}
+
+/*
+ * Under queue->lock: has a completion been there for so long that its interrupt must have been
+ * lost?
+ */
+static bool overdue(struct aipu_ioq *queue)
+{
+	ktime_t now = ktime_get();
+
+	if (!visible(queue))
+		return false;
+	if (queue->seen_head != queue->cq_head || queue->seen_phase != queue->phase) {
+		queue->seen_head = queue->cq_head;
+		queue->seen_phase = queue->phase;
+		queue->seen = now;
+		queue->seen_ticks = 0;
+	}
+	return queue->seen_ticks++ >= AIPU_RESCUE_TICKS &&
+	       ktime_us_delta(now, queue->seen) > queue->coalesce_us;
+}
+
+bool aipu_ioq_rescue(struct aipu_ioq *queue)
+{
+	scoped_guard(spinlock_irqsave, &queue->lock)
+	{
+		if (!overdue(queue))
+			return false;
+		queue->token_event = true;
+		drain(queue);
+	}
+	wake(queue);
+	return true;
+}
+
+/* --- the end ---------------------------------------------------------------------------------- */
+
+void aipu_ioq_freeze(struct aipu_ioq *queue)
+{
+	guard(spinlock_irqsave)(&queue->lock);
+	queue->dead = true;
+}
+
+void aipu_ioq_blame(struct aipu_ioq *queue, u32 guilty)
+{
+	guard(spinlock_irqsave)(&queue->lock);
+	for (u32 place = 0; place < queue->entries; place++) {
+		struct aipu_slot *slot = &queue->slots[place];
+
+		if (slot->state == AIPU_SLOT_QUEUED)
+			slot->blame = aipu_job_id(slot->result.sequence) == guilty
+					      ? DRM_AIPU_RESULT_GUILTY
+					      : DRM_AIPU_RESULT_INNOCENT;
+	}
+}
+
+/* Under queue->lock */
+static u32 first_running(const struct aipu_ioq *queue)
+{
+	for (u64 sequence = queue->oldest; sequence < queue->next; sequence++)
+		if (queue->slots[aipu_place(sequence, queue->entries)].state == AIPU_SLOT_QUEUED)
+			return aipu_job_id(sequence);
+	return AIPU_NO_JOB;
+}
+
+u32 aipu_ioq_first(struct aipu_ioq *queue)
+{
+	guard(spinlock_irqsave)(&queue->lock);
+	return first_running(queue);
+}
+
+/* What the card has completed counts; all other jobs end so. */
+static void end_jobs(struct aipu_ioq *queue, unsigned int status, int error)
+{
+	const struct drm_aipu_result result = { .error = error, .status = status };
+	struct aipu_vector *vector = &queue->aipu->vector[queue->vector];
+
+	scoped_guard(spinlock_irqsave, &vector->lock) list_del_init(&queue->on_vector);
+	scoped_guard(spinlock_irqsave, &queue->lock)
+	{
+		queue->dead = true;
+		drain(queue);
+		/* In the order of their numbers, as the card would have ended them */
+		for (u64 sequence = queue->oldest; sequence < queue->next; sequence++) {
+			u32 place = aipu_place(sequence, queue->entries);
+
+			if (queue->slots[place].state == AIPU_SLOT_QUEUED)
+				aipu_slot_end(queue, place, &result);
+		}
+		queue->lost = true;
+	}
+	hrtimer_cancel(&queue->ring_timer);
+	wake(queue);
+}
+
+void aipu_ioq_lost(struct aipu_ioq *queue, unsigned int status, int error, u32 guilty)
+{
+	aipu_ioq_blame(queue, guilty);
+	end_jobs(queue, status, error);
+}
+
+static void free_rings(struct aipu_ioq *queue)
+{
+	struct device *dev = queue->aipu->drm.dev;
+	size_t sq_bytes = queue->entries * sizeof(*queue->sq);
+	size_t cq_bytes = queue->entries * sizeof(*queue->cq);
+	struct aipu_completion *cq;
+	struct aipu_job *sq;
+
+	scoped_guard(spinlock_irqsave, &queue->lock)
+	{
+		sq = queue->sq;
+		cq = queue->cq;
+		queue->sq = NULL;
+		queue->cq = NULL;
+	}
+	if (sq)
+		dma_free_coherent(dev, sq_bytes, sq, queue->sq_address);
+	if (cq)
+		dma_free_coherent(dev, cq_bytes, cq, queue->cq_address);
+}
+
+void aipu_ioq_forget(struct aipu_ioq *queue)
+{
+	lockdep_assert_held(&queue->context->lock);
+	if (!queue->lost)
+		end_jobs(queue, AIPU_STATUS_ABORTED, -ECANCELED);
+	/*
+	 * Its command has been answered with the queue's end, or ended when the admin queue was
+	 * stopped.
+	 */
+	cancel_work_sync(&queue->abort_work);
+	free_rings(queue);
+	xa_erase(&queue->aipu->queues, queue->id);
+	list_del_init(&queue->in_context);
+	aipu_ioq_put(queue);
+}
+
+void aipu_ioq_destroy(struct aipu_ioq *queue)
+{
+	struct aipu_command *command = queue->destroy;
+	int err;
+
+	lockdep_assert_held(&queue->context->lock);
+	aipu_ioq_freeze(queue);
+	command->entry.queue.context = cpu_to_le32(queue->context->id);
+	command->entry.queue.queue = cpu_to_le32(queue->id);
+	err = aipu_command_run(queue->aipu, command);
+	if (!err)
+		err = aipu_status_errno(le16_to_cpu(command->result.status));
+	/* Not there: the card never made it. */
+	if (!err || err == -ENOENT)
+		aipu_ioq_forget(queue);
+	else if (err != -ECANCELED && err != -ENODEV)
+		aipu_reset_ask(queue->aipu, "a queue could not be destroyed");
+}
+
+/* --- making ----------------------------------------------------------------------------------- */
+
+static enum hrtimer_restart ring_late(struct hrtimer *timer)
+{
+	struct aipu_ioq *queue = container_of(timer, struct aipu_ioq, ring_timer);
+
+	/* Without drm_dev_enter(): the timer ends with the queue, before the registers go. */
+	guard(spinlock_irqsave)(&queue->lock);
+	aipu_ioq_ring(queue);
+	return HRTIMER_NORESTART;
+}
+
+static void ioq_init(struct aipu_ioq *queue, struct aipu_context *context,
+		     const struct aipu_ioq_options *options)
+{
+	kref_init(&queue->refs);
+	queue->aipu = context->aipu;
+	kref_get(&context->refs);
+	queue->context = context;
+	queue->file = context->file;
+	if (queue->file)
+		kref_get(&queue->file->refs);
+	INIT_LIST_HEAD(&queue->in_context);
+	INIT_LIST_HEAD(&queue->on_vector);
+	queue->kind = options->kind;
+	queue->entries = aipu_ring_entries(options->entries);
+	queue->coalesce_us = options->coalesce_us;
+	mutex_init(&queue->take_lock);
+	INIT_WORK(&queue->abort_work, aipu_abort_work);
+	spin_lock_init(&queue->lock);
+	queue->next = 1;
+	queue->oldest = 1;
+	queue->phase = 1;
+	aipu_hrtimer_setup(&queue->ring_timer, ring_late);
+	init_waitqueue_head(&queue->wait);
+}
+
+static struct aipu_ioq *ioq_alloc(struct aipu_context *context,
+				  const struct aipu_ioq_options *options)
+{
+	struct aipu_ioq *queue = kzalloc(sizeof(*queue), GFP_KERNEL_ACCOUNT);
+	struct device *dev = context->aipu->drm.dev;
+
+	if (!queue)
+		return NULL;
+	ioq_init(queue, context, options);
+	queue->slots = kvcalloc(queue->entries, sizeof(*queue->slots), GFP_KERNEL_ACCOUNT);
+	queue->ended = kvcalloc(queue->entries, sizeof(*queue->ended), GFP_KERNEL_ACCOUNT);
+	/* Ending something must not need memory. */
+	queue->abort = aipu_command_create(AIPU_ADMIN_ABORT);
+	queue->destroy = aipu_command_create(AIPU_ADMIN_DESTROY_QUEUE);
+	/* Whole pages, which both begin at one; zero, as the phase needs it */
+	queue->sq = dma_alloc_coherent(dev, queue->entries * sizeof(*queue->sq), &queue->sq_address,
+				       GFP_KERNEL);
+	queue->cq = dma_alloc_coherent(dev, queue->entries * sizeof(*queue->cq), &queue->cq_address,
+				       GFP_KERNEL);
+	if (queue->slots && queue->ended && queue->abort && queue->destroy && queue->sq &&
+	    queue->cq)
+		return queue;
+	free_rings(queue);
+	aipu_ioq_put(queue);
+	return NULL;
+}
+
+/* The kernel's vector 0 stays without queues where there are others. */
+static void join_vector(struct aipu_ioq *queue)
+{
+	struct aipu_device *aipu = queue->aipu;
+	struct aipu_vector *vector;
+
+	if (aipu->vectors > 1)
+		queue->vector = 1 + (queue->id - 1) % (aipu->vectors - 1);
+	vector = &aipu->vector[queue->vector];
+	guard(spinlock_irqsave)(&vector->lock);
+	list_add_tail(&queue->on_vector, &vector->queues);
+}
+
+static int create_on_card(struct aipu_ioq *queue, const struct aipu_ioq_options *options)
+{
+	struct aipu_command *command = aipu_command_create(AIPU_ADMIN_CREATE_QUEUE);
+	int err = -ENOMEM, status = 0;
+
+	if (command) {
+		command->entry.queue = (struct aipu_admin_queue){
+			.context = cpu_to_le32(queue->context->id),
+			.queue = cpu_to_le32(queue->id),
+			.sq_address = cpu_to_le64(queue->sq_address),
+			.cq_address = cpu_to_le64(queue->cq_address),
+			.entries = cpu_to_le32(queue->entries),
+			.vector = cpu_to_le16(queue->vector),
+			.coalesce_count = cpu_to_le16(options->coalesce_count),
+			.coalesce_us = cpu_to_le32(options->coalesce_us),
+		};
+		err = aipu_command_run(queue->aipu, command);
+		if (!err)
+			status = aipu_status_errno(le16_to_cpu(command->result.status));
+		aipu_command_put(command);
+	}
+	if (!err && !status)
+		return 0;
+	/*
+	 * Refused, or never given. Else nobody knows, until the card is stopped, which will happen.
+	 */
+	if (!err || err == -ENOMEM || err == -ERESTARTSYS)
+		aipu_ioq_forget(queue);
+	else
+		aipu_ioq_freeze(queue);
+	return err ?: status;
+}
+
+int aipu_ioq_create(struct aipu_context *context, const struct aipu_ioq_options *options,
+		    struct aipu_ioq **out)
+{
+	struct aipu_device *aipu = context->aipu;
+	struct aipu_ioq *queue;
+	int err;
+
+	lockdep_assert_held(&context->lock);
+	queue = ioq_alloc(context, options);
+	if (!queue)
+		return -ENOMEM;
+	err = xa_alloc(&aipu->queues, &queue->id, queue, XA_LIMIT(1, aipu->limits.max_queues),
+		       GFP_KERNEL);
+	if (err) {
+		free_rings(queue);
+		aipu_ioq_put(queue);
+		return err == -EBUSY ? -ENOSPC : err;
+	}
+	/* From here on it is found by whoever has to know what the card may have. */
+	list_add_tail(&queue->in_context, &context->queues);
+	join_vector(queue);
+	kref_get(&queue->refs);
+	err = create_on_card(queue, options);
+	if (err) {
+		aipu_ioq_put(queue);
+		return err;
+	}
+	queue->eventfd = options->eventfd;
+	*out = queue;
+	return 0;
+}
+
+/* --- ioctls ----------------------------------------------------------------------------------- */
+
+static int check_options(struct aipu_device *aipu, const struct drm_aipu_queue_create *args)
+{
+	if (args->flags || args->kind > DRM_AIPU_QUEUE_FENCED || !args->entries ||
+	    args->entries > min(aipu->limits.max_queue_entries, AIPU_MAX_ENTRIES) - 1 ||
+	    args->coalesce_count > U16_MAX || args->coalesce_us > AIPU_MAX_COALESCE_US)
+		return -EINVAL;
+	if (args->kind == DRM_AIPU_QUEUE_FENCED)
+		return -EOPNOTSUPP;
+	return args->eventfd < -1 ? -EBADF : 0;
+}
+
+static int create_in(struct aipu_file *file, u32 context_id, const struct aipu_ioq_options *options,
+		     struct aipu_ioq **queue)
+{
+	struct aipu_context *context = aipu_context_get(file, context_id);
+	int idx, err;
+
+	if (!context)
+		return -ENOENT;
+	err = aipu_enter(file->aipu, &idx);
+	if (!err) {
+		scoped_guard(mutex, &context->lock)
+		{
+			err = aipu_context_alive(context);
+			if (!err)
+				err = aipu_ioq_create(context, options, queue);
+		}
+		aipu_exit(file->aipu, idx);
+	}
+	aipu_context_put(context);
+	return err;
+}
+
+/* Ends it on the card if both are still there. The caller has a reference. */
+static int end(struct aipu_ioq *queue)
+{
+	struct aipu_context *context = queue->context;
+	int idx, err;
+
+	err = aipu_enter(queue->aipu, &idx);
+	if (err)
+		return err;
+	scoped_guard(mutex, &context->lock)
+	{
+		if (!list_empty(&queue->in_context) && !aipu_context_alive(context))
+			aipu_ioq_destroy(queue);
+	}
+	aipu_exit(queue->aipu, idx);
+	return 0;
+}
+
+int aipu_ioq_create_ioctl(struct drm_device *drm, void *data, struct drm_file *drm_file)
+{
+	struct aipu_file *file = drm_file->driver_priv;
+	struct drm_aipu_queue_create *args = data;
+	struct aipu_ioq_options options = {
+		.kind = args->kind,
+		.entries = args->entries,
+		.coalesce_count = args->coalesce_count,
+		.coalesce_us = args->coalesce_us,
+	};
+	struct aipu_ioq *queue;
+	u32 handle;
+	int err;
+
+	err = check_options(file->aipu, args);
+	if (err)
+		return err;
+	if (args->eventfd >= 0) {
+		options.eventfd = eventfd_ctx_fdget(args->eventfd);
+		if (IS_ERR(options.eventfd))
+			return -EBADF;
+	}
+	err = create_in(file, args->context, &options, &queue);
+	if (err) {
+		if (options.eventfd)
+			eventfd_ctx_put(options.eventfd);
+		return err;
+	}
+	/* Published last: from here on another thread may use it, or end it. */
+	args->entries = queue->entries - 1;
+	err = xa_alloc(&file->queues, &handle, queue, xa_limit_31b, GFP_KERNEL_ACCOUNT);
+	if (err) {
+		end(queue);
+		aipu_ioq_put(queue);
+		return err;
+	}
+	args->queue = handle;
+	return 0;
+}
+
+/* Of two that drop a handle at the same time, one does. The caller has a reference. */
+static void handle_drop(struct aipu_file *file, u32 handle, struct aipu_ioq *queue)
+{
+	if (xa_cmpxchg(&file->queues, handle, queue, NULL, 0) == queue)
+		aipu_ioq_put(queue);
+}
+
+int aipu_ioq_destroy_ioctl(struct drm_device *drm, void *data, struct drm_file *drm_file)
+{
+	struct aipu_file *file = drm_file->driver_priv;
+	struct drm_aipu_queue *args = data;
+	struct aipu_ioq *queue;
+	int err;
+
+	if (args->pad)
+		return -EINVAL;
+	queue = aipu_ioq_get(file, args->queue);
+	if (!queue)
+		return -ENOENT;
+	/* A card that could not be recovered has no queue that anybody could end. */
+	err = end(queue);
+	if (err == -EIO)
+		err = 0;
+	if (!err)
+		handle_drop(file, args->queue, queue);
+	aipu_ioq_put(queue);
+	return err;
+}
+
+int aipu_kick_ioctl(struct drm_device *drm, void *data, struct drm_file *drm_file)
+{
+	struct aipu_device *aipu = to_aipu(drm);
+	struct drm_aipu_queue *args = data;
+	struct aipu_ioq *queue;
+	int idx, err = 0;
+
+	if (args->pad)
+		return -EINVAL;
+	if (!drm_dev_enter(drm, &idx))
+		return -ENODEV;
+	queue = aipu_ioq_get(drm_file->driver_priv, args->queue);
+	if (!queue) {
+		drm_dev_exit(idx);
+		return -ENOENT;
+	}
+	scoped_guard(spinlock_irqsave, &queue->lock)
+	{
+		if (queue->dead)
+			err = aipu_ioq_error(queue);
+		else
+			aipu_write(aipu, AIPU_DOORBELL_PAGE(queue->id) + AIPU_DOORBELL_KICK, 1);
+	}
+	aipu_ioq_put(queue);
+	drm_dev_exit(idx);
+	return err;
+}
+
+/* Each of them is ended by its context, or was. */
+void aipu_queues_drop(struct aipu_file *file, const struct aipu_context *context)
+{
+	struct aipu_ioq *queue;
+	unsigned long handle;
+
+	xa_for_each(&file->queues, handle, queue)
+	{
+		queue = aipu_ioq_get(file, handle);
+		if (queue && (!context || queue->context == context))
+			handle_drop(file, handle, queue);
+		aipu_ioq_put(queue);
+	}
+}
+
+void aipu_queues_close(struct aipu_file *file)
+{
+	aipu_queues_drop(file, NULL);
+	xa_destroy(&file->queues);
+}

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The io_uring door: one job as a command of a ring, completed with the device's status. Called by
+ * io_uring, and by aipu_slot_end(). It never sleeps, and each command is done exactly once: whoever
+ * takes it off its slot, under queue->lock, completes it.
+ *
+ * A command holds its file open, so the file is there as long as the command is; a queue is looked
+ * up by its handle each time, so a command holds no queue. drm_ioctl() is not passed on this way:
+ * what it checks is checked here.
+ */
+#include <linux/io_uring/cmd.h>
+#include <drm/drm_drv.h>
+#include <drm/drm_file.h>
+
+#include "aipu_compat.h"
+#include "aipu_ioq.h"
+
+/* What a command remembers, in its own memory */
+struct aipu_uring {
+	u64 sequence;
+	u64 word; /* the second one of its completion */
+	u32 queue; /* handle */
+	s32 res;
+};
+
+static struct aipu_uring *to_uring(struct io_uring_cmd *cmd)
+{
+	return io_uring_cmd_to_pdu(cmd, struct aipu_uring);
+}
+
+static struct drm_file *drm_file_of(struct io_uring_cmd *cmd)
+{
+	return cmd->file->private_data;
+}
+
+/* In the task that submitted, or where its ring ends */
+AIPU_URING_TASK_WORK(uring_done, cmd, issue_flags)
+{
+	AIPU_URING_TASK_WORK_ENTER(cmd, issue_flags);
+
+	aipu_uring_done(cmd, to_uring(cmd)->res, to_uring(cmd)->word, issue_flags);
+}
+
+void aipu_uring_end(struct io_uring_cmd *cmd, const struct drm_aipu_result *result)
+{
+	struct aipu_uring *uring = to_uring(cmd);
+
+	uring->res = result->error;
+	uring->word = AIPU_URING_WORD(result->status, result->time_ns);
+	io_uring_cmd_do_in_task_lazy(cmd, uring_done);
+}
+
+static int give_job(struct drm_file *file, struct io_uring_cmd *cmd,
+		    const struct drm_aipu_uring_submit *submit)
+{
+	struct aipu_give give = {
+		.job = submit->job,
+		.sequence = submit->sequence,
+		.more = submit->flags & DRM_AIPU_SUBMIT_MORE,
+		.cmd = cmd,
+	};
+	struct aipu_ioq *queue;
+	int idx, err;
+
+	if (!drm_dev_enter(file->minor->dev, &idx))
+		return -ENODEV;
+	queue = aipu_ioq_get(file->driver_priv, submit->queue);
+	err = queue ? aipu_job_check(&give.job, queue->kind) : -ENOENT;
+	if (!err)
+		err = aipu_job_give(queue, &give);
+	aipu_ioq_put(queue);
+	drm_dev_exit(idx);
+	return err;
+}
+
+/*
+ * The ring ends, or its task: under its lock, as is uring_done(). A command that is off its slot is
+ * done elsewhere.
+ */
+static void cancel(struct io_uring_cmd *cmd, unsigned int issue_flags)
+{
+	const struct aipu_uring *uring = to_uring(cmd);
+	struct aipu_ioq *queue = aipu_ioq_get(drm_file_of(cmd)->driver_priv, uring->queue);
+
+	if (queue && aipu_job_detach(queue, uring->sequence, cmd))
+		aipu_uring_done(cmd, -ECANCELED, AIPU_URING_WORD(AIPU_STATUS_ABORTED, 0),
+				issue_flags);
+	aipu_ioq_put(queue);
+}
+
+int aipu_uring_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags)
+{
+	struct aipu_uring *uring = to_uring(cmd);
+	struct drm_aipu_uring_submit submit;
+	int err;
+
+	if (issue_flags & IO_URING_F_CANCEL) {
+		cancel(cmd, issue_flags);
+		return 0;
+	}
+	if (cmd->cmd_op != DRM_AIPU_URING_SUBMIT)
+		return -ENOTTY;
+	if (!(issue_flags & IO_URING_F_SQE128))
+		return -EINVAL;
+	aipu_read_once((u64 *)&submit, (const u64 *)cmd->sqe->cmd, sizeof(submit));
+	if (submit.flags & ~DRM_AIPU_SUBMIT_MORE)
+		return -EINVAL;
+	*uring = (struct aipu_uring){ .sequence = submit.sequence, .queue = submit.queue };
+	/* Before the job is on its slot: from then on it may end at any time. */
+	io_uring_cmd_mark_cancelable(cmd, issue_flags);
+	err = give_job(drm_file_of(cmd), cmd, &submit);
+	/*
+	 * Not returned: -EAGAIN would have the command issued again, after those that came later.
+	 */
+	if (err)
+		aipu_uring_done(cmd, err, 0, issue_flags);
+	return -EIOCBQUEUED;
+}
