@@ -48,6 +48,7 @@ pass_on()
 complete()
 {
 	cat "$work/err"
+	tail -n 5 "$work/out"
 	grep -x 'abi exit status [01]' "$work/out" &&
 		grep -qx "1\\.\\.$(grep -c '^\(not \)\?ok ' "$work/out")" "$work/out" && grep -q '^ok ' "$work/out"
 }
