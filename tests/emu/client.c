@@ -72,13 +72,13 @@ void client_close(struct client *c)
 int client_send(struct client *c, const void *bytes, size_t count, const int *fds,
 		unsigned int fd_count)
 {
-	_Alignas(struct cmsghdr) uint8_t control[CMSG_SPACE(sizeof(int) * 64)];
+	_Alignas(struct cmsghdr) uint8_t control[CMSG_SPACE(sizeof(int) * CLIENT_MAX_SEND_FDS)];
 	struct iovec part = { .iov_base = (void *)(uintptr_t)bytes, .iov_len = count };
 	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
 	struct cmsghdr *head;
 	ssize_t n;
 
-	if (fd_count > 64)
+	if (fd_count > CLIENT_MAX_SEND_FDS)
 		return -E2BIG;
 	if (fd_count) {
 		memset(control, 0, sizeof(control));

@@ -14,7 +14,8 @@
 #include <sys/types.h>
 
 #define CLIENT_PATIENCE_MS 60000u /* reached only by what hangs */
-#define CLIENT_MAX_FDS 16u
+#define CLIENT_MAX_FDS 16u /* in a reply */
+#define CLIENT_MAX_SEND_FDS 250u /* the kernel takes 253 */
 #define CLIENT_MAX_DATA (1u << 20)
 
 /* --- the server as a process ------------------------------------------------------------------------- */
