@@ -124,7 +124,8 @@ static void commands_end(struct aipu_device *aipu, struct list_head *commands, i
 {
 	struct aipu_command *command, *next;
 
-	list_for_each_entry_safe(command, next, commands, link) command_end(aipu, command, error);
+	list_for_each_entry_safe(command, next, commands, link)
+		command_end(aipu, command, error);
 }
 
 void aipu_admin_stop(struct aipu_device *aipu)
@@ -132,8 +133,7 @@ void aipu_admin_stop(struct aipu_device *aipu)
 	struct aipu_admin_ring *ring = &aipu->admin;
 	LIST_HEAD(lost);
 
-	scoped_guard(spinlock_irqsave, &ring->lock)
-	{
+	scoped_guard(spinlock_irqsave, &ring->lock) {
 		ring->stopped = true;
 		for (unsigned int id = 0; id < AIPU_ADMIN_ENTRIES; id++) {
 			if (ring->commands[id])
@@ -179,8 +179,7 @@ void aipu_admin_interrupt(struct aipu_device *aipu)
 	unsigned int seen = 0;
 	LIST_HEAD(ended);
 
-	scoped_guard(spinlock_irqsave, &ring->lock)
-	{
+	scoped_guard(spinlock_irqsave, &ring->lock) {
 		/* One pass over the ring at most, whatever the card writes meanwhile */
 		while (seen < AIPU_ADMIN_ENTRIES && take(ring, &ended))
 			seen++;

@@ -164,8 +164,7 @@ static void device_free(struct drm_gem_object *gem)
 	struct aipu_device *aipu = to_aipu(gem->dev);
 
 	if (drm_mm_node_allocated(&buffer->node)) {
-		scoped_guard(mutex, &aipu->memory_lock)
-		{
+		scoped_guard(mutex, &aipu->memory_lock) {
 			drm_mm_remove_node(&buffer->node);
 			aipu->memory_used -= gem->size;
 		}
@@ -292,8 +291,7 @@ static struct aipu_buffer *memory_create(struct aipu_device *aipu, struct aipu_f
 	buffer = private_create(aipu, DRM_AIPU_BUFFER_DEVICE, bytes, &device_funcs);
 	if (IS_ERR(buffer))
 		return buffer;
-	scoped_guard(mutex, &aipu->memory_lock)
-	{
+	scoped_guard(mutex, &aipu->memory_lock) {
 		err = drm_mm_insert_node_generic(&aipu->memory, &buffer->node, bytes, PAGE_SIZE, 0,
 						 DRM_MM_INSERT_BEST);
 		if (!err)

@@ -130,8 +130,7 @@ void aipu_context_destroy(struct aipu_context *context)
 	if (!drm_dev_enter(&aipu->drm, &idx))
 		return;
 	down_read(&aipu->reset_lock);
-	scoped_guard(mutex, &context->lock)
-	{
+	scoped_guard(mutex, &context->lock) {
 		if (aipu_context_alive(context))
 			break;
 		context->dead = true;
@@ -153,7 +152,8 @@ void aipu_context_lost(struct aipu_context *context)
 
 	guard(mutex)(&context->lock);
 	context->dead = true;
-	list_for_each_entry_safe(queue, next, &context->queues, in_context) aipu_ioq_forget(queue);
+	list_for_each_entry_safe(queue, next, &context->queues, in_context)
+		aipu_ioq_forget(queue);
 	context_forget(context);
 }
 
@@ -162,8 +162,7 @@ void aipu_contexts_close(struct aipu_file *file)
 	struct aipu_context *context;
 	unsigned long id;
 
-	xa_for_each(&file->contexts, id, context)
-	{
+	xa_for_each(&file->contexts, id, context) {
 		xa_erase(&file->contexts, id);
 		aipu_context_destroy(context);
 		aipu_context_put(context);
@@ -242,8 +241,7 @@ int aipu_context_reset_ioctl(struct drm_device *drm, void *data, struct drm_file
 		return -ENOENT;
 	err = aipu_enter(aipu, &idx);
 	if (!err) {
-		scoped_guard(mutex, &context->lock)
-		{
+		scoped_guard(mutex, &context->lock) {
 			err = aipu_context_alive(context);
 			if (!err)
 				err = command(context, AIPU_ADMIN_RESET_CONTEXT, 0, 0);

@@ -90,7 +90,8 @@ static void fill_memory(struct aipu_device *aipu, struct aipu_file *file,
 	struct drm_mm_node *node;
 
 	guard(mutex)(&aipu->memory_lock);
-	drm_mm_for_each_hole(node, &aipu->memory, start, end) largest = max(largest, end - start);
+	drm_mm_for_each_hole(node, &aipu->memory, start, end)
+		largest = max(largest, end - start);
 	*out = (struct drm_aipu_memory){
 		.total = aipu->memory_total,
 		.free = aipu->memory_total - aipu->memory_used,
@@ -267,7 +268,8 @@ static irqreturn_t aipu_irq(int irq, void *data)
 	if (!vector->index)
 		aipu_admin_interrupt(aipu);
 	guard(spinlock)(&vector->lock);
-	list_for_each_entry(queue, &vector->queues, on_vector) aipu_ioq_interrupt(queue);
+	list_for_each_entry(queue, &vector->queues, on_vector)
+		aipu_ioq_interrupt(queue);
 	return IRQ_HANDLED;
 }
 

@@ -150,8 +150,7 @@ static void wake(struct aipu_ioq *queue)
  */
 void aipu_ioq_interrupt(struct aipu_ioq *queue)
 {
-	scoped_guard(spinlock_irqsave, &queue->lock)
-	{
+	scoped_guard(spinlock_irqsave, &queue->lock) {
 		queue->interrupts++;
 		queue->token_event = true;
 		drain(queue);
@@ -186,8 +185,7 @@ static bool overdue(struct aipu_ioq *queue)
 
 bool aipu_ioq_rescue(struct aipu_ioq *queue)
 {
-	scoped_guard(spinlock_irqsave, &queue->lock)
-	{
+	scoped_guard(spinlock_irqsave, &queue->lock) {
 		if (!overdue(queue))
 			return false;
 		queue->token_event = true;
@@ -239,9 +237,9 @@ static void end_jobs(struct aipu_ioq *queue, unsigned int status, int error)
 	const struct drm_aipu_result result = { .error = error, .status = status };
 	struct aipu_vector *vector = &queue->aipu->vector[queue->vector];
 
-	scoped_guard(spinlock_irqsave, &vector->lock) list_del_init(&queue->on_vector);
-	scoped_guard(spinlock_irqsave, &queue->lock)
-	{
+	scoped_guard(spinlock_irqsave, &vector->lock)
+		list_del_init(&queue->on_vector);
+	scoped_guard(spinlock_irqsave, &queue->lock) {
 		queue->dead = true;
 		drain(queue);
 		/* In the order of their numbers, as the card would have ended them */
@@ -271,8 +269,7 @@ static void free_rings(struct aipu_ioq *queue)
 	struct aipu_completion *cq;
 	struct aipu_job *sq;
 
-	scoped_guard(spinlock_irqsave, &queue->lock)
-	{
+	scoped_guard(spinlock_irqsave, &queue->lock) {
 		sq = queue->sq;
 		cq = queue->cq;
 		queue->sq = NULL;
@@ -484,8 +481,7 @@ static int create_in(struct aipu_file *file, u32 context_id, const struct aipu_i
 		return -ENOENT;
 	err = aipu_enter(file->aipu, &idx);
 	if (!err) {
-		scoped_guard(mutex, &context->lock)
-		{
+		scoped_guard(mutex, &context->lock) {
 			err = aipu_context_alive(context);
 			if (!err)
 				err = aipu_ioq_create(context, options, queue);
@@ -505,8 +501,7 @@ static int end(struct aipu_ioq *queue)
 	err = aipu_enter(queue->aipu, &idx);
 	if (err)
 		return err;
-	scoped_guard(mutex, &context->lock)
-	{
+	scoped_guard(mutex, &context->lock) {
 		if (!list_empty(&queue->in_context) && !aipu_context_alive(context))
 			aipu_ioq_destroy(queue);
 	}
@@ -599,8 +594,7 @@ int aipu_kick_ioctl(struct drm_device *drm, void *data, struct drm_file *drm_fil
 		drm_dev_exit(idx);
 		return -ENOENT;
 	}
-	scoped_guard(spinlock_irqsave, &queue->lock)
-	{
+	scoped_guard(spinlock_irqsave, &queue->lock) {
 		if (queue->dead)
 			err = aipu_ioq_error(queue);
 		else
@@ -617,8 +611,7 @@ void aipu_queues_drop(struct aipu_file *file, const struct aipu_context *context
 	struct aipu_ioq *queue;
 	unsigned long handle;
 
-	xa_for_each(&file->queues, handle, queue)
-	{
+	xa_for_each(&file->queues, handle, queue) {
 		queue = aipu_ioq_get(file, handle);
 		if (queue && (!context || queue->context == context))
 			handle_drop(file, handle, queue);

@@ -279,7 +279,8 @@ static int take_results(struct aipu_ioq *queue, struct drm_aipu_wait *args)
 			break;
 		if (copy_to_user(to + args->taken, results, count * sizeof(*results)))
 			return -EFAULT;
-		scoped_guard(spinlock_irqsave, &queue->lock) drop(queue, count);
+		scoped_guard(spinlock_irqsave, &queue->lock)
+			drop(queue, count);
 		args->taken += count;
 	}
 	return 0;
@@ -302,8 +303,7 @@ static int wait(struct aipu_ioq *queue, struct drm_aipu_wait *args)
 		mutex_unlock(&queue->take_lock);
 	} while (true);
 	/* Before the results are taken: a later interrupt has its own WAIT to end. */
-	scoped_guard(spinlock_irqsave, &queue->lock)
-	{
+	scoped_guard(spinlock_irqsave, &queue->lock) {
 		woken = queue->token_event && !args->minimum;
 		queue->token_event = false;
 		lost = queue->lost;

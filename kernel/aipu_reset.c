@@ -215,7 +215,8 @@ int aipu_stop(struct aipu_device *aipu, const char *why)
 			"memory it may reach is left to it\n",
 			why, err);
 	else
-		xa_for_each(&aipu->contexts, id, context) aipu_context_lost(context);
+		xa_for_each(&aipu->contexts, id, context)
+			aipu_context_lost(context);
 	drop_own(aipu);
 	if (aipu->reset->event)
 		aipu_command_put(aipu->reset->event);
@@ -356,8 +357,7 @@ static void tick(struct work_struct *work)
 		return;
 	/* A reset is under way: what it leaves in flight is nothing. */
 	if (down_read_trylock(&aipu->reset_lock)) {
-		xa_for_each(&aipu->queues, id, queue)
-		{
+		xa_for_each(&aipu->queues, id, queue) {
 			queue = aipu_ioq_find(aipu, id);
 			if (!queue)
 				continue;

@@ -70,8 +70,7 @@ static unsigned int each_extent(struct sg_table *table, u64 offset, u64 length,
 	unsigned int count = 0, i;
 	struct scatterlist *sg;
 
-	for_each_sgtable_dma_sg(table, sg, i)
-	{
+	for_each_sgtable_dma_sg(table, sg, i) {
 		u64 start = sg_dma_address(sg), room = sg_dma_len(sg);
 
 		if (offset >= room) {
@@ -340,8 +339,7 @@ void aipu_segments_release(struct aipu_context *context)
 	struct aipu_segment *segment;
 	unsigned long id;
 
-	xa_for_each(&context->segments, id, segment)
-	{
+	xa_for_each(&context->segments, id, segment) {
 		xa_erase(&context->segments, id);
 		segment_free(segment);
 	}

@@ -46,7 +46,8 @@ void aipu_uring_end(struct io_uring_cmd *cmd, const struct drm_aipu_result *resu
 	struct aipu_uring *uring = to_uring(cmd);
 
 	uring->res = result->error;
-	uring->word = AIPU_URING_WORD(result->status, result->time_ns);
+	uring->word =
+		AIPU_URING_WORD(result->status, result->status ? result->detail : result->time_ns);
 	io_uring_cmd_do_in_task_lazy(cmd, uring_done);
 }
 

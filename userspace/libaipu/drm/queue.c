@@ -213,11 +213,14 @@ static int take_uring(struct aipu_transport_queue *queue, struct aipu_completion
 	uint32_t taken = 0;
 
 	while (taken < count && !io_uring_peek_cqe(&queue->ring, &cqe)) {
-		completions[taken++] = (struct aipu_completion){
-			.time_ns = AIPU_URING_TIME_NS(cqe->big_cqe[0]),
-			.id = forget(queue, cqe->user_data),
-			.status = status_of(cqe),
-		};
+		struct aipu_completion *completion = &completions[taken++];
+
+		*completion = (struct aipu_completion){ .id = forget(queue, cqe->user_data),
+							.status = status_of(cqe) };
+		if (completion->status)
+			completion->detail = AIPU_URING_DETAIL(cqe->big_cqe[0]);
+		else
+			completion->time_ns = AIPU_URING_TIME_NS(cqe->big_cqe[0]);
 		io_uring_cqe_seen(&queue->ring, cqe);
 	}
 	return (int)taken;

@@ -556,8 +556,8 @@ struct drm_aipu_reset {
  * struct drm_aipu_uring_submit - payload of IORING_OP_URING_CMD with cmd_op DRM_AIPU_URING_SUBMIT: one job
  *
  * Needs a ring with IORING_SETUP_SQE128; the 80 bytes are the command area of the 128-byte entry. With IORING_SETUP_CQE32 the
- * second word of the completion (big_cqe[0]) is AIPU_URING_WORD(status, time): device status and time. res is 0 or -errno;
- * errors as of DRM_IOCTL_AIPU_SUBMIT, and EINVAL for a ring without SQE128. Never EAGAIN from a full queue in between: a job whose
+ * second word of the completion (big_cqe[0]) is AIPU_URING_WORD(status, value): the device status, and with status 0 the device
+ * time in ns, else the detail of the status. res is 0 or -errno; errors as of DRM_IOCTL_AIPU_SUBMIT, and EINVAL for a ring without SQE128. Never EAGAIN from a full queue in between: a job whose
  * sequence number is not the one expected, because one before it was refused, is refused too (ESTALE).
  */
 struct drm_aipu_uring_submit {
@@ -572,8 +572,9 @@ struct drm_aipu_uring_submit {
 };
 
 #define AIPU_URING_STATUS(word) ((__u16)((word) >> 48))
-#define AIPU_URING_TIME_NS(word) ((word)&0xffffffffffffull)
-#define AIPU_URING_WORD(status, time_ns) ((__u64)(status) << 48 | AIPU_URING_TIME_NS(time_ns))
+#define AIPU_URING_TIME_NS(word) ((word) & 0xffffffffffffull)
+#define AIPU_URING_DETAIL(word) ((__u32)(word))
+#define AIPU_URING_WORD(status, value) ((__u64)(status) << 48 | AIPU_URING_TIME_NS(value))
 
 #define DRM_AIPU_IOWR(nr, type) DRM_IOWR(DRM_COMMAND_BASE + (nr), struct type)
 #define DRM_AIPU_IOW(nr, type) DRM_IOW(DRM_COMMAND_BASE + (nr), struct type)
