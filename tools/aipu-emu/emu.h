@@ -2,7 +2,8 @@
 /*
  * Inside aipu-emu: what its files call of each other. From the outside in: main.c (options, signals), listen.c (the socket's
  * file) → session.c (one client, from connect to disconnect), message.c (the bytes of the protocol), trace.c → request.c
- * (what messages do) → pci.c (configuration space), card.c (the device model mounted) → dma.c, irq.c, fault.c, counters.c.
+ * (what messages do) → pci.c (configuration space), card.c (the device model mounted) → dma.c and
+ * view.c under it, irq.c, fault.c, counters.c.
  *
  * Threads: the message thread runs all from main.c to pci.c, and never waits for the device. The model's threads call
  * card.c's operations and through them dma.c and irq.c. What has to wait for DMA in flight (an unmap, Bus Master off,

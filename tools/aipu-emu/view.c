@@ -3,7 +3,7 @@
  * What lies behind the maps of DMA space: each file mapped once for all its maps, and copies that survive when the
  * client makes a file shorter. dma.c calls, with its lock where the tree of views changes and without where bytes move.
  *
- * The one global of this program is here: a signal's disposition is the process's. SIGBUS in a copy ends that copy and
+ * A handler is global here: a signal's disposition is the process's. SIGBUS in a copy ends that copy and
  * nothing else, by a jump out of it on the same thread; every other SIGBUS goes to the handler that was there before.
  */
 #include "view.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * SIGBUS in a mapped file that became shorter. The one global of the project: a signal's disposition is
+ * SIGBUS in a mapped file that became shorter. The one global of the libraries: a signal's disposition is
  * the process's, so the table of watched ranges is too. The handler maps zeros over what was lost, sets
  * the range's flag, and hands every other SIGBUS to the handler that was there before. It takes no lock
  * and calls nothing but mmap and sigaction.
