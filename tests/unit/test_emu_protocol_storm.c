@@ -255,48 +255,90 @@ static uint32_t draw(uint64_t *seed)
 	return (uint32_t)(*seed >> 32);
 }
 
-/* A good message more often than not, spoiled more often than not */
+static uint32_t one_of(uint64_t *seed, const uint32_t *values, size_t count)
+{
+	return values[draw(seed) % count];
+}
+#define ONE_OF(seed, ...)                               \
+	one_of(seed, (const uint32_t[]){ __VA_ARGS__ }, \
+	       sizeof((const uint32_t[]){ __VA_ARGS__ }) / sizeof(uint32_t))
+
+/* A payload that makes sense, of maps and accesses that meet each other; its bytes */
+static size_t sense(uint64_t *seed, unsigned int command, uint8_t *payload)
+{
+	const uint64_t page = 4096ull * (1 + draw(seed) % 8);
+	const uint64_t pages = 4096ull * (1 + draw(seed) % 2);
+	const struct vfu_map map = { 32, 1 + draw(seed) % 3, draw(seed) % 8 * 4096ull, page,
+				     pages };
+	const struct vfu_unmap unmap = { 24, 0, page, ONE_OF(seed, 4096, 8192, 1 << 20) };
+	const struct vfio_region_info region = { .argsz = 32, .index = draw(seed) % 9 };
+	const struct vfu_irqs irqs = { 20, ONE_OF(seed, 33, 36, 36), ONE_OF(seed, 2, 2, 3, 4),
+				       draw(seed) % 8, ONE_OF(seed, 0, 1, 1, 2) };
+	const struct vfu_access access = { draw(seed) % 512 * 4,
+					   ONE_OF(seed, BAR0, BAR0, BAR2, 4, CONFIG, CONFIG),
+					   ONE_OF(seed, 0, 1, 2, 4, 4, 4, 8) };
+	const uint32_t four[4] = { 16, 0, draw(seed) % 5, 0 };
+	const uint64_t one = 1;
+
+	memset(payload, (int)draw(seed), 64);
+	switch (command) {
+	case VFU_DMA_MAP:
+		memcpy(payload, &map, sizeof(map));
+		return sizeof(map);
+	case VFU_DMA_UNMAP:
+		memcpy(payload, &unmap, sizeof(unmap));
+		return sizeof(unmap);
+	case VFU_GET_REGION_INFO:
+		memcpy(payload, &region, sizeof(region));
+		return sizeof(region);
+	case VFU_GET_INFO:
+		memcpy(payload, (const uint32_t[4]){ 16 }, 16);
+		return 16;
+	case VFU_GET_REGION_IO_FDS:
+	case VFU_GET_IRQ_INFO:
+		memcpy(payload, four, sizeof(four));
+		return sizeof(four);
+	case VFU_SET_IRQS:
+		memcpy(payload, &irqs, sizeof(irqs));
+		return sizeof(irqs);
+	case VFU_REGION_READ:
+	case VFU_REGION_WRITE:
+		memcpy(payload, &access, sizeof(access));
+		return sizeof(access) + (command == VFU_REGION_WRITE ? access.count : 0);
+	case VFU_REGION_WRITE_MULTI:
+		memcpy(payload, &one, 8);
+		memcpy(payload + 8, &access, sizeof(access));
+		return 32;
+	default:
+		return 0;
+	}
+}
+
+/* A good message, and in one of three cases a word of it is spoiled */
 static size_t nonsense(uint64_t *seed, uint8_t message[256])
 {
-	static const uint32_t values[] = { 0,	       1,	   2,	       3,
-					   4,	       7,	   16,	       24,
-					   32,	       36,	   0x1000,     0x8000,
-					   0x7fffffff, 0x80000000, 0xfffff000, 0xffffffff };
-	static const uint8_t sizes[] = {
-		4, 4, 32, 24, 16, 32, 16, 16, 20, 16, 20, 16, 20, 0, 24, 32
-	};
+	const unsigned int command = draw(seed) % 17;
+	const size_t bytes = 16 + sense(seed, command, message + 16);
 	struct vfu_header header = { .id = (uint16_t)draw(seed),
-				     .command = (uint16_t)(draw(seed) % 16) };
-	size_t bytes = sizes[header.command];
+				     .command = (uint16_t)command,
+				     .size = (uint32_t)bytes,
+				     .flags = draw(seed) % 8 ? 0 : VFU_NO_REPLY };
+	uint32_t bad = ONE_OF(seed, 0, 1, 4, 16, 0x7fffffff, 0x80000000, 0xfffff000, 0xffffffff);
 
-	if (draw(seed) % 8 == 0)
-		bytes = draw(seed) % 100;
-	for (size_t i = 0; i < bytes; i += 4) {
-		uint32_t word = values[draw(seed) % EMU_COUNT(values)];
-
-		if (draw(seed) % 6 == 0)
-			word = draw(seed);
-		memcpy(message + 16 + i, &word, 4);
-	}
-	/* The sizes that structures give of themselves are right as a rule. */
-	if (bytes >= 4 && header.command >= VFU_DMA_MAP && header.command <= VFU_SET_IRQS &&
-	    draw(seed) % 4) {
-		const uint32_t argsz = (uint32_t)bytes;
-
-		memcpy(message + 16, &argsz, 4);
-	}
-	header.size = (uint32_t)(16 + bytes);
-	if (draw(seed) % 64 == 0)
-		header.size = values[draw(seed) % EMU_COUNT(values)];
-	if (draw(seed) % 16 == 0)
-		header.flags = draw(seed) % 2 ? draw(seed) : VFU_NO_REPLY;
+	if (draw(seed) % 200 == 0)
+		header.size = bad % 100;
+	if (draw(seed) % 50 == 0)
+		header.flags = draw(seed);
 	memcpy(message, &header, sizeof(header));
-	return 16 + bytes;
+	if (draw(seed) % 3 == 0 && bytes >= 20)
+		memcpy(message + 16 + draw(seed) % (bytes / 4 - 4) * 4, &bad, 4);
+	return bytes;
 }
 
 /* Thousands of such messages, with descriptors now and then; whoever comes after them is served. */
 static void test_nonsense(void **state)
 {
+	enum { NONSENSE = 40000 };
 	static const char *const options[] = { "--memory", "1M", "--vectors", "8", NULL };
 	struct client *c = calloc(1, sizeof(*c));
 	uint64_t seed = 0x9e3779b97f4a7c15;
@@ -310,7 +352,7 @@ static void test_nonsense(void **state)
 	emu_started(&s, server_start(&s, options));
 	area = bench_memory(1 << 20, 0, &fds[0]);
 	fds[1] = eventfd(0, EFD_CLOEXEC);
-	while (sent < 20000) {
+	while (sent < NONSENSE) {
 		assert_int_equal(client_open(c, &s), 0);
 		clients++;
 		for (unsigned int i = 0; i < 1000; i++, sent++) {
@@ -318,8 +360,12 @@ static void test_nonsense(void **state)
 			const uint32_t with = draw(&seed) % 8;
 			int error;
 
-			fd = fds[draw(&seed) % 2];
-			error = client_send(c, message, bytes, &fd, with == 0);
+			/* Memory for maps and eventfds for interrupts, as a rule */
+			fd = fds[(message[2] == VFU_DMA_MAP) ^ (with != 0)];
+			error = client_send(c, message, bytes, &fd,
+					    message[2] == VFU_DMA_MAP || message[2] == VFU_SET_IRQS
+						    ? with < 6
+						    : with == 7);
 			/* Replies are read now and then, so that the socket does not fill */
 			while (!error && i % 16 == 15)
 				error = client_receive(c, 0);
