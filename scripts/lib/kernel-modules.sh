@@ -136,6 +136,13 @@ mirror()
 {
 	local dir=$1 to=$2 rel d
 
+	if [ "$dir" = "$top" ]; then
+		# The driver: of the whole tree this is what it is made of.
+		tar -C "$top" -ch --exclude='*.o' --exclude='*.ko' --exclude='*.cmd' --exclude='*.mod' \
+			--exclude='*.mod.c' Kbuild kernel firmware-abi | tar -C "$to" -x
+		echo .
+		return
+	fi
 	rel=${dir#"$top"/}
 	if [ "$rel" != "$dir" ]; then
 		for d in $shared_headers; do
