@@ -322,9 +322,16 @@ static enum hrtimer_restart ring_late(struct hrtimer *timer)
 {
 	struct aipu_ioq *queue = container_of(timer, struct aipu_ioq, ring_timer);
 
-	/* Without drm_dev_enter(): the timer ends with the queue, before the registers go. */
 	guard(spinlock_irqsave)(&queue->lock);
+	/* Not while jobs come: whoever gives them was perhaps stopped by this timer. */
+	if (queue->unrung && !queue->dead && queue->ring_seen != queue->next) {
+		queue->ring_seen = queue->next;
+		hrtimer_forward_now(timer, AIPU_RING_DELAY_NS);
+		return HRTIMER_RESTART;
+	}
+	/* Without drm_dev_enter(): the timer ends with the queue, before the registers go. */
 	aipu_ioq_ring(queue);
+	queue->ring_armed = false;
 	return HRTIMER_NORESTART;
 }
 

@@ -38,7 +38,7 @@
 struct io_uring_cmd;
 
 #define AIPU_RING_EVERY 32u /* jobs at most without a doorbell */
-#define AIPU_RING_DELAY_NS 1000000u /* a hint that more follow holds this long */
+#define AIPU_RING_DELAY_NS 500000u /* a hint that more follow holds this long, or twice as long */
 #define AIPU_MAX_COALESCE_US 1000000u
 #define AIPU_RESCUE_TICKS 3u /* ticks that a completion outlives without its interrupt */
 #define AIPU_NO_JOB (~0u) /* no id of a job */
@@ -108,6 +108,8 @@ struct aipu_ioq {
 	u32 sq_head; /* place: entries before it are freed by the card */
 	u32 cq_head, phase;
 	u32 unrung; /* jobs since the last doorbell */
+	bool ring_armed; /* ring_timer runs, or its function will look once more */
+	u64 ring_seen; /* `next`, when it looked last */
 	u32 running; /* slots that are QUEUED */
 	struct aipu_slot *slots; /* entries */
 	u32 *ended; /* places of ENDED slots in the order of their ends: a ring of `entries` */

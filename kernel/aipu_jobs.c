@@ -89,11 +89,12 @@ int aipu_job_give(struct aipu_ioq *queue, struct aipu_give *give)
 	}
 	put_job(queue, give);
 	queue->unrung++;
-	if (!give->more || queue->unrung >= AIPU_RING_EVERY)
+	if (!give->more || queue->unrung >= AIPU_RING_EVERY) {
 		aipu_ioq_ring(queue);
-	else if (queue->unrung == 1)
-		hrtimer_start(&queue->ring_timer, ns_to_ktime(AIPU_RING_DELAY_NS),
-			      HRTIMER_MODE_REL);
+	} else if (!queue->ring_armed) {
+		queue->ring_armed = true;
+		hrtimer_start(&queue->ring_timer, AIPU_RING_DELAY_NS, HRTIMER_MODE_REL);
+	}
 	return 0;
 }
 
