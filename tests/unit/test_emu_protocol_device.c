@@ -399,6 +399,51 @@ static void test_power_on_for_each_client(void **state)
 	}
 }
 
+/* [PCI-1] BARs and interrupts of the smallest, the usual and the largest card */
+static void test_shapes(void **state)
+{
+	static const struct {
+		const char *queues, *vectors, *memory;
+		uint32_t queue_count, vector_count, msi_count;
+		uint64_t bytes;
+	} shapes[] = {
+		{ "1", "1", "1M", 1, 1, 1, 1 << 20 },
+		{ "63", "33", "2048K", 63, 33, 32, 2 << 20 },
+		{ "1022", "2048", "1073741824", 1022, 2048, 32, 1 << 30 },
+	};
+	struct client *c = calloc(1, sizeof(*c));
+	struct vfio_region_info info;
+	struct vfio_irq_info irq;
+	struct server s;
+
+	(void)state;
+	assert_non_null(c);
+	for (unsigned int i = 0; i < 2 * EMU_COUNT(shapes); i++) {
+		const bool msi = i % 2;
+		const char *const options[] = { "--queues",	      shapes[i / 2].queues,
+						"--vectors",	      shapes[i / 2].vectors,
+						"--memory",	      shapes[i / 2].memory,
+						msi ? "--msi" : NULL, NULL };
+		const uint64_t least = AIPU_BAR0_BYTES(shapes[i / 2].queue_count);
+
+		emu_started(&s, server_start(&s, options));
+		assert_int_equal(client_open(c, &s), 0);
+		assert_int_equal(client_region_info(c, BAR0, &info, NULL), 0);
+		assert_true(info.size >= least && !(info.size & (info.size - 1)));
+		assert_int_equal(client_region_info(c, BAR2, &info, NULL), 0);
+		assert_int_equal(info.size, shapes[i / 2].bytes);
+		assert_int_equal(client_region_info(c, 4, &info, NULL), 0);
+		assert_true(msi ? !info.size : info.size >= 16 * shapes[i / 2].vector_count);
+		assert_int_equal(client_irq_info(c, MSIX, &irq), 0);
+		assert_int_equal(irq.count, msi ? 0 : shapes[i / 2].vector_count);
+		assert_int_equal(client_irq_info(c, VFIO_PCI_MSI_IRQ_INDEX, &irq), 0);
+		assert_int_equal(irq.count, msi ? shapes[i / 2].msi_count : 0);
+		client_close(c);
+		assert_int_equal(server_stop(&s), 0);
+	}
+	free(c);
+}
+
 static void test_largest_memory(void **state)
 {
 	const uint64_t bytes = 16ull << 30;
@@ -452,6 +497,7 @@ int main(void)
 		TEST(test_two_servers, setup),
 		TEST(test_stale_socket, setup),
 		TEST(test_power_on_for_each_client, setup),
+		cmocka_unit_test(test_shapes),
 		cmocka_unit_test(test_largest_memory),
 	};
 

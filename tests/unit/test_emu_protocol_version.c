@@ -98,7 +98,8 @@ static void test_version_of_qemu(void **state)
 
 	assert_int_equal(client_open(&f->client, &f->server), 0);
 	list = capabilities(&f->client, "as QEMU says it");
-	assert_true(json_integer_value(json_object_get(list, "max_msg_fds")) >= 1);
+	/* QEMU calls a larger number malformed, and ends */
+	assert_in_range(json_integer_value(json_object_get(list, "max_msg_fds")), 1, 16);
 	assert_int_equal(json_integer_value(json_object_get(list, "max_data_xfer_size")), 1 << 20);
 	assert_int_equal(json_integer_value(json_object_get(list, "max_dma_maps")), 65535);
 	assert_int_equal(json_integer_value(json_object_get(list, "pgsizes")), 4096);
