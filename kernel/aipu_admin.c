@@ -9,6 +9,7 @@
 #include <drm/drm_managed.h>
 
 #include "aipu_drv.h"
+#include "aipu_ioq.h"
 #include "aipu_reset.h"
 
 #define SQ_BYTES (AIPU_ADMIN_ENTRIES * sizeof(struct aipu_admin))
@@ -145,31 +146,39 @@ void aipu_admin_stop(struct aipu_device *aipu)
 	wake_up_all(&ring->room);
 }
 
-/* Under the lock: takes one completion out of the ring. false: there is none. */
+/* Under the lock */
+static bool visible(const struct aipu_admin_ring *ring)
+{
+	return !ring->stopped &&
+	       (le16_to_cpu(READ_ONCE(ring->cq[ring->head].phase)) & 1) == ring->phase;
+}
+
+/* Under the lock: takes one completion out of the ring. false: it makes no sense. */
 static bool take(struct aipu_admin_ring *ring, struct list_head *ended)
 {
-	struct aipu_completion *entry = &ring->cq[ring->head];
 	struct aipu_command *command;
+	struct aipu_completion entry;
 	u16 id;
 
-	if (ring->stopped || (le16_to_cpu(READ_ONCE(entry->phase)) & 1) != ring->phase)
-		return false;
 	dma_rmb();
-	id = le16_to_cpu(READ_ONCE(entry->id));
-	command = id < AIPU_ADMIN_ENTRIES
-			  ? ring->commands[array_index_nospec(id, AIPU_ADMIN_ENTRIES)]
-			  : NULL;
-	if (command) {
-		ring->commands[id] = NULL;
-		command->result = *entry;
-		list_add_tail(&command->link, ended);
-	} else {
-		ring->strange++;
-	}
+	aipu_read_once((u64 *)&entry, (const u64 *)&ring->cq[ring->head], sizeof(entry));
 	if (++ring->head == AIPU_ADMIN_ENTRIES) {
 		ring->head = 0;
 		ring->phase ^= 1;
 	}
+	/* Not needed: each command has its place until it ends. */
+	ring->strange += le16_to_cpu(entry.sq_head) >= AIPU_ADMIN_ENTRIES;
+	id = le16_to_cpu(entry.id);
+	command = id < AIPU_ADMIN_ENTRIES
+			  ? ring->commands[array_index_nospec(id, AIPU_ADMIN_ENTRIES)]
+			  : NULL;
+	if (!command || le16_to_cpu(entry.status) >= AIPU_STATUS_COUNT) {
+		ring->strange++;
+		return false;
+	}
+	ring->commands[id] = NULL;
+	command->result = entry;
+	list_add_tail(&command->link, ended);
 	return true;
 }
 
@@ -177,18 +186,57 @@ void aipu_admin_interrupt(struct aipu_device *aipu)
 {
 	struct aipu_admin_ring *ring = &aipu->admin;
 	unsigned int seen = 0;
+	bool sense = true;
 	LIST_HEAD(ended);
 
-	scoped_guard(spinlock_irqsave, &ring->lock) {
+	scoped_guard(spinlock_irqsave, &ring->lock)
+	{
 		/* One pass over the ring at most, whatever the card writes meanwhile */
-		while (seen < AIPU_ADMIN_ENTRIES && take(ring, &ended))
-			seen++;
+		for (; sense && seen < AIPU_ADMIN_ENTRIES && visible(ring); seen++)
+			sense = take(ring, &ended);
 		if (seen)
 			aipu_write(aipu, AIPU_DOORBELL_PAGE(0) + AIPU_DOORBELL_CQ_HEAD, ring->head);
 	}
 	commands_end(aipu, &ended, 0);
 	if (seen)
 		wake_up(&ring->room);
+	if (!sense) {
+		drm_err_ratelimited(&aipu->drm, "an answer that makes no sense\n");
+		aipu_admin_stop(aipu);
+		aipu_reset_ask(aipu, "the card answers what it was not asked");
+	}
+}
+
+bool aipu_admin_busy(struct aipu_device *aipu)
+{
+	struct aipu_admin_ring *ring = &aipu->admin;
+
+	guard(spinlock_irqsave)(&ring->lock);
+	for (unsigned int id = 0; id < AIPU_ADMIN_ENTRIES; id++)
+		if (ring->commands[id] &&
+		    ring->commands[id]->entry.opcode != AIPU_ADMIN_ASYNC_EVENT)
+			return true;
+	return false;
+}
+
+bool aipu_admin_rescue(struct aipu_device *aipu)
+{
+	struct aipu_admin_ring *ring = &aipu->admin;
+
+	scoped_guard(spinlock_irqsave, &ring->lock)
+	{
+		if (!visible(ring))
+			return false;
+		if (ring->seen_head != ring->head || ring->seen_phase != ring->phase) {
+			ring->seen_head = ring->head;
+			ring->seen_phase = ring->phase;
+			ring->seen_ticks = 0;
+		}
+		if (ring->seen_ticks++ < AIPU_RESCUE_TICKS)
+			return false;
+	}
+	aipu_admin_interrupt(aipu);
+	return true;
 }
 
 /* --- giving ------------------------------------------------------------------------------------------ */
@@ -240,6 +288,8 @@ int aipu_command_give(struct aipu_device *aipu, struct aipu_command *command)
 		if (!drm_dev_enter(&aipu->drm, &idx))
 			return -ENODEV;
 		err = try_give(aipu, command);
+		if (!err && command->entry.opcode != AIPU_ADMIN_ASYNC_EVENT)
+			aipu_watch(aipu);
 		drm_dev_exit(idx);
 		if (err != -EAGAIN)
 			return err;

@@ -44,7 +44,10 @@ struct aipu_command {
  * @commands: by id, NULL: free
  * @room: for those who wait for a free id
  * @stopped: no command is taken: before enable, and from a reset on
- * @strange: completions that named no command, or a place beyond the ring: counted and dropped
+ * @strange: completions that named no command, an unknown status, or a place beyond the ring
+ * @seen_head: aipu_admin_rescue(): a completion stands in this place
+ * @seen_phase: and phase
+ * @seen_ticks: for so many calls
  */
 struct aipu_admin_ring {
 	spinlock_t lock;
@@ -56,6 +59,7 @@ struct aipu_admin_ring {
 	wait_queue_head_t room;
 	bool stopped;
 	u64 strange;
+	u32 seen_head, seen_phase, seen_ticks;
 };
 
 int aipu_admin_create(struct aipu_device *aipu); /* rings; freed with the drm device */
@@ -64,8 +68,15 @@ void aipu_admin_prepare(
 void aipu_admin_start(struct aipu_device *aipu); /* after ENABLE: takes commands from now on */
 /* No command is taken any more, and those that the card has end with -ECANCELED. Any number of times. */
 void aipu_admin_stop(struct aipu_device *aipu);
-/* Takes completions; interrupt context */
+/*
+ * Takes completions; interrupt context. A card that answers what it was not asked has no say any more: the queue is stopped, and
+ * a reset asked for.
+ */
 void aipu_admin_interrupt(struct aipu_device *aipu);
+/* Has the card a command that it has to answer by itself: any but ASYNC_EVENT? */
+bool aipu_admin_busy(struct aipu_device *aipu);
+/* Called every 10 ms while it is so: takes completions that no interrupt told of. true: there were some */
+bool aipu_admin_rescue(struct aipu_device *aipu);
 
 struct aipu_command *aipu_command_create(u8 opcode);
 void aipu_command_put(struct aipu_command *command);

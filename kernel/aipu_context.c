@@ -140,9 +140,10 @@ void aipu_context_destroy(struct aipu_context *context)
 		if (!err)
 			context_forget(context);
 	}
-	up_read(&aipu->reset_lock);
+	/* Before another epoch can begin */
 	if (err)
 		aipu_reset_ask(aipu, "a context could not be destroyed");
+	up_read(&aipu->reset_lock);
 	drm_dev_exit(idx);
 }
 

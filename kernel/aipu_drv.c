@@ -353,7 +353,9 @@ static int aipu_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	return 0;
 
 stop:
+	aipu_reset_fini(aipu);
 	aipu_stop(aipu, "not registered");
+	return err;
 fini:
 	aipu_reset_fini(aipu);
 	return err;
@@ -364,8 +366,9 @@ static void aipu_remove(struct pci_dev *pdev)
 {
 	struct aipu_device *aipu = pci_get_drvdata(pdev);
 
-	drm_dev_unplug(&aipu->drm);
+	/* First, so that nobody waits for a card that stands still. */
 	aipu_reset_fini(aipu);
+	drm_dev_unplug(&aipu->drm);
 	down_write(&aipu->reset_lock);
 	aipu_stop(aipu, "removed");
 	up_write(&aipu->reset_lock);

@@ -109,6 +109,8 @@ static bool take(struct aipu_ioq *queue)
 	slot = &queue->slots[place];
 	if (slot->state != AIPU_SLOT_QUEUED || aipu_job_id(slot->result.sequence) != id) {
 		queue->strange++;
+		/* The job that it meant would never end. */
+		aipu_reset_ask(queue->aipu, "the card completed a job that it does not have");
 		return true;
 	}
 	result.time_ns = AIPU_URING_TIME_NS(le64_to_cpu(entry.time_ns));

@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Recovery: from READY to no DMA and back. Called at probe and remove, by the watchdog, by FLR, AER and suspend. It is the only
- * file that begins an epoch, and it never gives memory back that the card may still reach.
+ * Recovery: from READY to no DMA and back. Called at probe and remove, by the watchdog, by FLR, AER
+ * and suspend. It is the only file that begins an epoch, and it never gives memory back that the
+ * card may still reach.
+ *
+ * Whoever stops or starts the card holds `turn`, outside reset_lock, from before the first step to
+ * after the last: so a card that was just started by one is never stopped half-way by another, and
+ * who waited for his turn sees whether his reason still stands.
  */
 #include <linux/slab.h>
 #include <linux/workqueue.h>
@@ -17,36 +22,50 @@
 #include "aipu_ioq.h"
 #include "aipu_reset.h"
 
-#define TICK_MS 10u /* of the rescue timer; runs only while jobs are in flight */
-#define HEARTBEAT_TICKS 25u /* a look at the heartbeat every so many ticks */
-#define HEARTBEAT_LIMIT HZ /* it changes every 100 ms, or the card stands still */
-#define ATTEMPTS 2 /* at starting a card, then it is wedged */
+#define TICK_MS 10u /* of the rescue timer; runs only while something is in flight */
+#define LOOK_TICKS 25u /* a look at the card every so many ticks */
+/*
+ * The heartbeat changes every 100 ms, or the card stands still: seen by as many looks and for as long, since a guest that
+ * stood still itself looks only once.
+ */
+#define STILL_LOOKS 4u
+#define STILL_JIFFIES HZ
+#define ATTEMPTS 2u /* at starting a card, then it is wedged */
 #define OWN_ENTRIES 16u
 
 /**
  * struct aipu_reset - recovery's own
  * @aipu: the device
+ * @turn: see above; inside drm_dev_enter()
  * @tick: the rescue timer and watchdog
  * @work: resets the card
  * @event_work: looks after an event that the card reported
- * @event: the ASYNC_EVENT that the card has; under reset_lock, and put by @event_work
+ * @event: the ASYNC_EVENT that the card has; under reset_lock
+ * @config: configuration space as it was at probe, for after a reset by somebody else
  * @why: of the reset that was asked for
- * @asked: a reset was asked for and has not ended
- * @off: being removed: nothing is started any more
+ * @asked: a reset was asked for; cleared when the card stops, for whatever reason
+ * @off: being removed: nothing is started any more; under @turn
+ * @stuck: the card could not be stopped: what it may reach, and the device, are not freed
+ * @watching: the watch goes on since the last tick; @tick's, as all below
  * @heartbeat: last value that was read
+ * @looks: that found this value
  * @changed: when it was read first, in jiffies
  * @ticks: since the watch began
  * @rescues: completions found by the rescue timer, not by an interrupt
  */
 struct aipu_reset {
 	struct aipu_device *aipu;
+	struct mutex turn;
 	struct delayed_work tick;
 	struct work_struct work, event_work;
 	struct aipu_command *event;
+	struct pci_saved_state *config;
 	const char *why;
 	atomic_t asked;
-	bool off; /* being removed: nothing is started any more */
+	bool off, stuck;
+	bool watching;
 	u32 heartbeat;
+	unsigned int looks;
 	unsigned long changed;
 	unsigned int ticks;
 	atomic64_t rescues;
@@ -146,7 +165,7 @@ static int ask_for_events(struct aipu_device *aipu)
 	return err;
 }
 
-int aipu_start(struct aipu_device *aipu)
+static int start_once(struct aipu_device *aipu)
 {
 	int err;
 
@@ -162,14 +181,42 @@ int aipu_start(struct aipu_device *aipu)
 		err = make_own(aipu);
 	if (!err)
 		err = ask_for_events(aipu);
-	if (err)
-		aipu_stop(aipu, "it did not start");
-	else
-		WRITE_ONCE(aipu->state, AIPU_READY);
+	return err;
+}
+
+/* Is it worth another attempt? A card that never ran this image will not do so now. */
+static bool may_pass(const struct aipu_device *aipu, int err)
+{
+	return err == -ETIMEDOUT || err == -EIO || err == -ECANCELED ||
+	       (err == -EKEYREJECTED && aipu->memory_total);
+}
+
+int aipu_start(struct aipu_device *aipu)
+{
+	int err = 0;
+
+	/* What could not be stopped has to be so first. */
+	if (aipu->reset->stuck && aipu_stop(aipu, "another start"))
+		return -EIO;
+	for (unsigned int i = 0; i < ATTEMPTS; i++) {
+		err = start_once(aipu);
+		if (!err) {
+			WRITE_ONCE(aipu->state, AIPU_READY);
+			return 0;
+		}
+		if (aipu_stop(aipu, "it did not start") || !may_pass(aipu, err))
+			break;
+	}
 	return err;
 }
 
 /* --- stopping ----------------------------------------------------------------------------------------- */
+
+static void restore_config(struct aipu_device *aipu)
+{
+	if (!pci_load_saved_state(aipu->pdev, aipu->reset->config))
+		pci_restore_state(aipu->pdev);
+}
 
 /* 0: the card does no DMA, and will do none. Each means when the one before had no answer. */
 static int quiet(struct aipu_device *aipu)
@@ -177,9 +224,8 @@ static int quiet(struct aipu_device *aipu)
 	int err;
 
 	err = aipu_boot_reset(aipu);
-	if (err == -ETIMEDOUT) {
-		pcie_flr(aipu->pdev);
-		pci_restore_state(aipu->pdev);
+	if (err == -ETIMEDOUT && !pcie_reset_flr(aipu->pdev, PCI_RESET_DO_RESET)) {
+		restore_config(aipu);
 		err = aipu_boot_reset(aipu);
 	}
 	/* Off in any case: nothing is started before aipu_start() puts it on. */
@@ -187,40 +233,61 @@ static int quiet(struct aipu_device *aipu)
 	return err == -ENODEV ? 0 : err;
 }
 
-/* Jobs that may have run when the card was stopped are guilty if it was for a job; those behind them are not */
+/*
+ * Jobs that may have run when the card was stopped are guilty if it was for a job; those behind
+ * them are not. No abort is under way afterwards.
+ */
 static void queues_lost(struct aipu_device *aipu, bool guilt)
 {
 	struct aipu_ioq *queue;
 	unsigned long id;
 
-	xa_for_each(&aipu->queues, id, queue)
+	xa_for_each(&aipu->queues, id, queue) {
 		aipu_ioq_lost(queue, AIPU_STATUS_ABORTED, -ECANCELED,
 			      guilt ? aipu_ioq_first(queue) : AIPU_NO_JOB);
+		cancel_work_sync(&queue->abort_work);
+	}
+}
+
+/* What the card may have is given back, or, if it cannot be stopped, kept, and the device with it. */
+static void give_back(struct aipu_device *aipu, bool stopped)
+{
+	struct aipu_reset *reset = aipu->reset;
+	struct aipu_context *context;
+	unsigned long id;
+
+	if (stopped)
+		xa_for_each(&aipu->contexts, id, context)
+			aipu_context_lost(context);
+	drop_own(aipu);
+	if (stopped == !reset->stuck)
+		return;
+	reset->stuck = !stopped;
+	if (stopped)
+		drm_dev_put(&aipu->drm);
+	else
+		drm_dev_get(&aipu->drm);
 }
 
 int aipu_stop(struct aipu_device *aipu, const char *why)
 {
-	struct aipu_context *context;
-	unsigned long id;
+	struct aipu_reset *reset = aipu->reset;
 	int err;
 
 	WRITE_ONCE(aipu->state, AIPU_RESETTING);
 	aipu_admin_stop(aipu);
 	err = quiet(aipu);
 	aipu->epoch++;
-	queues_lost(aipu, atomic_read(&aipu->reset->asked));
+	queues_lost(aipu, atomic_xchg(&reset->asked, 0));
 	if (err)
 		drm_err(&aipu->drm,
 			"%s, and the card cannot be stopped (%d): Bus Master is off, and the "
 			"memory it may reach is left to it\n",
 			why, err);
-	else
-		xa_for_each(&aipu->contexts, id, context)
-			aipu_context_lost(context);
-	drop_own(aipu);
-	if (aipu->reset->event)
-		aipu_command_put(aipu->reset->event);
-	aipu->reset->event = NULL;
+	give_back(aipu, !err);
+	if (reset->event)
+		aipu_command_put(reset->event);
+	reset->event = NULL;
 	return err ? -EIO : 0;
 }
 
@@ -235,20 +302,29 @@ static void wedge(struct aipu_device *aipu)
 	kobject_uevent_env(&aipu->drm.accel->kdev->kobj, KOBJ_CHANGE, text);
 }
 
-static int reset_locked(struct aipu_device *aipu, const char *why)
+/* The card to himself: nobody waits for it, or uses it. With the turn. */
+static void hold(struct aipu_device *aipu)
 {
-	int err = -EIO;
+	lockdep_assert_held(&aipu->reset->turn);
+	/* Whoever waits for the card under reset_lock lets go of it now. */
+	aipu_admin_stop(aipu);
+	down_write(&aipu->reset_lock);
+}
+
+/* With the turn */
+static int reset_card(struct aipu_device *aipu, const char *why)
+{
+	int err;
 
 	drm_warn(&aipu->drm, "%s: resetting the card, all contexts are lost\n", why);
+	hold(aipu);
 	atomic_inc(&aipu->resets);
-	for (int i = 0; i < ATTEMPTS && err; i++) {
-		if (aipu_stop(aipu, why))
-			break;
+	err = aipu_stop(aipu, why);
+	if (!err)
 		err = aipu_start(aipu);
-	}
-	atomic_set(&aipu->reset->asked, 0);
 	if (err)
 		wedge(aipu);
+	up_write(&aipu->reset_lock);
 	return err ? -EIO : 0;
 }
 
@@ -258,9 +334,11 @@ int aipu_reset_now(struct aipu_device *aipu, const char *why)
 
 	if (!drm_dev_enter(&aipu->drm, &idx))
 		return -ENODEV;
-	down_write(&aipu->reset_lock);
-	err = reset_locked(aipu, why);
-	up_write(&aipu->reset_lock);
+	err = mutex_lock_killable(&aipu->reset->turn) ? -ERESTARTSYS : 0;
+	if (!err) {
+		err = aipu->reset->off ? -ENODEV : reset_card(aipu, why);
+		mutex_unlock(&aipu->reset->turn);
+	}
 	drm_dev_exit(idx);
 	return err;
 }
@@ -273,12 +351,11 @@ static void reset_work(struct work_struct *work)
 
 	if (!drm_dev_enter(&aipu->drm, &idx))
 		return;
-	/* Whoever waits for the card under reset_lock lets go of it now. */
-	aipu_admin_stop(aipu);
-	down_write(&aipu->reset_lock);
-	if (aipu->state == AIPU_READY)
-		reset_locked(aipu, reset->why);
-	up_write(&aipu->reset_lock);
+	scoped_guard(mutex, &reset->turn) {
+		/* Whoever stopped it meanwhile has done what was asked for. */
+		if (atomic_read(&reset->asked) && !reset->off)
+			reset_card(aipu, reset->why);
+	}
 	drm_dev_exit(idx);
 }
 
@@ -286,10 +363,9 @@ void aipu_reset_ask(struct aipu_device *aipu, const char *why)
 {
 	struct aipu_reset *reset = aipu->reset;
 
-	if (READ_ONCE(aipu->state) != AIPU_READY || READ_ONCE(reset->off) ||
-	    atomic_xchg(&reset->asked, 1))
+	if (READ_ONCE(aipu->state) != AIPU_READY || atomic_xchg(&reset->asked, 1))
 		return;
-	reset->why = why;
+	WRITE_ONCE(reset->why, why);
 	queue_work(system_unbound_wq, &reset->work);
 }
 
@@ -306,18 +382,38 @@ int aipu_reset_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
 
 /* --- watching ----------------------------------------------------------------------------------------- */
 
+/* NULL, or what the registers say is wrong with a card that should be READY */
+static const char *what_is_wrong(struct aipu_device *aipu)
+{
+	u32 status = aipu_read(aipu, AIPU_REG_STATUS);
+
+	if (aipu_gone(status))
+		return "the card does not answer";
+	switch (status & AIPU_STATUS_STATE_MASK) {
+	case AIPU_STATE_READY:
+		return NULL;
+	case AIPU_STATE_FAILED:
+		return "the card failed";
+	default:
+		return "the card was reset by itself";
+	}
+}
+
 static void event_work(struct work_struct *work)
 {
 	struct aipu_reset *reset = container_of(work, struct aipu_reset, event_work);
 	struct aipu_device *aipu = reset->aipu;
-	u32 status;
+	const char *wrong;
 	int idx;
 
 	if (aipu_enter(aipu, &idx))
 		return;
-	status = aipu_read(aipu, AIPU_REG_STATUS);
-	if (aipu_gone(status) || (status & AIPU_STATUS_STATE_MASK) == AIPU_STATE_FAILED)
-		aipu_reset_ask(aipu, "the card failed");
+	wrong = what_is_wrong(aipu);
+	/* Nothing says which queue it is, and only the driver writes doorbells and rings. */
+	if (!wrong && aipu_read(aipu, AIPU_REG_ERROR) == AIPU_ERROR_QUEUE)
+		wrong = "the card stopped a queue";
+	if (wrong)
+		aipu_reset_ask(aipu, wrong);
 	if (reset->event && completion_done(&reset->event->done)) {
 		aipu_command_put(reset->event);
 		ask_for_events(aipu);
@@ -325,64 +421,79 @@ static void event_work(struct work_struct *work)
 	aipu_exit(aipu, idx);
 }
 
-/* The heartbeat, and whether the card is there at all */
-static void watch_card(struct aipu_device *aipu)
+/* Under reset_lock, in a state that should be READY */
+static void look(struct aipu_device *aipu)
 {
 	struct aipu_reset *reset = aipu->reset;
-	u32 status = aipu_read(aipu, AIPU_REG_STATUS),
-	    heartbeat = aipu_read(aipu, AIPU_REG_HEARTBEAT);
+	u32 heartbeat = aipu_read(aipu, AIPU_REG_HEARTBEAT);
+	const char *wrong = what_is_wrong(aipu);
 
-	if (aipu_gone(status)) {
-		aipu_reset_ask(aipu, "the card does not answer");
-	} else if ((status & AIPU_STATUS_STATE_MASK) == AIPU_STATE_FAILED) {
-		aipu_reset_ask(aipu, "the card failed");
-	} else if (heartbeat != reset->heartbeat) {
+	if (wrong) {
+		aipu_reset_ask(aipu, wrong);
+	} else if (!reset->ticks || heartbeat != reset->heartbeat) {
 		reset->heartbeat = heartbeat;
 		reset->changed = jiffies;
-	} else if (time_after(jiffies, reset->changed + HEARTBEAT_LIMIT)) {
+		reset->looks = 0;
+	} else if (++reset->looks >= STILL_LOOKS &&
+		   time_after(jiffies, reset->changed + STILL_JIFFIES)) {
 		aipu_reset_ask(aipu, "the card stands still");
 	}
+}
+
+/* Under reset_lock. Are there jobs in flight? */
+static bool watch_queues(struct aipu_device *aipu)
+{
+	struct aipu_ioq *queue;
+	bool busy = false;
+	unsigned long id;
+
+	xa_for_each(&aipu->queues, id, queue) {
+		queue = aipu_ioq_find(aipu, id);
+		if (!queue)
+			continue;
+		busy |= aipu_ioq_busy(queue);
+		if (aipu_ioq_rescue(queue))
+			atomic64_inc(&aipu->reset->rescues);
+		aipu_ioq_put(queue);
+	}
+	return busy;
 }
 
 static void tick(struct work_struct *work)
 {
 	struct aipu_reset *reset = container_of(to_delayed_work(work), struct aipu_reset, tick);
 	struct aipu_device *aipu = reset->aipu;
-	struct aipu_ioq *queue;
-	bool busy = false;
-	unsigned long id;
+	bool busy;
 	int idx;
 
 	if (!drm_dev_enter(&aipu->drm, &idx))
 		return;
-	/* A reset is under way: what it leaves in flight is nothing. */
+	if (!reset->watching)
+		reset->ticks = 0;
+	/* Not under reset_lock: a reset needs its commands rescued too. */
+	if (aipu_admin_rescue(aipu))
+		atomic64_inc(&reset->rescues);
+	busy = aipu_admin_busy(aipu);
+	/* Jobs in flight are nothing that whoever waits for the lock, or has it, leaves. */
 	if (down_read_trylock(&aipu->reset_lock)) {
-		xa_for_each(&aipu->queues, id, queue) {
-			queue = aipu_ioq_find(aipu, id);
-			if (!queue)
-				continue;
-			busy |= aipu_ioq_busy(queue);
-			if (aipu_ioq_rescue(queue))
-				atomic64_inc(&reset->rescues);
-			aipu_ioq_put(queue);
-		}
-		if (busy && aipu->state == AIPU_READY && reset->ticks++ % HEARTBEAT_TICKS == 0)
-			watch_card(aipu);
+		busy |= watch_queues(aipu);
+		if (busy && aipu->state == AIPU_READY && reset->ticks % LOOK_TICKS == 0)
+			look(aipu);
 		up_read(&aipu->reset_lock);
 	}
-	if (busy && !READ_ONCE(reset->off))
+	reset->ticks++;
+	reset->watching = busy;
+	if (busy)
 		schedule_delayed_work(&reset->tick, msecs_to_jiffies(TICK_MS));
 	drm_dev_exit(idx);
 }
 
 void aipu_watch(struct aipu_device *aipu)
 {
-	struct aipu_reset *reset = aipu->reset;
+	struct delayed_work *tick = &aipu->reset->tick;
 
-	if (READ_ONCE(reset->off) || delayed_work_pending(&reset->tick))
-		return;
-	reset->changed = jiffies;
-	schedule_delayed_work(&reset->tick, msecs_to_jiffies(TICK_MS));
+	if (!delayed_work_pending(tick))
+		schedule_delayed_work(tick, msecs_to_jiffies(TICK_MS));
 }
 
 u64 aipu_rescues(struct aipu_device *aipu)
@@ -392,14 +503,15 @@ u64 aipu_rescues(struct aipu_device *aipu)
 
 /* --- by others: FLR, AER, suspend --------------------------------------------------------------------- */
 
+/* Both in one task, which the PCI core lets nobody interrupt: the turn and the lock go from the one to the other. */
 static void reset_prepare(struct pci_dev *pdev)
 {
 	struct aipu_device *aipu = pci_get_drvdata(pdev);
 
-	aipu_admin_stop(aipu);
-	down_write(&aipu->reset_lock);
-	aipu_stop(aipu, "a function-level reset comes");
+	mutex_lock(&aipu->reset->turn);
+	hold(aipu);
 	atomic_inc(&aipu->resets);
+	aipu_stop(aipu, "a reset of the function comes");
 }
 
 static void reset_done(struct pci_dev *pdev)
@@ -409,6 +521,33 @@ static void reset_done(struct pci_dev *pdev)
 	if (aipu_start(aipu))
 		wedge(aipu);
 	up_write(&aipu->reset_lock);
+	mutex_unlock(&aipu->reset->turn);
+}
+
+/* Stopped until the next start; calls fail with -EIO meanwhile, as nobody knows whether it will come. */
+static int rest(struct aipu_device *aipu, const char *why)
+{
+	int err;
+
+	guard(mutex)(&aipu->reset->turn);
+	hold(aipu);
+	atomic_inc(&aipu->resets);
+	err = aipu_stop(aipu, why);
+	up_write(&aipu->reset_lock);
+	return err;
+}
+
+static int wake(struct aipu_device *aipu)
+{
+	int err;
+
+	guard(mutex)(&aipu->reset->turn);
+	hold(aipu);
+	err = aipu_start(aipu);
+	if (err)
+		wedge(aipu);
+	up_write(&aipu->reset_lock);
+	return err;
 }
 
 static pci_ers_result_t error_detected(struct pci_dev *pdev, pci_channel_state_t channel)
@@ -417,26 +556,19 @@ static pci_ers_result_t error_detected(struct pci_dev *pdev, pci_channel_state_t
 
 	if (channel == pci_channel_io_normal)
 		return PCI_ERS_RESULT_CAN_RECOVER;
-	aipu_admin_stop(aipu);
-	down_write(&aipu->reset_lock);
-	aipu_stop(aipu, "an error on the bus");
-	up_write(&aipu->reset_lock);
-	return channel == pci_channel_io_perm_failure ? PCI_ERS_RESULT_DISCONNECT
-						      : PCI_ERS_RESULT_NEED_RESET;
+	rest(aipu, "an error on the bus");
+	if (channel == pci_channel_io_frozen)
+		return PCI_ERS_RESULT_NEED_RESET;
+	wedge(aipu);
+	return PCI_ERS_RESULT_DISCONNECT;
 }
 
 static pci_ers_result_t slot_reset(struct pci_dev *pdev)
 {
 	struct aipu_device *aipu = pci_get_drvdata(pdev);
-	int err;
 
-	if (pci_enable_device(pdev))
-		return PCI_ERS_RESULT_DISCONNECT;
-	pci_restore_state(pdev);
-	down_write(&aipu->reset_lock);
-	err = aipu_start(aipu);
-	up_write(&aipu->reset_lock);
-	return err ? PCI_ERS_RESULT_DISCONNECT : PCI_ERS_RESULT_RECOVERED;
+	restore_config(aipu);
+	return wake(aipu) ? PCI_ERS_RESULT_DISCONNECT : PCI_ERS_RESULT_RECOVERED;
 }
 
 const struct pci_error_handlers aipu_error_handlers = {
@@ -446,49 +578,52 @@ const struct pci_error_handlers aipu_error_handlers = {
 	.slot_reset = slot_reset,
 };
 
-/* No user runs now: the lock is not held over the sleep. */
+/* No user runs now. A card that cannot be stopped does not hold up the machine's sleep: its Bus Master is off. */
 static int aipu_suspend(struct device *dev)
 {
-	struct aipu_device *aipu = dev_get_drvdata(dev);
-	int err;
-
-	aipu_admin_stop(aipu);
-	down_write(&aipu->reset_lock);
-	err = aipu_stop(aipu, "suspend");
-	up_write(&aipu->reset_lock);
-	return err;
+	rest(dev_get_drvdata(dev), "suspend");
+	return 0;
 }
 
 static int aipu_resume(struct device *dev)
 {
-	struct aipu_device *aipu = dev_get_drvdata(dev);
-	int err;
-
-	down_write(&aipu->reset_lock);
-	err = aipu_start(aipu);
-	if (err)
-		wedge(aipu);
-	up_write(&aipu->reset_lock);
-	return err;
+	return wake(dev_get_drvdata(dev));
 }
 
 const struct dev_pm_ops aipu_pm_ops = { SYSTEM_SLEEP_PM_OPS(aipu_suspend, aipu_resume) };
 
 /* --- its own life ------------------------------------------------------------------------------------- */
 
+static void reset_release(struct drm_device *drm, void *data)
+{
+	struct aipu_reset *reset = data;
+
+	kfree(reset->config);
+	mutex_destroy(&reset->turn);
+}
+
 int aipu_reset_init(struct aipu_device *aipu)
 {
 	struct aipu_reset *reset = drmm_kzalloc(&aipu->drm, sizeof(*reset), GFP_KERNEL);
+	int err;
 
 	if (!reset)
 		return -ENOMEM;
 	reset->aipu = aipu;
+	mutex_init(&reset->turn);
 	INIT_DELAYED_WORK(&reset->tick, tick);
 	INIT_WORK(&reset->work, reset_work);
 	INIT_WORK(&reset->event_work, event_work);
+	err = drmm_add_action_or_reset(&aipu->drm, reset_release, reset);
+	if (err)
+		return err;
+	/* With the interrupts that are set up, and without Bus Master */
+	pci_save_state(aipu->pdev);
+	reset->config = pci_store_saved_state(aipu->pdev);
+	if (!reset->config)
+		return -ENOMEM;
 	aipu->reset = reset;
 	aipu->state = AIPU_RESETTING;
-	pci_save_state(aipu->pdev);
 	return 0;
 }
 
@@ -496,10 +631,13 @@ void aipu_reset_fini(struct aipu_device *aipu)
 {
 	struct aipu_reset *reset = aipu->reset;
 
-	WRITE_ONCE(reset->off, true);
-	/* A reset in progress is let end, but waits for nobody. */
-	aipu_admin_stop(aipu);
-	cancel_work_sync(&reset->work);
-	cancel_work_sync(&reset->event_work);
-	cancel_delayed_work_sync(&reset->tick);
+	scoped_guard(mutex, &reset->turn) {
+		reset->off = true;
+		/* Whoever waits for the card lets go of it. */
+		aipu_admin_stop(aipu);
+	}
+	/* In the order in which one starts the other */
+	disable_delayed_work_sync(&reset->tick);
+	disable_work_sync(&reset->event_work);
+	disable_work_sync(&reset->work);
 }

@@ -9,10 +9,11 @@
 #include "aipu_drv.h"
 
 int aipu_reset_init(struct aipu_device *aipu); /* at probe, before the first command */
-void aipu_reset_fini(struct aipu_device *aipu); /* no work runs or starts afterwards */
+/* No work runs or starts afterwards, nobody waits for the card, and it takes no command. */
+void aipu_reset_fini(struct aipu_device *aipu);
 /* Any context: asks for a device reset; `why` is a static text for the log and the coredump */
 void aipu_reset_ask(struct aipu_device *aipu, const char *why);
-/* There is a job in flight: the watchdog runs while there is one. Any context. */
+/* There is a job or a command in flight: the watchdog runs while there is one. Any context. */
 void aipu_watch(struct aipu_device *aipu);
 /* Now, and waits: 0, -EIO (wedged), -ENODEV */
 int aipu_reset_now(struct aipu_device *aipu, const char *why);
@@ -23,11 +24,14 @@ int aipu_reset_ioctl(struct drm_device *drm, void *data, struct drm_file *file);
 extern const struct pci_error_handlers aipu_error_handlers;
 extern const struct dev_pm_ops aipu_pm_ops;
 
-/* From power-on (or a reset) to READY with the kernel's own context and queue; under reset_lock for writing, or at probe */
+/*
+ * From power-on (or a reset) to READY with the kernel's own context and queue, in two attempts where that may help; under
+ * reset_lock for writing, or at probe. On failure the card is stopped.
+ */
 int aipu_start(struct aipu_device *aipu);
 /*
  * To no DMA: the admin queue stopped, the card disabled (or reset), every queue and context lost. -EIO: it may still do DMA: Bus
- * Master was cleared and what it may reach is left to it on purpose. Likewise.
+ * Master was cleared and what it may reach is left to it on purpose, until a later one succeeds. Likewise.
  */
 int aipu_stop(struct aipu_device *aipu, const char *why);
 
