@@ -58,10 +58,10 @@ whole()
 		compgen -G "$1/usr/share/doc/$package*" >/dev/null
 }
 
-# The same directory again, and nothing said: the archives were not asked.
+# The same directory again, and nothing said: the archives were not asked, or it would complain.
 again()
 {
-	fetch && cat "$work/err" && cmp "$work/first" "$work/out" && [ ! -s "$work/err" ]
+	AIPU_OFFLINE=1 fetch && cat "$work/err" && cmp "$work/first" "$work/out" && [ ! -s "$work/err" ]
 }
 
 grow_old()
@@ -116,14 +116,17 @@ two_at_once()
 		[ "$(cat "$work/a.err" "$work/b.err" | grep -c ' to fetch$')" -eq 1 ]
 }
 
-# Killed at several places: whatever has an entry's name is whole, and the next run succeeds and
-# leaves nothing of the killed ones.
+# Killed at several places, most of them while it unpacks: whatever has an entry's name is whole, and the
+# next run succeeds and leaves nothing of the killed ones.
 killed()
 {
 	local delay root
 	export XDG_CACHE_HOME=$work/killed
+	mkdir "$work/slow"
+	printf '#!/bin/sh\nsleep 0.4\nexec %s "$@"\n' "$(command -v dpkg-deb)" >"$work/slow/dpkg-deb"
+	chmod +x "$work/slow/dpkg-deb"
 	for delay in 0.05 0.15 0.3 0.45 0.6 0.8 1.1; do
-		setsid "$debs" fetch "$name" "$suite" "$package" >/dev/null 2>&1 &
+		PATH=$work/slow:$PATH setsid "$debs" fetch "$name" "$suite" "$package" >/dev/null 2>&1 &
 		sleep "$delay"
 		kill -KILL -- -$! 2>/dev/null
 		wait $! 2>/dev/null
