@@ -116,28 +116,29 @@ two_at_once()
 		[ "$(cat "$work/a.err" "$work/b.err" | grep -c ' to fetch$')" -eq 1 ]
 }
 
-# Killed at several places, most of them while it unpacks: whatever has an entry's name is whole, and the
+# Killed at some times, and certainly while it unpacks: whatever has an entry's name is whole, and the
 # next run succeeds and leaves nothing of the killed ones.
 killed()
 {
-	local delay root
+	local delay entry path
 	export XDG_CACHE_HOME=$work/killed
-	mkdir "$work/slow"
-	printf '#!/bin/sh\nsleep 0.4\nexec %s "$@"\n' "$(command -v dpkg-deb)" >"$work/slow/dpkg-deb"
-	chmod +x "$work/slow/dpkg-deb"
-	for delay in 0.05 0.15 0.3 0.45 0.6 0.8 1.1; do
-		PATH=$work/slow:$PATH setsid "$debs" fetch "$name" "$suite" "$package" >/dev/null 2>&1 &
-		sleep "$delay"
-		kill -KILL -- -$! 2>/dev/null
+	mkdir "$work/deadly"
+	printf '#!/bin/sh\nkill -KILL 0\n' >"$work/deadly/dpkg-deb"
+	chmod +x "$work/deadly/dpkg-deb"
+	for delay in end 0.1 0.5; do
+		path=$PATH
+		[ "$delay" != end ] || path=$work/deadly:$PATH
+		PATH=$path setsid "$debs" fetch "$name" "$suite" "$package" >/dev/null 2>&1 &
+		[ "$delay" = end ] || { sleep "$delay"; kill -KILL -- -$! 2>/dev/null; }
 		wait $! 2>/dev/null
-		for root in "$XDG_CACHE_HOME"/aipu/debs/*/*/root; do
-			[ ! -e "$root" ] || whole "$root" || return 1
+		[ "$delay" != end ] || [ -n "$(ls "$XDG_CACHE_HOME/aipu/tmp")" ] ||
+			{ echo "not killed while unpacking"; return 1; }
+		for entry in "$XDG_CACHE_HOME"/aipu/debs/*/*/; do
+			[ ! -e "$entry" ] || whole "${entry}root" || { echo "half: $entry"; return 1; }
 		done
 	done
 	fetch || { cat "$work/err"; return 1; }
 	whole "$(cat "$work/out")" || return 1
-	rm -rf "$XDG_CACHE_HOME/aipu/debs"
-	fetch || { cat "$work/err"; return 1; }
 	[ -z "$(ls "$XDG_CACHE_HOME/aipu/tmp")" ] || { ls -l "$XDG_CACHE_HOME/aipu/tmp"; return 1; }
 }
 
