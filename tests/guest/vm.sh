@@ -128,6 +128,39 @@ interrupted()
 tap_ok "SIGINT: 130, and nothing is left" interrupted INT 130
 tap_ok "SIGTERM: 143, and nothing is left" interrupted TERM 143
 
+# The card ends while the guest runs: it goes on, which sees a card that answers nothing. With logs and
+# QEMU's control socket, which is asked meanwhile.
+card_death()
+{
+	local got=0 pid child
+	"$vm" --allow-card-death --log "$work/log" --qmp "$work/qmp" -- sh -c 'echo started
+		cd /sys/bus/pci/devices/0000:01:00.0 && until head -c 2 config | hexdump | grep -q ffff; do
+			sleep 0.2
+		done; echo gone; exit 6' >"$work/out" 2>"$work/err" &
+	pid=$!
+	while ! grep -q started "$work/out" && kill -0 $pid 2>/dev/null; do
+		sleep 0.2
+	done
+	/usr/bin/python3 - "$work/qmp" <<'PY' || got=qmp
+import socket, sys
+qmp = socket.socket(socket.AF_UNIX)
+qmp.settimeout(60)
+qmp.connect(sys.argv[1])
+sys.exit(b"QMP" not in qmp.recv(4096))
+PY
+	for child in $(cat /proc/$pid/task/$pid/children); do
+		[ "$(cat "/proc/$child/comm")" != aipu-emu ] || kill -KILL "$child"
+	done
+	wait $pid || got=$got$?
+	[ "$got" = 06 ] && grep -qx gone "$work/out" && says "aipu-emu of card 0 was killed by SIGKILL" &&
+		[ -s "$work/log/card0.trace" ] && [ -e "$work/log/console.log" ] && return
+	echo "exit status $got"
+	cat "$work/out" "$work/err"
+	ls -l "$work/log"
+	return 1
+}
+tap_ok "a card that ends, where it may; logs; QEMU's control socket" card_death
+
 closed()
 {
 	local got

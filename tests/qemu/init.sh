@@ -69,12 +69,13 @@ done </.vm/modules
 # The payload's disk is known by its serial number; others are COMMAND's business.
 mount_payload()
 {
-	local tries device
-	for tries in 1 2 3 4 5 6 7 8 9 10; do
+	tries=10
+	while [ $tries -gt 0 ]; do
 		for device in /sys/block/vd*; do
 			[ "$(cat "$device/serial" 2>/dev/null)" = aipu-payload ] || continue
 			mount -t ext4 -o noatime "/dev/${device##*/}" /.vm/disk && return
 		done
+		tries=$((tries - 1))
 		sleep 0.2
 	done
 	give_up "no payload disk"
