@@ -189,9 +189,10 @@ const char *aipu_limits_check(struct aipu_limits *limits, u64 register_bytes, u6
 	return NULL;
 }
 
+/* Checked before others see them: queries do not wait for a reset. */
 static int read_limits(struct aipu_device *aipu)
 {
-	struct aipu_limits *limits = &aipu->limits;
+	struct aipu_limits copy = aipu->limits, *limits = &copy;
 	const char *wrong;
 
 	limits->capabilities = aipu_read64(aipu, AIPU_REG_CAP_LO);
@@ -217,8 +218,10 @@ static int read_limits(struct aipu_device *aipu)
 	limits->max_program_bytes = aipu_read(aipu, AIPU_REG_MAX_PROGRAM_BYTES);
 	limits->max_extents = aipu_read(aipu, AIPU_REG_MAX_EXTENTS);
 	wrong = aipu_limits_check(limits, aipu->register_bytes, aipu->memory_bytes);
-	if (!wrong)
+	if (!wrong) {
+		aipu->limits = copy;
 		return 0;
+	}
 	drm_err(&aipu->drm, "the card is unusable: %s\n", wrong);
 	return -EIO;
 }

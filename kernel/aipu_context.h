@@ -17,11 +17,13 @@
  * @buffer: held
  * @pinned: host memory, pinned and mapped while this exists
  * @unbind: the UNBIND that the card has and perhaps nobody waits for (its caller was interrupted), or NULL
+ * @extents: the list that a BIND without an answer left to the card, or NULL
  */
 struct aipu_segment {
 	struct aipu_buffer *buffer;
 	bool pinned;
 	struct aipu_command *unbind;
+	struct aipu_extent_list *extents;
 };
 
 /**

@@ -20,6 +20,7 @@
 #include "aipu_drv.h"
 #include "aipu_ioq.h"
 #include "aipu_reset.h"
+#include "aipu_show.h"
 
 /* --- who may touch the card ------------------------------------------------------------------------- */
 
@@ -210,6 +211,7 @@ static const struct file_operations aipu_fops = {
 	.llseek = noop_llseek,
 	.mmap = drm_gem_mmap,
 	.uring_cmd = aipu_uring_cmd,
+	.show_fdinfo = drm_show_fdinfo,
 	.fop_flags = FOP_UNSIGNED_OFFSET,
 };
 
@@ -217,6 +219,7 @@ static const struct drm_driver aipu_driver = {
 	.driver_features = DRIVER_COMPUTE_ACCEL | DRIVER_GEM,
 	.open = aipu_open,
 	.postclose = aipu_postclose,
+	.show_fdinfo = aipu_show_fdinfo,
 	.gem_create_object = aipu_gem_create_object,
 	.gem_prime_import = aipu_gem_prime_import,
 	.name = AIPU_DRIVER_NAME,
@@ -343,6 +346,10 @@ static int aipu_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	err = aipu_start(aipu);
 	if (err)
 		goto fini;
+	err = aipu_hwmon_init(aipu);
+	if (err)
+		goto stop;
+	aipu_debugfs_init(aipu);
 	err = drm_dev_register(&aipu->drm, 0);
 	if (err)
 		goto stop;

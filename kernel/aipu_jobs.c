@@ -10,6 +10,7 @@
 
 #include "aipu_ioq.h"
 #include "aipu_reset.h"
+#include "aipu_trace.h"
 
 #define CHUNK 16u /* jobs or results copied at a time, on the stack */
 
@@ -70,6 +71,7 @@ static void put_job(struct aipu_ioq *queue, struct aipu_give *give)
 	};
 	give->job.id = cpu_to_le16(aipu_job_id(give->sequence));
 	queue->sq[place] = give->job;
+	trace_aipu_job_queue(queue, give->sequence, give->job.opcode);
 	queue->next++;
 	if (!queue->running++) {
 		queue->progress = ktime_get();
@@ -116,6 +118,7 @@ void aipu_slot_end(struct aipu_ioq *queue, u32 place, const struct drm_aipu_resu
 	slot->result = *result;
 	slot->result.sequence = sequence;
 	slot->result.flags |= slot->blame;
+	trace_aipu_job_done(queue, sequence, &slot->result);
 	slot->state = AIPU_SLOT_FREE;
 	queue->running--;
 	queue->jobs++;

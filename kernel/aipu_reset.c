@@ -21,6 +21,8 @@
 #include "aipu_context.h"
 #include "aipu_ioq.h"
 #include "aipu_reset.h"
+#include "aipu_show.h"
+#include "aipu_trace.h"
 
 #define TICK_MS 10u /* of the rescue timer; runs only while something is in flight */
 #define LOOK_TICKS 25u /* a look at the card every so many ticks */
@@ -86,10 +88,11 @@ static int identify(struct aipu_device *aipu)
 		return -ENOMEM;
 	entry.identify.address = cpu_to_le64(address);
 	err = aipu_admin_run(aipu, &entry, NULL);
-	if (err == -EIO) {
-		drm_err(&aipu->drm, "no answer to IDENTIFY\n");
-		aipu_boot_reset(aipu);
-	}
+	if (err)
+		drm_err(&aipu->drm, "IDENTIFY failed (%d)\n", err);
+	/* Without an answer the card may still write it: the page is given back only after a reset. */
+	if ((err == -ETIMEDOUT || err == -ECANCELED) && aipu_boot_reset(aipu))
+		return err;
 	aipu->identify = *answer;
 	/* What the card wrote may lack the end of its texts. */
 	aipu->identify.model[sizeof(aipu->identify.model) - 1] = 0;
@@ -272,13 +275,16 @@ static void give_back(struct aipu_device *aipu, bool stopped)
 int aipu_stop(struct aipu_device *aipu, const char *why)
 {
 	struct aipu_reset *reset = aipu->reset;
+	bool guilt = atomic_read(&reset->asked);
 	int err;
 
+	trace_aipu_reset(aipu, why, guilt);
 	WRITE_ONCE(aipu->state, AIPU_RESETTING);
 	aipu_admin_stop(aipu);
 	err = quiet(aipu);
 	aipu->epoch++;
-	queues_lost(aipu, atomic_xchg(&reset->asked, 0));
+	queues_lost(aipu, guilt);
+	atomic_set(&reset->asked, 0);
 	if (err)
 		drm_err(&aipu->drm,
 			"%s, and the card cannot be stopped (%d): Bus Master is off, and the "
@@ -353,8 +359,10 @@ static void reset_work(struct work_struct *work)
 		return;
 	scoped_guard(mutex, &reset->turn) {
 		/* Whoever stopped it meanwhile has done what was asked for. */
-		if (atomic_read(&reset->asked) && !reset->off)
+		if (atomic_read(&reset->asked) && !reset->off) {
+			aipu_coredump(aipu, reset->why);
 			reset_card(aipu, reset->why);
+		}
 	}
 	drm_dev_exit(idx);
 }

@@ -18,8 +18,8 @@
 
 /* --- extent lists ------------------------------------------------------------------------------------- */
 
-/* For one BIND: the card copies it */
-struct extent_list {
+/* For one BIND: the card copies it before it answers */
+struct aipu_extent_list {
 	struct device *dev;
 	unsigned int pages, count;
 	struct {
@@ -28,22 +28,29 @@ struct extent_list {
 	} * list;
 };
 
-static void extents_free(struct extent_list *extents)
+static void extents_free(struct aipu_extent_list *extents)
 {
 	for (unsigned int i = 0; i < extents->pages; i++)
 		dma_free_coherent(extents->dev, sizeof(struct aipu_extent_page),
 				  extents->list[i].page, extents->list[i].address);
 	kvfree(extents->list);
+	kfree(extents);
 }
 
-static int extents_alloc(struct extent_list *extents, struct device *dev, unsigned int count)
+static struct aipu_extent_list *extents_alloc(struct device *dev, unsigned int count)
 {
+	struct aipu_extent_list *extents = kzalloc(sizeof(*extents), GFP_KERNEL_ACCOUNT);
 	unsigned int pages = DIV_ROUND_UP(count, AIPU_EXTENTS_PER_PAGE);
 
-	*extents = (struct extent_list){ .dev = dev, .count = count };
+	if (!extents)
+		return NULL;
+	extents->dev = dev;
+	extents->count = count;
 	extents->list = kvcalloc(pages, sizeof(*extents->list), GFP_KERNEL_ACCOUNT);
-	if (!extents->list)
-		return -ENOMEM;
+	if (!extents->list) {
+		extents_free(extents);
+		return NULL;
+	}
 	for (unsigned int i = 0; i < pages; i++) {
 		struct aipu_extent_page *page;
 
@@ -51,14 +58,14 @@ static int extents_alloc(struct extent_list *extents, struct device *dev, unsign
 					  GFP_KERNEL_ACCOUNT);
 		if (!page) {
 			extents_free(extents);
-			return -ENOMEM;
+			return NULL;
 		}
 		extents->list[i].page = page;
 		extents->pages++;
 		if (i)
 			extents->list[i - 1].page->next = cpu_to_le64(extents->list[i].address);
 	}
-	return 0;
+	return extents;
 }
 
 /* Calls `put` for each piece of [offset, offset + length) of a mapped table, neighbours as one; the number of pieces */
@@ -103,7 +110,7 @@ static void put_nothing(void *to, unsigned int i, u64 address, u64 bytes)
 
 static void put_extent(void *to, unsigned int i, u64 address, u64 bytes)
 {
-	struct extent_list *extents = to;
+	struct aipu_extent_list *extents = to;
 	struct aipu_extent *extent;
 
 	extent = &extents->list[i / AIPU_EXTENTS_PER_PAGE].page->extents[i % AIPU_EXTENTS_PER_PAGE];
@@ -131,14 +138,21 @@ int aipu_segment_check(u64 bytes, u64 offset, u64 length, u32 access, bool devic
 	return 0;
 }
 
+/* The card has the command, perhaps, and will do as it says until the reset that comes. */
+static bool unanswered(int err)
+{
+	return err == -ETIMEDOUT || err == -ECANCELED;
+}
+
 /* Everything the card is told of it. Under aipu_enter() and the context's lock. */
-static int give_bind(struct aipu_context *context, struct aipu_buffer *buffer,
+static int give_bind(struct aipu_context *context, struct aipu_segment *segment,
 		     struct sg_table *table, u64 offset, u64 length, u32 access, u32 id)
 {
+	struct aipu_buffer *buffer = segment->buffer;
 	struct aipu_device *aipu = context->aipu;
 	struct aipu_admin entry = { .opcode = AIPU_ADMIN_BIND };
 	struct aipu_segment_descriptor *descriptor = &entry.bind.descriptor;
-	struct extent_list extents;
+	struct aipu_extent_list *extents;
 	unsigned int count;
 	int err;
 
@@ -156,17 +170,19 @@ static int give_bind(struct aipu_context *context, struct aipu_buffer *buffer,
 		return -EINVAL;
 	if (count > aipu->limits.max_extents)
 		return -E2BIG;
-	err = extents_alloc(&extents, aipu->drm.dev, count);
-	if (err)
-		return err;
-	each_extent(table, offset, length, put_extent, &extents);
+	extents = extents_alloc(aipu->drm.dev, count);
+	if (!extents)
+		return -ENOMEM;
+	each_extent(table, offset, length, put_extent, extents);
 	descriptor->kind = AIPU_SEGMENT_HOST;
 	descriptor->extent_count = cpu_to_le32(count);
-	descriptor->address = cpu_to_le64(extents.list[0].address);
+	descriptor->address = cpu_to_le64(extents->list[0].address);
 	err = aipu_admin_run(aipu, &entry, NULL);
-	/* Without an answer the card may still read the list: it goes with the reset that was asked for. */
-	if (err != -ETIMEDOUT)
-		extents_free(&extents);
+	/* Without an answer the card may still read the list: it goes with the segment. */
+	if (unanswered(err))
+		segment->extents = extents;
+	else
+		extents_free(extents);
 	return err;
 }
 
@@ -177,6 +193,8 @@ static void segment_free(struct aipu_segment *segment)
 	drm_gem_object_put(&segment->buffer->shmem.base);
 	if (segment->unbind)
 		aipu_command_put(segment->unbind);
+	if (segment->extents)
+		extents_free(segment->extents);
 	kfree(segment);
 }
 
@@ -201,11 +219,14 @@ static struct aipu_segment *segment_alloc(struct aipu_buffer *buffer, struct sg_
 	return segment;
 }
 
+/* *kept: it is the context's from now on, also on failure */
 static int segment_publish(struct aipu_context *context, struct aipu_segment *segment,
-			   struct sg_table *table, u64 offset, u64 length, u32 access, u32 *id)
+			   struct sg_table *table, u64 offset, u64 length, u32 access, u32 *id,
+			   bool *kept)
 {
 	int err;
 
+	*kept = false;
 	guard(mutex)(&context->lock);
 	err = aipu_context_alive(context);
 	if (err)
@@ -214,12 +235,13 @@ static int segment_publish(struct aipu_context *context, struct aipu_segment *se
 		       XA_LIMIT(0, context->aipu->limits.max_segments - 1), GFP_KERNEL_ACCOUNT);
 	if (err)
 		return err == -EBUSY ? -ENOSPC : err;
-	err = give_bind(context, segment->buffer, table, offset, length, access, *id);
+	err = give_bind(context, segment, table, offset, length, access, *id);
 	/* Without an answer it may be bound: its memory stays with the context until the reset. */
-	if (err && err != -ETIMEDOUT)
-		xa_erase(&context->segments, *id);
-	else
+	*kept = !err || unanswered(err);
+	if (*kept)
 		xa_store(&context->segments, *id, segment, GFP_KERNEL_ACCOUNT);
+	else
+		xa_erase(&context->segments, *id);
 	return err;
 }
 
@@ -229,6 +251,7 @@ int aipu_segment_bind(struct aipu_context *context, struct aipu_buffer *buffer, 
 	struct aipu_device *aipu = context->aipu;
 	struct aipu_segment *segment;
 	struct sg_table *table = NULL;
+	bool kept = false;
 	int idx, err;
 
 	err = aipu_segment_check(buffer->shmem.base.size, offset, length, access,
@@ -242,10 +265,10 @@ int aipu_segment_bind(struct aipu_context *context, struct aipu_buffer *buffer, 
 		return PTR_ERR(segment);
 	err = aipu_enter(aipu, &idx);
 	if (!err) {
-		err = segment_publish(context, segment, table, offset, length, access, id);
+		err = segment_publish(context, segment, table, offset, length, access, id, &kept);
 		aipu_exit(aipu, idx);
 	}
-	if (err && err != -ETIMEDOUT)
+	if (!kept)
 		segment_free(segment);
 	return err;
 }

@@ -12,7 +12,10 @@ int aipu_hwmon_init(
 		*aipu); /* devm; temperature and power, -ENODATA where the card knows none */
 void aipu_debugfs_init(struct aipu_device *aipu);
 void aipu_show_fdinfo(struct drm_printer *p, struct drm_file *file);
-/* Registers, limits, queues with the guilty job: a bounded text, before the card is touched by a reset */
+/*
+ * Registers, limits, queues with the first job in flight: a bounded text, before the card is touched by a reset. Under
+ * drm_dev_enter(), by whoever resets it; sleeps.
+ */
 void aipu_coredump(struct aipu_device *aipu, const char *why);
 
 #endif

@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What monitors and people look at: hwmon, fdinfo, debugfs, devcoredump, and the tracepoints' code. Called by the core of each, and
+ * by recovery before it touches the card. Nothing here changes the card or waits for it, and no text has an address in it.
+ */
+#include <linux/devcoredump.h>
+#include <linux/hwmon.h>
+#include <linux/vmalloc.h>
+#include <drm/drm_debugfs.h>
+#include <drm/drm_drv.h>
+#include <drm/drm_file.h>
+#include <drm/drm_gem.h>
+#include <drm/drm_print.h>
+
+#include "aipu_buffer.h"
+#include "aipu_context.h"
+#include "aipu_ioq.h"
+#include "aipu_reset.h"
+#include "aipu_show.h"
+
+#define CREATE_TRACE_POINTS
+#include "aipu_trace.h"
+
+#define DUMP_BYTES (64u << 10) /* of a coredump; what does not fit is cut off */
+
+/* --- temperature and power ---------------------------------------------------------------------------- */
+
+#if IS_REACHABLE(CONFIG_HWMON)
+static u32 sensor(enum hwmon_sensor_types type)
+{
+	return type == hwmon_temp ? AIPU_REG_TEMPERATURE : AIPU_REG_POWER;
+}
+
+/* What the card does not know at probe it never does. */
+static umode_t sensor_visible(const void *data, enum hwmon_sensor_types type, u32 attribute,
+			      int channel)
+{
+	return aipu_gone(aipu_read(data, sensor(type))) ? 0 : 0444;
+}
+
+static int sensor_read(struct device *dev, enum hwmon_sensor_types type, u32 attribute, int channel,
+		       long *value)
+{
+	struct aipu_device *aipu = dev_get_drvdata(dev);
+	int idx, err;
+	u32 raw;
+
+	err = aipu_enter(aipu, &idx);
+	if (err)
+		return err;
+	raw = aipu_read(aipu, sensor(type));
+	aipu_exit(aipu, idx);
+	if (aipu_gone(raw))
+		return -ENODATA;
+	/* Signed millidegrees as they are; milliwatts as microwatts */
+	*value = type == hwmon_temp ? (long)(s32)raw : (long)raw * 1000;
+	return 0;
+}
+
+static int sensor_label(struct device *dev, enum hwmon_sensor_types type, u32 attribute,
+			int channel, const char **text)
+{
+	*text = "card";
+	return 0;
+}
+
+static const struct hwmon_channel_info *const sensor_channels[] = {
+	HWMON_CHANNEL_INFO(temp, HWMON_T_INPUT | HWMON_T_LABEL),
+	HWMON_CHANNEL_INFO(power, HWMON_P_INPUT | HWMON_P_LABEL), NULL
+};
+
+static const struct hwmon_ops sensor_ops = {
+	.is_visible = sensor_visible,
+	.read = sensor_read,
+	.read_string = sensor_label,
+};
+
+static const struct hwmon_chip_info sensor_chip = {
+	.ops = &sensor_ops,
+	.info = sensor_channels,
+};
+
+int aipu_hwmon_init(struct aipu_device *aipu)
+{
+	return PTR_ERR_OR_ZERO(devm_hwmon_device_register_with_info(aipu->drm.dev, "aipu", aipu,
+								    &sensor_chip, NULL));
+}
+#else
+int aipu_hwmon_init(struct aipu_device *aipu)
+{
+	return 0;
+}
+#endif
+
+/* --- what an open file uses --------------------------------------------------------------------------- */
+
+static void count_buffer(struct drm_memory_stats *stats, struct aipu_buffer *buffer)
+{
+	struct drm_gem_object *gem = &buffer->shmem.base;
+
+	if (drm_gem_object_is_shared_for_memory_stats(gem))
+		stats->shared += gem->size;
+	else
+		stats->private += gem->size;
+	if (buffer->kind != DRM_AIPU_BUFFER_HOST || READ_ONCE(buffer->shmem.pages))
+		stats->resident += gem->size;
+}
+
+void aipu_show_fdinfo(struct drm_printer *p, struct drm_file *drm_file)
+{
+	struct aipu_file *file = drm_file->driver_priv;
+	struct drm_memory_stats device = {}, host = {};
+	struct drm_gem_object *gem;
+	int id;
+
+	spin_lock(&drm_file->table_lock);
+	idr_for_each_entry(&drm_file->object_idr, gem, id) {
+		struct aipu_buffer *buffer = to_aipu_buffer(gem);
+
+		count_buffer(buffer->kind == DRM_AIPU_BUFFER_DEVICE ? &device : &host, buffer);
+	}
+	spin_unlock(&drm_file->table_lock);
+	drm_printf(p, "drm-engine-compute:\t%llu ns\n", (u64)atomic64_read(&file->busy_ns));
+	drm_print_memory_stats(p, &device, DRM_GEM_OBJECT_RESIDENT, "device");
+	drm_print_memory_stats(p, &host, DRM_GEM_OBJECT_RESIDENT, "host");
+	drm_printf(p, AIPU_DRIVER_NAME "-jobs:\t%llu\n", (u64)atomic64_read(&file->jobs));
+}
+
+/* --- state, for debugfs and coredumps ------------------------------------------------------------------ */
+
+static void print_registers(struct aipu_device *aipu, struct drm_printer *p)
+{
+	static const struct {
+		u32 offset;
+		const char *name;
+	} registers[] = {
+		{ AIPU_REG_STATUS, "status" },
+		{ AIPU_REG_CONTROL, "control" },
+		{ AIPU_REG_ERROR, "error" },
+		{ AIPU_REG_RESET_COUNT, "reset count" },
+		{ AIPU_REG_HEARTBEAT, "heartbeat" },
+		{ AIPU_REG_STEPS, "steps" },
+		{ AIPU_REG_LONGEST_STEP_US, "longest step us" },
+		{ AIPU_REG_RESCUES, "rescues" },
+		{ AIPU_REG_TEMPERATURE, "temperature" },
+		{ AIPU_REG_POWER, "power" },
+		{ AIPU_REG_CLOCK, "clock" },
+	};
+
+	drm_puts(p, "registers:\n");
+	for (unsigned int i = 0; i < ARRAY_SIZE(registers); i++)
+		drm_printf(p, "  %s: 0x%08x\n", registers[i].name,
+			   aipu_read(aipu, registers[i].offset));
+	drm_printf(p, "  busy us: %llu\n", aipu_read64(aipu, AIPU_REG_BUSY_US_LO));
+}
+
+static void print_driver(struct aipu_device *aipu, struct drm_printer *p)
+{
+	static const char *const states[] = { "ready", "resetting", "wedged" };
+	const struct aipu_limits *limits = &aipu->limits;
+	const struct aipu_admin_ring *admin = &aipu->admin;
+
+	drm_printf(p, "state: %s\nresets: %d\nrescues: %llu\n", states[READ_ONCE(aipu->state)],
+		   atomic_read(&aipu->resets), aipu_rescues(aipu));
+	drm_printf(p, "firmware: %u.%u.%u\ncontract: %u.%u\nserial: %llu\nvectors: %u\n",
+		   AIPU_FIRMWARE_ARGS(limits->firmware_version), AIPU_ABI_ARGS(limits->abi_in_use),
+		   limits->serial, aipu->vectors);
+	drm_printf(p, "limits: queues %u, entries %u, contexts %u, segments %u, programs %u\n",
+		   limits->max_queues, limits->max_queue_entries, limits->max_contexts,
+		   limits->max_segments, limits->max_programs);
+	drm_printf(p, "admin: tail %u, head %u, phase %u, strange %llu%s\n", admin->tail,
+		   admin->head, admin->phase, admin->strange, admin->stopped ? ", stopped" : "");
+}
+
+/* The job that the card calls `id`: its entry as the card got it */
+static void print_entry(struct drm_printer *p, const struct aipu_job *job, u64 sequence)
+{
+	const u64 *words = (const u64 *)job;
+
+	drm_printf(p, "  first in flight: sequence %llu, opcode %u, entry", sequence, job->opcode);
+	for (unsigned int i = 0; i < sizeof(*job) / sizeof(*words); i++)
+		drm_printf(p, " %016llx", words[i]);
+	drm_puts(p, "\n");
+}
+
+/* Prints after the lock, which interrupts take, is let go. */
+static void print_queue(struct drm_printer *p, struct aipu_ioq *queue)
+{
+	u32 sq_head, cq_head, phase, running, unrung, ended, first = aipu_ioq_first(queue);
+	u64 next, oldest, strange, doorbells, interrupts, jobs, sequence = 0;
+	struct aipu_job job = {};
+	bool dead, lost;
+
+	scoped_guard(spinlock_irqsave, &queue->lock) {
+		sq_head = queue->sq_head;
+		cq_head = queue->cq_head;
+		phase = queue->phase;
+		running = queue->running;
+		unrung = queue->unrung;
+		ended = queue->ended_count;
+		next = queue->next;
+		oldest = queue->oldest;
+		strange = queue->strange;
+		doorbells = queue->doorbells;
+		interrupts = queue->interrupts;
+		jobs = queue->jobs;
+		dead = queue->dead;
+		lost = queue->lost;
+		if (first != AIPU_NO_JOB && queue->sq) {
+			u32 place = aipu_id_place(first, queue->entries);
+
+			job = queue->sq[place];
+			sequence = queue->slots[place].result.sequence;
+		}
+	}
+	drm_printf(p, "queue %u: context %u, kind %u, entries %u, vector %u%s%s\n", queue->id,
+		   queue->context->id, queue->kind, queue->entries, queue->vector,
+		   dead ? ", dead" : "", lost ? ", lost" : "");
+	drm_printf(p,
+		   "  next %llu, oldest %llu, sq head %u, cq head %u, phase %u, in flight %u, not "
+		   "rung %u, results %u\n",
+		   next, oldest, sq_head, cq_head, phase, running, unrung, ended);
+	drm_printf(p, "  jobs %llu, doorbells %llu, interrupts %llu, strange %llu\n", jobs,
+		   doorbells, interrupts, strange);
+	if (sequence)
+		print_entry(p, &job, sequence);
+}
+
+static void print_queues(struct aipu_device *aipu, struct drm_printer *p)
+{
+	struct aipu_ioq *queue;
+	unsigned long id;
+
+	xa_for_each(&aipu->queues, id, queue) {
+		queue = aipu_ioq_find(aipu, id);
+		if (queue)
+			print_queue(p, queue);
+		aipu_ioq_put(queue);
+	}
+}
+
+/* Under drm_dev_enter(), while nobody resets the card */
+static void print_state(struct aipu_device *aipu, struct drm_printer *p)
+{
+	print_driver(aipu, p);
+	print_registers(aipu, p);
+	print_queues(aipu, p);
+}
+
+static int state_show(struct seq_file *file, void *data)
+{
+	struct drm_debugfs_entry *entry = file->private;
+	struct aipu_device *aipu = to_aipu(entry->dev);
+	struct drm_printer p = drm_seq_file_printer(file);
+	int idx, err;
+
+	if (!drm_dev_enter(&aipu->drm, &idx))
+		return -ENODEV;
+	err = down_read_killable(&aipu->reset_lock);
+	if (!err) {
+		print_state(aipu, &p);
+		up_read(&aipu->reset_lock);
+	}
+	drm_dev_exit(idx);
+	return err;
+}
+
+static int memory_show(struct seq_file *file, void *data)
+{
+	struct drm_debugfs_entry *entry = file->private;
+	struct aipu_device *aipu = to_aipu(entry->dev);
+	struct drm_printer p = drm_seq_file_printer(file);
+
+	guard(mutex)(&aipu->memory_lock);
+	drm_printf(&p, "total %llu, used %llu\n", aipu->memory_total, aipu->memory_used);
+	drm_mm_print(&aipu->memory, &p);
+	return 0;
+}
+
+void aipu_debugfs_init(struct aipu_device *aipu)
+{
+	drm_debugfs_add_file(&aipu->drm, "state", state_show, NULL);
+	drm_debugfs_add_file(&aipu->drm, "memory", memory_show, NULL);
+}
+
+void aipu_coredump(struct aipu_device *aipu, const char *why)
+{
+	struct drm_print_iterator iterator = { .remain = DUMP_BYTES };
+	struct drm_printer p = drm_coredump_printer(&iterator);
+
+	/* vfree() is the core's, when somebody has read it or after minutes. */
+	iterator.data = vzalloc(DUMP_BYTES);
+	if (!iterator.data)
+		return;
+	drm_printf(&p, "%s %s: %s\n", AIPU_DRIVER_NAME, dev_name(aipu->drm.dev), why);
+	print_state(aipu, &p);
+	dev_coredumpv(aipu->drm.dev, iterator.data, DUMP_BYTES - iterator.remain, GFP_KERNEL);
+}
