@@ -388,12 +388,14 @@ $(guest_programs): $(BUILD)/tests/guest/%: $(BUILD)/obj/tests/guest/%.o
 
 # The harness is GPL-2.0 and stays in the kernel's source, which is fetched for it once.
 kselftest := tools/testing/selftests
-$(guest_selftests): $(BUILD)/tests/guest/%: tests/guest/%.c $(wildcard firmware-abi/*.h) $(BUILD)/.flags
+$(guest_selftests): $(BUILD)/tests/guest/%: tests/guest/%.c $(wildcard firmware-abi/*.h tests/guest/*.h) \
+		$(wildcard kernel/include/uapi/drm/*.h) $(BUILD)/.flags
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
 	$(Q)source=$$(scripts/kernel --source $(addprefix $(kselftest)/,kselftest.h kselftest_harness.h)) && \
-		$(CC) -D_GNU_SOURCE -Ifirmware-abi -isystem $$source/$(kselftest) -std=gnu17 $(WARN) \
-		$(WERROR_FLAG) $(CFLAGS) -o $@ $<
+		$(CC) -D_GNU_SOURCE -Ifirmware-abi -Ikernel/include/uapi $(DRM_CFLAGS) \
+		-isystem $$source/$(kselftest) -std=gnu17 $(WARN) $(WERROR_FLAG) $(CFLAGS) -o $@ $< \
+		-pthread -Wl,--as-needed $(DRM_LIBS)
 
 # Run by hand; built with the tests so that they keep compiling.
 $(benches): $(BUILD)/tests/bench/%: $(BUILD)/obj/tests/bench/%.o $(dm_a)
