@@ -328,8 +328,8 @@ static enum hrtimer_restart ring_late(struct hrtimer *timer)
 	/* Not while jobs come: whoever gives them was perhaps stopped by this timer. */
 	if (queue->unrung && !queue->dead && queue->ring_seen != queue->next) {
 		queue->ring_seen = queue->next;
-		hrtimer_forward_now(timer, AIPU_RING_DELAY_NS);
-		return HRTIMER_RESTART;
+		hrtimer_start(timer, AIPU_RING_DELAY_NS, HRTIMER_MODE_REL);
+		return HRTIMER_NORESTART;
 	}
 	/* Without drm_dev_enter(): the timer ends with the queue, before the registers go. */
 	aipu_ioq_ring(queue);
