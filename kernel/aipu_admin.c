@@ -189,8 +189,7 @@ void aipu_admin_interrupt(struct aipu_device *aipu)
 	bool sense = true;
 	LIST_HEAD(ended);
 
-	scoped_guard(spinlock_irqsave, &ring->lock)
-	{
+	scoped_guard(spinlock_irqsave, &ring->lock) {
 		/* One pass over the ring at most, whatever the card writes meanwhile */
 		for (; sense && seen < AIPU_ADMIN_ENTRIES && visible(ring); seen++)
 			sense = take(ring, &ended);
@@ -223,8 +222,7 @@ bool aipu_admin_rescue(struct aipu_device *aipu)
 {
 	struct aipu_admin_ring *ring = &aipu->admin;
 
-	scoped_guard(spinlock_irqsave, &ring->lock)
-	{
+	scoped_guard(spinlock_irqsave, &ring->lock) {
 		if (!visible(ring))
 			return false;
 		if (ring->seen_head != ring->head || ring->seen_phase != ring->phase) {

@@ -419,7 +419,8 @@ struct drm_aipu_queue {
 
 /* Of drm_aipu_submit.flags and drm_aipu_uring_submit.flags */
 #define DRM_AIPU_SUBMIT_MORE \
-	(1u << 0) /* more jobs follow at once: the doorbell may wait for the next one, 1 ms at most */
+	(1u                  \
+	 << 0) /* more jobs follow at once: the doorbell may wait for the next one, 1 ms at most */
 
 /* Of drm_aipu_sync.flags */
 #define DRM_AIPU_SYNC_TIMELINE (1u << 0)
@@ -572,7 +573,7 @@ struct drm_aipu_uring_submit {
 };
 
 #define AIPU_URING_STATUS(word) ((__u16)((word) >> 48))
-#define AIPU_URING_TIME_NS(word) ((word) & 0xffffffffffffull)
+#define AIPU_URING_TIME_NS(word) ((__u64)(word) << 16 >> 16)
 #define AIPU_URING_DETAIL(word) ((__u32)(word))
 #define AIPU_URING_WORD(status, value) ((__u64)(status) << 48 | AIPU_URING_TIME_NS(value))
 
