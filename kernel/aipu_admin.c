@@ -112,6 +112,7 @@ void aipu_admin_prepare(struct aipu_device *aipu)
 	memset(ring->cq, 0, CQ_BYTES);
 	ring->tail = 0;
 	ring->head = 0;
+	ring->seen_ticks = 0;
 	ring->phase = 1;
 }
 
@@ -161,6 +162,7 @@ static bool take(struct aipu_admin_ring *ring, struct list_head *ended)
 	u16 id;
 
 	dma_rmb();
+	ring->seen_ticks = 0;
 	aipu_read_once((u64 *)&entry, (const u64 *)&ring->cq[ring->head], sizeof(entry));
 	if (++ring->head == AIPU_ADMIN_ENTRIES) {
 		ring->head = 0;
@@ -225,11 +227,6 @@ bool aipu_admin_rescue(struct aipu_device *aipu)
 	scoped_guard(spinlock_irqsave, &ring->lock) {
 		if (!visible(ring))
 			return false;
-		if (ring->seen_head != ring->head || ring->seen_phase != ring->phase) {
-			ring->seen_head = ring->head;
-			ring->seen_phase = ring->phase;
-			ring->seen_ticks = 0;
-		}
 		if (ring->seen_ticks++ < AIPU_RESCUE_TICKS)
 			return false;
 	}

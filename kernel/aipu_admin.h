@@ -45,9 +45,7 @@ struct aipu_command {
  * @room: for those who wait for a free id
  * @stopped: no command is taken: before enable, and from a reset on
  * @strange: completions that named no command, an unknown status, or a place beyond the ring
- * @seen_head: aipu_admin_rescue(): a completion stands in this place
- * @seen_phase: and phase
- * @seen_ticks: for so many calls
+ * @seen_ticks: aipu_admin_rescue(): calls that found a completion, since one was taken
  */
 struct aipu_admin_ring {
 	spinlock_t lock;
@@ -59,7 +57,7 @@ struct aipu_admin_ring {
 	wait_queue_head_t room;
 	bool stopped;
 	u64 strange;
-	u32 seen_head, seen_phase, seen_ticks;
+	u32 seen_ticks;
 };
 
 int aipu_admin_create(struct aipu_device *aipu); /* rings; freed with the drm device */

@@ -228,6 +228,12 @@ int aipu_context_destroy_ioctl(struct drm_device *drm, void *data, struct drm_fi
 	return 0;
 }
 
+int aipu_context_reset(struct aipu_context *context)
+{
+	lockdep_assert_held(&context->lock);
+	return aipu_context_alive(context) ?: command(context, AIPU_ADMIN_RESET_CONTEXT, 0, 0);
+}
+
 int aipu_context_reset_ioctl(struct drm_device *drm, void *data, struct drm_file *drm_file)
 {
 	struct aipu_device *aipu = to_aipu(drm);
@@ -242,11 +248,8 @@ int aipu_context_reset_ioctl(struct drm_device *drm, void *data, struct drm_file
 		return -ENOENT;
 	err = aipu_enter(aipu, &idx);
 	if (!err) {
-		scoped_guard(mutex, &context->lock) {
-			err = aipu_context_alive(context);
-			if (!err)
-				err = command(context, AIPU_ADMIN_RESET_CONTEXT, 0, 0);
-		}
+		scoped_guard(mutex, &context->lock)
+			err = aipu_context_reset(context);
 		aipu_exit(aipu, idx);
 	}
 	aipu_context_put(context);

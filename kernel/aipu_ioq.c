@@ -133,6 +133,7 @@ static void drain(struct aipu_ioq *queue)
 		seen++;
 	if (!seen)
 		return;
+	queue->seen_ticks = 0;
 	queue->progress = ktime_get();
 	if (!queue->dead)
 		aipu_write(queue->aipu, AIPU_DOORBELL_PAGE(queue->id) + AIPU_DOORBELL_CQ_HEAD,
@@ -175,12 +176,8 @@ static bool overdue(struct aipu_ioq *queue)
 
 	if (!visible(queue))
 		return false;
-	if (queue->seen_head != queue->cq_head || queue->seen_phase != queue->phase) {
-		queue->seen_head = queue->cq_head;
-		queue->seen_phase = queue->phase;
+	if (!queue->seen_ticks)
 		queue->seen = now;
-		queue->seen_ticks = 0;
-	}
 	return queue->seen_ticks++ >= AIPU_RESCUE_TICKS &&
 	       ktime_us_delta(now, queue->seen) > queue->coalesce_us;
 }
@@ -231,6 +228,20 @@ u32 aipu_ioq_first(struct aipu_ioq *queue)
 {
 	guard(spinlock_irqsave)(&queue->lock);
 	return first_running(queue);
+}
+
+bool aipu_ioq_overdue(struct aipu_ioq *queue, u32 grace_ms)
+{
+	const struct aipu_slot *slot;
+	u32 first;
+
+	guard(spinlock_irqsave)(&queue->lock);
+	first = first_running(queue);
+	if (first == AIPU_NO_JOB)
+		return false;
+	slot = &queue->slots[aipu_id_place(first, queue->entries)];
+	return slot->timeout_ms && slot->opcode != AIPU_JOB_GENERATE &&
+	       ktime_ms_delta(ktime_get(), queue->progress) > (s64)slot->timeout_ms + grace_ms;
 }
 
 /* What the card has completed counts; all other jobs end so. */

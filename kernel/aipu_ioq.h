@@ -40,7 +40,7 @@ struct io_uring_cmd;
 #define AIPU_RING_EVERY 32u /* jobs at most without a doorbell */
 #define AIPU_RING_DELAY_NS 500000u /* a hint that more follow holds this long, or twice as long */
 #define AIPU_MAX_COALESCE_US 1000000u
-#define AIPU_RESCUE_TICKS 3u /* ticks that a completion outlives without its interrupt */
+#define AIPU_RESCUE_TICKS 10u /* ticks that a completion outlives without its interrupt */
 #define AIPU_NO_JOB (~0u) /* no id of a job */
 
 enum aipu_slot_state { AIPU_SLOT_FREE, AIPU_SLOT_QUEUED, AIPU_SLOT_ENDED };
@@ -118,12 +118,9 @@ struct aipu_ioq {
 	u64 strange; /* completions that were dropped */
 	u64 doorbells, interrupts, jobs; /* for debugfs */
 	ktime_t progress; /* when the last completion came, or the first job of an empty queue */
-	/*
-	 * aipu_ioq_rescue(): a completion stands in this place and phase since then, and for so
-	 * many calls
-	 */
+	/* aipu_ioq_rescue(): calls that found a completion, since one was taken, and the first */
+	u32 seen_ticks;
 	ktime_t seen;
-	u32 seen_head, seen_phase, seen_ticks;
 	struct hrtimer ring_timer;
 	wait_queue_head_t wait;
 	struct eventfd_ctx *eventfd;
@@ -164,6 +161,12 @@ bool aipu_ioq_busy(struct aipu_ioq *queue); /* has jobs in flight */
  * since a guest that stood still has lost no interrupt.
  */
 bool aipu_ioq_rescue(struct aipu_ioq *queue);
+/*
+ * Has the first job in flight a time limit that passed `grace_ms` ago? Not of one that may wait for
+ * its taker: that time does not count. Nor does time in which others' jobs run, which is not known
+ * here.
+ */
+bool aipu_ioq_overdue(struct aipu_ioq *queue, u32 grace_ms);
 /* What the card calls the first job in flight, which may run; AIPU_NO_JOB: there is none */
 u32 aipu_ioq_first(struct aipu_ioq *queue);
 /* Takes no job and rings no doorbell from now on. Any context, any number of times. */

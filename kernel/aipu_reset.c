@@ -32,6 +32,7 @@
  */
 #define STILL_LOOKS 4u
 #define STILL_JIFFIES HZ
+#define GRACE_MS 2000u /* after a job's time, and without a step of anybody, until its context is reset */
 #define ATTEMPTS 2u /* at starting a card, then it is wedged */
 #define OWN_ENTRIES 16u
 
@@ -42,16 +43,20 @@
  * @tick: the rescue timer and watchdog
  * @work: resets the card
  * @event_work: looks after an event that the card reported
+ * @context_work: resets the context of @overdue
  * @event: the ASYNC_EVENT that the card has; under reset_lock
  * @config: configuration space as it was at probe, for after a reset by somebody else
  * @why: of the reset that was asked for
  * @asked: a reset was asked for; cleared when the card stops, for whatever reason
  * @off: being removed: nothing is started any more; under @turn
  * @stuck: the card could not be stopped: what it may reach, and the device, are not freed
+ * @overdue: a queue with a job that runs over its time, held; @context_work's from when it is set
  * @watching: the watch goes on since the last tick; @tick's, as all below
  * @heartbeat: last value that was read
  * @looks: that found this value
  * @changed: when it was read first, in jiffies
+ * @steps: last value of the step counter
+ * @stepped: when it was read first, in jiffies
  * @ticks: since the watch began
  * @rescues: completions found by the rescue timer, not by an interrupt
  */
@@ -59,16 +64,17 @@ struct aipu_reset {
 	struct aipu_device *aipu;
 	struct mutex turn;
 	struct delayed_work tick;
-	struct work_struct work, event_work;
+	struct work_struct work, event_work, context_work;
 	struct aipu_command *event;
 	struct pci_saved_state *config;
 	const char *why;
 	atomic_t asked;
 	bool off, stuck;
+	struct aipu_ioq *overdue;
 	bool watching;
-	u32 heartbeat;
+	u32 heartbeat, steps;
 	unsigned int looks;
-	unsigned long changed;
+	unsigned long changed, stepped;
 	unsigned int ticks;
 	atomic64_t rescues;
 };
@@ -429,13 +435,50 @@ static void event_work(struct work_struct *work)
 	aipu_exit(aipu, idx);
 }
 
+/* The first job in flight is to blame, all others of its context are not. */
+static int reset_context(struct aipu_ioq *overdue)
+{
+	struct aipu_context *context = overdue->context;
+	struct aipu_ioq *queue;
+
+	guard(mutex)(&context->lock);
+	list_for_each_entry(queue, &context->queues, in_context)
+		aipu_ioq_blame(queue, queue == overdue ? aipu_ioq_first(queue) : AIPU_NO_JOB);
+	return aipu_context_reset(context);
+}
+
+static void context_work(struct work_struct *work)
+{
+	struct aipu_reset *reset = container_of(work, struct aipu_reset, context_work);
+	struct aipu_device *aipu = reset->aipu;
+	struct aipu_ioq *queue = reset->overdue;
+	int idx;
+
+	if (!aipu_enter(aipu, &idx)) {
+		drm_warn(&aipu->drm,
+			 "a job of queue %u runs over its time: resetting context %u\n", queue->id,
+			 queue->context->id);
+		aipu_coredump(aipu, "a job runs over its time");
+		if (reset_context(queue))
+			aipu_reset_ask(aipu, "a context could not be reset");
+		aipu_exit(aipu, idx);
+	}
+	aipu_ioq_put(queue);
+	smp_store_release(&reset->overdue, NULL);
+}
+
 /* Under reset_lock, in a state that should be READY */
 static void look(struct aipu_device *aipu)
 {
 	struct aipu_reset *reset = aipu->reset;
 	u32 heartbeat = aipu_read(aipu, AIPU_REG_HEARTBEAT);
+	u32 steps = aipu_read(aipu, AIPU_REG_STEPS);
 	const char *wrong = what_is_wrong(aipu);
 
+	if (!reset->ticks || steps != reset->steps) {
+		reset->steps = steps;
+		reset->stepped = jiffies;
+	}
 	if (wrong) {
 		aipu_reset_ask(aipu, wrong);
 	} else if (!reset->ticks || heartbeat != reset->heartbeat) {
@@ -446,6 +489,20 @@ static void look(struct aipu_device *aipu)
 		   time_after(jiffies, reset->changed + STILL_JIFFIES)) {
 		aipu_reset_ask(aipu, "the card stands still");
 	}
+}
+
+/* A card that makes no step at all makes none for others: the job had its time. */
+static void look_for_overdue(struct aipu_device *aipu, struct aipu_ioq *queue)
+{
+	struct aipu_reset *reset = aipu->reset;
+
+	if (smp_load_acquire(&reset->overdue) || !reset->ticks ||
+	    !time_after(jiffies, reset->stepped + msecs_to_jiffies(GRACE_MS)) ||
+	    !aipu_ioq_overdue(queue, GRACE_MS))
+		return;
+	kref_get(&queue->refs);
+	reset->overdue = queue;
+	queue_work(system_unbound_wq, &reset->context_work);
 }
 
 /* Under reset_lock. Are there jobs in flight? */
@@ -462,6 +519,7 @@ static bool watch_queues(struct aipu_device *aipu)
 		busy |= aipu_ioq_busy(queue);
 		if (aipu_ioq_rescue(queue))
 			atomic64_inc(&aipu->reset->rescues);
+		look_for_overdue(aipu, queue);
 		aipu_ioq_put(queue);
 	}
 	return busy;
@@ -622,6 +680,7 @@ int aipu_reset_init(struct aipu_device *aipu)
 	INIT_DELAYED_WORK(&reset->tick, tick);
 	INIT_WORK(&reset->work, reset_work);
 	INIT_WORK(&reset->event_work, event_work);
+	INIT_WORK(&reset->context_work, context_work);
 	err = drmm_add_action_or_reset(&aipu->drm, reset_release, reset);
 	if (err)
 		return err;
@@ -647,5 +706,8 @@ void aipu_reset_fini(struct aipu_device *aipu)
 	/* In the order in which one starts the other */
 	disable_delayed_work_sync(&reset->tick);
 	disable_work_sync(&reset->event_work);
+	disable_work_sync(&reset->context_work);
 	disable_work_sync(&reset->work);
+	aipu_ioq_put(reset->overdue);
+	reset->overdue = NULL;
 }

@@ -82,6 +82,9 @@ static const struct hwmon_chip_info sensor_chip = {
 
 int aipu_hwmon_init(struct aipu_device *aipu)
 {
+	if (aipu_gone(aipu_read(aipu, AIPU_REG_TEMPERATURE)) &&
+	    aipu_gone(aipu_read(aipu, AIPU_REG_POWER)))
+		return 0;
 	return PTR_ERR_OR_ZERO(devm_hwmon_device_register_with_info(aipu->drm.dev, "aipu", aipu,
 								    &sensor_chip, NULL));
 }
@@ -141,7 +144,7 @@ static void print_registers(struct aipu_device *aipu, struct drm_printer *p)
 		{ AIPU_REG_HEARTBEAT, "heartbeat" },
 		{ AIPU_REG_STEPS, "steps" },
 		{ AIPU_REG_LONGEST_STEP_US, "longest step us" },
-		{ AIPU_REG_RESCUES, "rescues" },
+		{ AIPU_REG_RESCUES, "rescued doorbells" },
 		{ AIPU_REG_TEMPERATURE, "temperature" },
 		{ AIPU_REG_POWER, "power" },
 		{ AIPU_REG_CLOCK, "clock" },
