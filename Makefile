@@ -39,6 +39,7 @@ BINDIR ?= $(PREFIX)/bin
 LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 MANDIR ?= $(PREFIX)/share/man
+UDEVDIR ?= $(PREFIX)/lib/udev/rules.d
 
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-7s %s\n' $(1) $(2))
@@ -467,7 +468,7 @@ install: all
 # What is built, as it is: for tests that must not build beside each other.
 install-files:
 	install -d $(D)$(BINDIR) $(D)$(LIBDIR)/aipu $(D)$(LIBDIR)/pkgconfig \
-		$(D)$(INCLUDEDIR)/aipu/abi $(D)$(MANDIR)/man1
+		$(D)$(INCLUDEDIR)/aipu/abi $(D)$(MANDIR)/man1 $(D)$(UDEVDIR)
 	for t in $(tool_names); do install -m 755 $(BUILD)/bin/$$t $(D)$(BINDIR)/ || exit 1; done
 	for l in $(notdir $(links)); do \
 		install -m 644 $(L)/$$l.$(SOVERSION) $(D)$(LIBDIR)/$$l.$(VERSION) && \
@@ -477,12 +478,14 @@ install-files:
 	for h in $(public_headers); do install -m 644 $$h $(D)$(INCLUDEDIR)/aipu/ || exit 1; done
 	for h in $(abi_headers); do install -m 644 $$h $(D)$(INCLUDEDIR)/aipu/abi/ || exit 1; done
 	for m in $(man_pages); do install -m 644 $$m $(D)$(MANDIR)/man1/ || exit 1; done
+	for r in udev/*.rules; do install -m 644 $$r $(D)$(UDEVDIR)/ || exit 1; done
 	printf '%s\n' "$$AIPU_PC" >$(D)$(LIBDIR)/pkgconfig/aipu.pc
 	printf '%s\n' "$$AIPU_LLM_PC" >$(D)$(LIBDIR)/pkgconfig/aipu-llm.pc
 
 uninstall:
 	rm -f $(addprefix $(D)$(BINDIR)/,$(tool_names)) \
 		$(addprefix $(D)$(MANDIR)/man1/,$(notdir $(man_pages))) \
+		$(addprefix $(D)$(UDEVDIR)/,$(notdir $(wildcard udev/*.rules))) \
 		$(foreach l,$(notdir $(links)),$(addprefix $(D)$(LIBDIR)/$(l),.$(VERSION) .$(SOVERSION)) \
 			$(D)$(LIBDIR)/$(l)) \
 		$(addprefix $(D)$(LIBDIR)/pkgconfig/,aipu.pc aipu-llm.pc)
