@@ -337,9 +337,11 @@ static enum hrtimer_restart ring_late(struct hrtimer *timer)
 
 	guard(spinlock_irqsave)(&queue->lock);
 	/* Not while jobs come: whoever gives them was perhaps stopped by this timer. */
-	if (queue->unrung && !queue->dead && queue->ring_seen != queue->next) {
-		queue->ring_seen = queue->next;
-		hrtimer_start(timer, AIPU_RING_DELAY_NS, HRTIMER_MODE_REL);
+	if (queue->ring_seen != queue->next)
+		queue->ring_looks = 0;
+	queue->ring_seen = queue->next;
+	if (queue->unrung && !queue->dead && ++queue->ring_looks < AIPU_RING_LOOKS) {
+		hrtimer_start(timer, AIPU_RING_LOOK_NS, HRTIMER_MODE_REL);
 		return HRTIMER_NORESTART;
 	}
 	/* Without drm_dev_enter(): the timer ends with the queue, before the registers go. */

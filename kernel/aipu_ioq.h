@@ -38,7 +38,9 @@
 struct io_uring_cmd;
 
 #define AIPU_RING_EVERY 32u /* jobs at most without a doorbell */
-#define AIPU_RING_DELAY_NS 500000u /* a hint that more follow holds this long, or twice as long */
+/* A hint that more follow holds until so many looks at the queue, so far apart, saw none come */
+#define AIPU_RING_LOOKS 4u
+#define AIPU_RING_LOOK_NS 250000u
 #define AIPU_MAX_COALESCE_US 1000000u
 #define AIPU_RESCUE_TICKS 10u /* ticks that a completion outlives without its interrupt */
 #define AIPU_NO_JOB (~0u) /* no id of a job */
@@ -109,7 +111,8 @@ struct aipu_ioq {
 	u32 cq_head, phase;
 	u32 unrung; /* jobs since the last doorbell */
 	bool ring_armed; /* ring_timer runs, or its function will look once more */
-	u64 ring_seen; /* `next`, when it looked last */
+	u64 ring_seen; /* `next`, when it looked last, */
+	u32 ring_looks; /* and how often it was that */
 	u32 running; /* slots that are QUEUED */
 	struct aipu_slot *slots; /* entries */
 	u32 *ended; /* places of ENDED slots in the order of their ends: a ring of `entries` */
@@ -201,6 +204,7 @@ int aipu_job_check(const struct aipu_job *job, u32 kind);
  * @job: checked; id and flags are set here
  * @sequence: the one expected, or the job is refused and it is set to that
  * @more: the doorbell may wait
+ * @soon: with @more: the next job comes from the same caller, who needs no timer for it
  * @cmd: uring door: the command, which is not touched if the job is refused
  * @ended: the kernel's own jobs: called at the end, under queue->lock, in interrupt context
  * @arg: of @ended
@@ -208,7 +212,7 @@ int aipu_job_check(const struct aipu_job *job, u32 kind);
 struct aipu_give {
 	struct aipu_job job;
 	u64 sequence;
-	bool more;
+	bool more, soon;
 	struct io_uring_cmd *cmd;
 	void (*ended)(void *arg, const struct drm_aipu_result *result);
 	void *arg;

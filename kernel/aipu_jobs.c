@@ -93,9 +93,10 @@ int aipu_job_give(struct aipu_ioq *queue, struct aipu_give *give)
 	queue->unrung++;
 	if (!give->more || queue->unrung >= AIPU_RING_EVERY) {
 		aipu_ioq_ring(queue);
-	} else if (!queue->ring_armed) {
+	} else if (!queue->ring_armed && !give->soon) {
 		queue->ring_armed = true;
-		hrtimer_start(&queue->ring_timer, AIPU_RING_DELAY_NS, HRTIMER_MODE_REL);
+		queue->ring_looks = 0;
+		hrtimer_start(&queue->ring_timer, AIPU_RING_LOOK_NS, HRTIMER_MODE_REL);
 	}
 	return 0;
 }
@@ -161,7 +162,8 @@ static int submit_chunk(struct aipu_ioq *queue, struct drm_aipu_submit *args, u6
 	for (u32 i = 0; i < count && !err; i++) {
 		give.job = jobs[i];
 		give.sequence = first + args->taken;
-		give.more = args->flags & DRM_AIPU_SUBMIT_MORE || args->taken + 1 < args->count;
+		give.soon = args->taken + 1 < args->count;
+		give.more = give.soon || args->flags & DRM_AIPU_SUBMIT_MORE;
 		err = aipu_job_check(&give.job, queue->kind);
 		if (!err)
 			err = aipu_job_give(queue, &give);
