@@ -228,12 +228,6 @@ int aipu_context_destroy_ioctl(struct drm_device *drm, void *data, struct drm_fi
 	return 0;
 }
 
-int aipu_context_reset(struct aipu_context *context)
-{
-	lockdep_assert_held(&context->lock);
-	return aipu_context_alive(context) ?: command(context, AIPU_ADMIN_RESET_CONTEXT, 0, 0);
-}
-
 int aipu_context_reset_ioctl(struct drm_device *drm, void *data, struct drm_file *drm_file)
 {
 	struct aipu_device *aipu = to_aipu(drm);
@@ -249,7 +243,8 @@ int aipu_context_reset_ioctl(struct drm_device *drm, void *data, struct drm_file
 	err = aipu_enter(aipu, &idx);
 	if (!err) {
 		scoped_guard(mutex, &context->lock)
-			err = aipu_context_reset(context);
+			err = aipu_context_alive(context) ?:
+				command(context, AIPU_ADMIN_RESET_CONTEXT, 0, 0);
 		aipu_exit(aipu, idx);
 	}
 	aipu_context_put(context);

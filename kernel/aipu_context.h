@@ -57,8 +57,6 @@ int aipu_context_create(struct aipu_device *aipu, struct aipu_file *file, u32 pr
 			struct aipu_context **context);
 /* Ends it on the card, with its queues, and frees what it held. Under aipu_enter(), or without a card. */
 void aipu_context_destroy(struct aipu_context *context);
-/* Ends all its jobs. Under aipu_enter() and its lock. -ECANCELED (lost), -errno of the command */
-int aipu_context_reset(struct aipu_context *context);
 void aipu_context_put(struct aipu_context *context);
 /* A reference, or NULL: no such context in this file */
 struct aipu_context *aipu_context_get(struct aipu_file *file, u32 id);

@@ -118,7 +118,9 @@ void aipu_slot_end(struct aipu_ioq *queue, u32 place, const struct drm_aipu_resu
 
 	slot->result = *result;
 	slot->result.sequence = sequence;
-	slot->result.flags |= slot->blame;
+	/* It may have come to its end all the same. */
+	if (result->status)
+		slot->result.flags |= slot->blame;
 	trace_aipu_job_done(queue, sequence, &slot->result);
 	slot->state = AIPU_SLOT_FREE;
 	queue->running--;

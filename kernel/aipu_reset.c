@@ -33,6 +33,7 @@
 #define STILL_LOOKS 4u
 #define STILL_JIFFIES HZ
 #define GRACE_MS 2000u /* after a job's time, and without a step of anybody, until its context is reset */
+#define CONTEXT_JIFFIES (5 * HZ) /* for a context's reset, then it is the card's turn */
 #define ATTEMPTS 2u /* at starting a card, then it is wedged */
 #define OWN_ENTRIES 16u
 
@@ -435,16 +436,40 @@ static void event_work(struct work_struct *work)
 	aipu_exit(aipu, idx);
 }
 
-/* The first job in flight is to blame, all others of its context are not. */
+static int run_reset_context(struct aipu_context *context)
+{
+	struct aipu_command *command = aipu_command_create(AIPU_ADMIN_RESET_CONTEXT);
+	int err;
+
+	if (!command)
+		return -ENOMEM;
+	command->entry.context.context = cpu_to_le32(context->id);
+	err = aipu_command_give(context->aipu, command);
+	if (!err && !wait_for_completion_timeout(&command->done, CONTEXT_JIFFIES))
+		err = -ETIMEDOUT;
+	else if (!err)
+		err = command->error ?: aipu_status_errno(le16_to_cpu(command->result.status));
+	aipu_command_put(command);
+	return err;
+}
+
+/* The first job in flight is to blame, all others of its context are not. Under aipu_enter() */
 static int reset_context(struct aipu_ioq *overdue)
 {
 	struct aipu_context *context = overdue->context;
+	struct aipu_device *aipu = overdue->aipu;
 	struct aipu_ioq *queue;
 
 	guard(mutex)(&context->lock);
+	/* It may have come to its end since it was seen. */
+	if (aipu_context_alive(context) || !aipu_ioq_overdue(overdue, GRACE_MS))
+		return 0;
+	drm_warn(&aipu->drm, "a job of queue %u runs over its time: resetting context %u\n",
+		 overdue->id, context->id);
+	aipu_coredump(aipu, "a job runs over its time");
 	list_for_each_entry(queue, &context->queues, in_context)
 		aipu_ioq_blame(queue, queue == overdue ? aipu_ioq_first(queue) : AIPU_NO_JOB);
-	return aipu_context_reset(context);
+	return run_reset_context(context);
 }
 
 static void context_work(struct work_struct *work)
@@ -452,14 +477,12 @@ static void context_work(struct work_struct *work)
 	struct aipu_reset *reset = container_of(work, struct aipu_reset, context_work);
 	struct aipu_device *aipu = reset->aipu;
 	struct aipu_ioq *queue = reset->overdue;
-	int idx;
+	int idx, err;
 
 	if (!aipu_enter(aipu, &idx)) {
-		drm_warn(&aipu->drm,
-			 "a job of queue %u runs over its time: resetting context %u\n", queue->id,
-			 queue->context->id);
-		aipu_coredump(aipu, "a job runs over its time");
-		if (reset_context(queue))
+		err = reset_context(queue);
+		/* -ECANCELED: the card is about to be stopped as it is. */
+		if (err && err != -ECANCELED)
 			aipu_reset_ask(aipu, "a context could not be reset");
 		aipu_exit(aipu, idx);
 	}
@@ -496,7 +519,7 @@ static void look_for_overdue(struct aipu_device *aipu, struct aipu_ioq *queue)
 {
 	struct aipu_reset *reset = aipu->reset;
 
-	if (smp_load_acquire(&reset->overdue) || !reset->ticks ||
+	if (smp_load_acquire(&reset->overdue) || atomic_read(&reset->asked) || !reset->ticks ||
 	    !time_after(jiffies, reset->stepped + msecs_to_jiffies(GRACE_MS)) ||
 	    !aipu_ioq_overdue(queue, GRACE_MS))
 		return;
