@@ -174,22 +174,40 @@ static void device_free(struct drm_gem_object *gem)
 	private_free(buffer);
 }
 
+/* The buffer's page at a fault: a mapping may begin anywhere in it, and may have been cut since */
+static unsigned long fault_page(const struct vm_fault *vmf)
+{
+	const struct drm_gem_object *gem = vmf->vma->vm_private_data;
+
+	return vmf->pgoff - drm_vma_node_start(&gem->vma_node);
+}
+
+/* How many to map from `first` on, so that not each page is a fault */
+static unsigned long fault_count(const struct vm_fault *vmf, unsigned long first)
+{
+	const struct drm_gem_object *gem = vmf->vma->vm_private_data;
+	unsigned long pages = gem->size >> PAGE_SHIFT;
+
+	if (first >= pages)
+		return 0;
+	return min3(FAULT_PAGES, pages - first,
+		    PHYS_PFN(vmf->vma->vm_end - (vmf->address & PAGE_MASK)));
+}
+
 static vm_fault_t device_fault(struct vm_fault *vmf)
 {
 	struct vm_area_struct *vma = vmf->vma;
 	struct aipu_buffer *buffer = to_aipu_buffer(vma->vm_private_data);
 	struct aipu_device *aipu = to_aipu(buffer->shmem.base.dev);
-	unsigned long address = vmf->address & PAGE_MASK, pfn, count;
+	unsigned long first = fault_page(vmf), count = fault_count(vmf, first), pfn;
 	vm_fault_t ret = VM_FAULT_NOPAGE;
 	int idx;
 
-	if (!drm_dev_enter(&aipu->drm, &idx))
+	if (!count || !drm_dev_enter(&aipu->drm, &idx))
 		return VM_FAULT_SIGBUS;
-	/* The whole BAR is the object's as far as the mapping goes: drm_gem_mmap() checked its length. */
-	pfn = PHYS_PFN(aipu->memory_start + buffer->node.start) + PHYS_PFN(address - vma->vm_start);
-	count = min(FAULT_PAGES, PHYS_PFN(vma->vm_end - address));
+	pfn = PHYS_PFN(aipu->memory_start + buffer->node.start) + first;
 	for (unsigned long i = 0; i < count && ret == VM_FAULT_NOPAGE; i++)
-		ret = vmf_insert_pfn(vma, address + i * PAGE_SIZE, pfn + i);
+		ret = vmf_insert_pfn(vma, (vmf->address & PAGE_MASK) + i * PAGE_SIZE, pfn + i);
 	drm_dev_exit(idx);
 	return ret;
 }
@@ -312,6 +330,12 @@ static struct aipu_buffer *memory_create(struct aipu_device *aipu, struct aipu_f
 	return buffer;
 }
 
+/* Found out before its pages are wanted: a list of so many pages is itself more than the kernel gives. */
+static bool beyond_memory(u64 bytes)
+{
+	return bytes >> PAGE_SHIFT > totalram_pages();
+}
+
 /* --- host memory -------------------------------------------------------------------------------------- */
 
 static void host_free(struct drm_gem_object *gem)
@@ -322,6 +346,40 @@ static void host_free(struct drm_gem_object *gem)
 	drm_gem_shmem_free(&buffer->shmem);
 }
 
+/* In place of the helper's, which takes the page from where the mapping begins, also when that was cut off */
+static vm_fault_t host_fault(struct vm_fault *vmf)
+{
+	struct aipu_buffer *buffer = to_aipu_buffer(vmf->vma->vm_private_data);
+	unsigned long first = fault_page(vmf), count = fault_count(vmf, first);
+	unsigned long address = vmf->address & PAGE_MASK;
+	vm_fault_t ret = VM_FAULT_NOPAGE;
+
+	if (!count)
+		return VM_FAULT_SIGBUS;
+	dma_resv_lock(buffer->shmem.base.resv, NULL);
+	for (unsigned long i = 0; i < count && ret == VM_FAULT_NOPAGE; i++)
+		ret = vmf_insert_pfn(vmf->vma, address + i * PAGE_SIZE,
+				     page_to_pfn(buffer->shmem.pages[first + i]));
+	dma_resv_unlock(buffer->shmem.base.resv);
+	return ret;
+}
+
+static void host_open(struct vm_area_struct *vma)
+{
+	drm_gem_shmem_vm_ops.open(vma);
+}
+
+static void host_close(struct vm_area_struct *vma)
+{
+	drm_gem_shmem_vm_ops.close(vma);
+}
+
+static const struct vm_operations_struct host_vm_ops = {
+	.open = host_open,
+	.close = host_close,
+	.fault = host_fault,
+};
+
 static const struct drm_gem_object_funcs host_funcs = {
 	.free = host_free,
 	.pin = drm_gem_shmem_object_pin,
@@ -330,13 +388,16 @@ static const struct drm_gem_object_funcs host_funcs = {
 	.vmap = drm_gem_shmem_object_vmap,
 	.vunmap = drm_gem_shmem_object_vunmap,
 	.mmap = drm_gem_shmem_object_mmap,
-	.vm_ops = &drm_gem_shmem_vm_ops,
+	.vm_ops = &host_vm_ops,
 };
 
 static struct aipu_buffer *host_create(struct aipu_device *aipu, u64 bytes)
 {
-	struct drm_gem_shmem_object *shmem = drm_gem_shmem_create(&aipu->drm, bytes);
+	struct drm_gem_shmem_object *shmem;
 
+	if (beyond_memory(bytes))
+		return ERR_PTR(-ENOMEM);
+	shmem = drm_gem_shmem_create(&aipu->drm, bytes);
 	return IS_ERR(shmem) ? ERR_CAST(shmem) : to_aipu_buffer(&shmem->base);
 }
 
@@ -416,6 +477,8 @@ static struct aipu_buffer *user_create(struct aipu_device *aipu, u64 address, u6
 		return ERR_PTR(-EINVAL);
 	if (address + bytes < address || !access_ok(u64_to_user_ptr(address), bytes))
 		return ERR_PTR(-EFAULT);
+	if (beyond_memory(bytes))
+		return ERR_PTR(-ENOMEM);
 	buffer = private_create(aipu, DRM_AIPU_BUFFER_USER, bytes, &user_funcs);
 	if (IS_ERR(buffer))
 		return buffer;
