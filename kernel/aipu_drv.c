@@ -329,6 +329,8 @@ static int aipu_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	err = dma_set_mask_and_coherent(&pdev->dev, DMA_BIT_MASK(64));
 	if (err)
 		return err;
+	/* Extents have 64 bits. */
+	dma_set_max_seg_size(&pdev->dev, UINT_MAX);
 	err = aipu_admin_create(aipu);
 	if (err)
 		return err;
