@@ -90,6 +90,42 @@ cut()
 	! grep -q "time is over\|no end in time" "$work/err"
 }
 
+# QEMU takes the card out when the guest asks for it.
+take_out()
+{
+	local tries=0
+	until grep -q "^# take it out" "$work/out" || [ $((tries += 1)) -gt 1200 ]; do
+		sleep 0.5
+	done
+	/usr/bin/python3 - "$work/qmp" <<'PY'
+import json
+import socket
+import sys
+
+with socket.socket(socket.AF_UNIX) as qmp:
+    qmp.connect(sys.argv[1])
+    file = qmp.makefile("rw")
+    file.readline()
+    for command in ({"execute": "qmp_capabilities"},
+                    {"execute": "device_del", "arguments": {"id": "aipu0"}}):
+        file.write(json.dumps(command) + "\n")
+        file.flush()
+        print(file.readline())
+PY
+}
+
+# unplug KERNEL: without MSI-X, whose removal ends QEMU
+unplug()
+{
+	local helper
+	[[ "hot-unplug" == *${FAULTS_ONLY-}* ]] || return 0
+	: >"$work/out"
+	take_out >"$work/qmp.log" 2>&1 &
+	helper=$!
+	on "$1" "hot-unplug" "--allow-card-death --qmp $work/qmp" "unplugged=--msi"
+	wait "$helper"
+}
+
 # Jobs of a run on a fresh card: 1 to 7 clear and copy, 8 reads the prompt, 9 generates.
 # remove_rescan: the kernel must be allowed to put the window back where the machine's firmware had it.
 all()
@@ -101,8 +137,9 @@ all()
 	on "$1" "commands" "" "reply_status=--fault corrupt-reply@9:0" "reply_id=--fault corrupt-reply@9:1" \
 		"reply_head=--fault corrupt-reply@9:2" "gone=--fault all-ones@100" "slow_boot=--fault slow-boot@1:4000" \
 		"boot_failure=--fault boot-failure@1" "boot_later=--fault boot-failure@2" "both=--fault hang@9"
-	on "$1" "at work" "--append pci=no_e820" "busy=" "killed=" \
-		"overdue=--fault slow-job@1:8000" "overdue_long=--fault slow-job@1:100000"
+	on "$1" "at work" "--append pci=no_e820" "killed=" "overdue=--fault slow-job@1:4500" \
+		"overdue_long=--fault slow-job@1:100000" "busy="
+	unplug "$1"
 	power_cut "$1"
 }
 
