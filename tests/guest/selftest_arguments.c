@@ -1,0 +1,390 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What no caller of the driver should do, and what nobody can do to another: arguments of all sizes and at the ends of pages, reserved
+ * fields, ids of other files, and a card that goes while everything is open. Runs as root in a guest with the driver loaded,
+ * in the kernel's own test harness; unbinds the first card and binds it again.
+ */
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "kselftest_harness.h"
+
+#include "accel.h"
+
+/* A guest without KVM on a busy machine is slow */
+#define CARD_TEST(name) TEST_F_TIMEOUT(card, name, 240)
+
+FIXTURE(card)
+{
+	int fd, other; /* two files of the first card */
+	int context;
+	struct drm_aipu_memory before;
+	struct drm_aipu_device device;
+};
+
+FIXTURE_SETUP(card)
+{
+	self->fd = card_open(0);
+	ASSERT_LE(0, self->fd);
+	self->other = card_open(0);
+	self->before = memory_of(self->fd);
+	ASSERT_EQ(0, query(self->fd, DRM_AIPU_QUERY_DEVICE, &self->device, sizeof(self->device)));
+	self->context = context_new(self->fd);
+	ASSERT_LT(0, self->context);
+}
+
+FIXTURE_TEARDOWN(card)
+{
+	int fd;
+
+	close(self->fd);
+	close(self->other);
+	fd = card_open(0);
+	EXPECT_EQ(self->before.free, memory_of(fd).free);
+	close(fd);
+}
+
+/* --- what one file can see of another --------------------------------------------------------------- */
+
+/* One of each, of the first file */
+struct things {
+	int context, handle, segment, queue;
+};
+
+/* Each call with ids of another file; the number of those that were not answered with ENOENT */
+static int reach(int fd, const struct things *of)
+{
+	struct drm_aipu_context context = { .context = of->context };
+	struct drm_aipu_segment_bind bind = {
+		.context = of->context, .handle = of->handle, .length = PAGE, .access = ACCESS_BOTH
+	};
+	struct drm_aipu_segment_unbind unbind = { .context = of->context, .segment = of->segment };
+	struct drm_aipu_program_load load = { .context = of->context,
+					      .segment = of->segment,
+					      .bytes = 64 };
+	struct drm_aipu_program_unload unload = { .context = of->context };
+	struct drm_aipu_queue_create create = { .context = of->context,
+						.entries = 1,
+						.eventfd = -1 };
+	struct drm_aipu_queue queue = { .queue = of->queue };
+	struct aipu_job job = { .opcode = AIPU_JOB_NOP };
+	struct drm_aipu_submit give = {
+		.queue = of->queue, .jobs = (uintptr_t)&job, .count = 1, .sequence = 1
+	};
+	struct drm_aipu_result result;
+	struct drm_aipu_wait wait = { .queue = of->queue,
+				      .count = 1,
+				      .results = (uintptr_t)&result };
+	struct drm_aipu_cancel cancel = { .queue = of->queue, .sequence = 1 };
+	struct drm_aipu_buffer_info info = { .handle = of->handle };
+	int bad = 0;
+
+	bad += call(fd, DRM_IOCTL_AIPU_BUFFER_INFO, &info) != -ENOENT;
+	bad += call(fd, DRM_IOCTL_AIPU_SEGMENT_BIND, &bind) != -ENOENT;
+	bad += call(fd, DRM_IOCTL_AIPU_SEGMENT_UNBIND, &unbind) != -ENOENT;
+	bad += call(fd, DRM_IOCTL_AIPU_PROGRAM_LOAD, &load) != -ENOENT;
+	bad += call(fd, DRM_IOCTL_AIPU_PROGRAM_UNLOAD, &unload) != -ENOENT;
+	bad += call(fd, DRM_IOCTL_AIPU_QUEUE_CREATE, &create) != -ENOENT;
+	bad += call(fd, DRM_IOCTL_AIPU_SUBMIT, &give) != -ENOENT;
+	bad += call(fd, DRM_IOCTL_AIPU_WAIT, &wait) != -ENOENT;
+	bad += call(fd, DRM_IOCTL_AIPU_CANCEL, &cancel) != -ENOENT;
+	bad += call(fd, DRM_IOCTL_AIPU_KICK, &queue) != -ENOENT;
+	bad += call(fd, DRM_IOCTL_AIPU_QUEUE_DESTROY, &queue) != -ENOENT;
+	bad += call(fd, DRM_IOCTL_AIPU_CONTEXT_RESET, &context) != -ENOENT;
+	bad += call(fd, DRM_IOCTL_AIPU_CONTEXT_DESTROY, &context) != -ENOENT;
+	bad += export_fd(fd, of->handle) != -ENOENT;
+	bad += buffer_close(fd, of->handle) != -EINVAL;
+	return bad;
+}
+
+CARD_TEST(other_files_and_processes)
+{
+	struct things of = { .context = self->context,
+			     .handle = buffer_new(self->fd, DRM_AIPU_BUFFER_HOST, PAGE),
+			     .queue = queue_new(self->fd, self->context) };
+	struct aipu_job job = { .opcode = AIPU_JOB_NOP };
+	int own, status;
+	pid_t child;
+
+	of.segment = bind_range(self->fd, of.context, of.handle, 0, PAGE, 3);
+	ASSERT_LE(0, of.segment);
+	EXPECT_EQ(0, reach(self->other, &of));
+	child = fork();
+	if (!child)
+		_exit(reach(card_open(0), &of));
+	waitpid(child, &status, 0);
+	EXPECT_EQ(0, status);
+	/* A context of the other file's own has none of the first one's segments, though its id may be the same */
+	own = context_new(self->other);
+	ASSERT_LT(0, own);
+	EXPECT_EQ(-ENOENT, unbind(self->other, own, of.segment));
+	EXPECT_EQ(-ENOENT, bind_range(self->other, own, of.handle, 0, PAGE, 3));
+	/* And the first one still has everything */
+	EXPECT_EQ(0, run(self->fd, of.queue, 1, &job));
+	EXPECT_EQ(0, unbind(self->fd, of.context, of.segment));
+	EXPECT_EQ(0, buffer_close(self->fd, of.handle));
+}
+
+/* --- arguments that no caller should give ------------------------------------------------------------- */
+
+/* One page, nothing behind it */
+static char *edge(void)
+{
+	char *at = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	mprotect(at + PAGE, PAGE, PROT_NONE);
+	return at + PAGE;
+}
+
+CARD_TEST(arguments_at_the_end_of_a_page)
+{
+	const struct drm_aipu_query sizes = { .kind = DRM_AIPU_QUERY_MEMORY };
+	struct drm_aipu_query args;
+	char *end = edge();
+
+	memcpy(end - sizeof(sizes), &sizes, sizeof(sizes));
+	EXPECT_EQ(0, call(self->fd, DRM_IOCTL_AIPU_QUERY, end - sizeof(sizes)));
+	for (size_t i = 1; i <= sizeof(sizes); i++)
+		EXPECT_EQ(-EFAULT, call(self->fd, DRM_IOCTL_AIPU_QUERY, end - sizeof(sizes) + i));
+	EXPECT_EQ(-EFAULT, call(self->fd, DRM_IOCTL_AIPU_QUERY, NULL));
+	/* So is what they point to */
+	args = (struct drm_aipu_query){ .kind = DRM_AIPU_QUERY_MEMORY,
+					.bytes = sizeof(struct drm_aipu_memory),
+					.data = (uintptr_t)end - sizeof(struct drm_aipu_memory) };
+	EXPECT_EQ(0, call(self->fd, DRM_IOCTL_AIPU_QUERY, &args));
+	args.data += 1;
+	EXPECT_EQ(-EFAULT, call(self->fd, DRM_IOCTL_AIPU_QUERY, &args));
+	args.data -= 1;
+	args.bytes += 1;
+	EXPECT_EQ(-EFAULT, call(self->fd, DRM_IOCTL_AIPU_QUERY, &args));
+}
+
+/* Callers of another age: the structure's size is part of the number; what is missing is zero */
+CARD_TEST(arguments_of_other_sizes)
+{
+	struct {
+		struct drm_aipu_context_create args;
+		uint64_t more[4];
+	} large = { .more = { 1, 2, 3, 4 } };
+	unsigned long type = DRM_IOCTL_BASE, nr = DRM_COMMAND_BASE + DRM_AIPU_CONTEXT_CREATE;
+	uint32_t small[2] = {};
+
+	EXPECT_EQ(0, call(self->fd, _IOC(_IOC_READ | _IOC_WRITE, type, nr, sizeof(large)), &large));
+	EXPECT_LT(0, large.args.context);
+	EXPECT_EQ(4, large.more[3]);
+	EXPECT_EQ(0, call(self->fd, _IOC(_IOC_READ | _IOC_WRITE, type, nr, sizeof(small)), small));
+	for (uint32_t i = DRM_AIPU_RESET + 1; i < DRM_COMMAND_END - DRM_COMMAND_BASE; i++)
+		EXPECT_EQ(-EINVAL, call(self->fd, DRM_IOWR(DRM_COMMAND_BASE + i, uint64_t), small));
+}
+
+struct reserved {
+	unsigned long request;
+	size_t size, offset;
+	const void *good; /* all else as it should be */
+};
+
+/* `good` would be taken but for one bit of the field at `offset` */
+static int refused(int fd, const struct reserved *field, int bit)
+{
+	unsigned char args[128];
+	uint32_t word;
+
+	memcpy(args, field->good, field->size);
+	memcpy(&word, args + field->offset, 4);
+	word ^= 1u << bit;
+	memcpy(args + field->offset, &word, 4);
+	return call(fd, field->request, args) == -EINVAL;
+}
+
+#define RESERVED(name, type, field, args)                                                      \
+	{                                                                                      \
+		DRM_IOCTL_AIPU_##name, sizeof(struct type), offsetof(struct type, field), args \
+	}
+
+CARD_TEST(reserved_fields_are_zero)
+{
+	static char page[PAGE] __attribute__((aligned(PAGE)));
+	int handle = buffer_make(self->fd, DRM_AIPU_BUFFER_USER, PAGE, page, 0);
+	int segment = bind_range(self->fd, self->context, handle, 0, PAGE, 3);
+	uint32_t q = queue_new(self->fd, self->context);
+	struct drm_aipu_context_create create = {};
+	struct drm_aipu_context context = { .context = self->context };
+	struct drm_aipu_buffer_create buffer = { .kind = DRM_AIPU_BUFFER_HOST, .bytes = PAGE };
+	struct drm_aipu_buffer_info info = { .handle = handle };
+	struct drm_aipu_segment_bind bind = {
+		.context = self->context, .handle = handle, .length = PAGE, .access = ACCESS_BOTH
+	};
+	struct drm_aipu_program_load load = { .context = self->context,
+					      .segment = segment,
+					      .bytes = 64 };
+	struct drm_aipu_queue_create ring = { .context = self->context,
+					      .entries = 1,
+					      .eventfd = -1 };
+	struct drm_aipu_queue queue = { .queue = q };
+	struct aipu_job job = { .opcode = AIPU_JOB_NOP };
+	struct drm_aipu_submit give = {
+		.queue = q, .jobs = (uintptr_t)&job, .count = 1, .sequence = 1
+	};
+	struct drm_aipu_cancel cancel = { .queue = q, .sequence = 1 };
+	struct drm_aipu_reset reset = {};
+	const struct reserved fields[] = {
+		RESERVED(CONTEXT_CREATE, drm_aipu_context_create, flags, &create),
+		RESERVED(CONTEXT_RESET, drm_aipu_context, pad, &context),
+		RESERVED(CONTEXT_DESTROY, drm_aipu_context, pad, &context),
+		RESERVED(BUFFER_CREATE, drm_aipu_buffer_create, flags, &buffer),
+		RESERVED(BUFFER_CREATE, drm_aipu_buffer_create, pad, &buffer),
+		RESERVED(BUFFER_INFO, drm_aipu_buffer_info, pad, &info),
+		RESERVED(SEGMENT_BIND, drm_aipu_segment_bind, pad, &bind),
+		RESERVED(PROGRAM_LOAD, drm_aipu_program_load, pad, &load),
+		RESERVED(QUEUE_CREATE, drm_aipu_queue_create, flags, &ring),
+		RESERVED(QUEUE_DESTROY, drm_aipu_queue, pad, &queue),
+		RESERVED(KICK, drm_aipu_queue, pad, &queue),
+		RESERVED(CANCEL, drm_aipu_cancel, pad, &cancel),
+		RESERVED(RESET, drm_aipu_reset, flags, &reset),
+		RESERVED(RESET, drm_aipu_reset, pad, &reset),
+	};
+
+	ASSERT_LE(0, segment);
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+		for (int bit = 0; bit < 32; bit++) {
+			EXPECT_TRUE(refused(self->fd, &fields[i], bit))
+			{
+				TH_LOG("call %lx, offset %zu, bit %d", _IOC_NR(fields[i].request),
+				       fields[i].offset, bit);
+			}
+		}
+	}
+	give.flags = 2;
+	EXPECT_EQ(-EINVAL, call(self->fd, DRM_IOCTL_AIPU_SUBMIT, &give));
+	/* Nothing was ended or made by any of them */
+	give.flags = 0;
+	EXPECT_EQ(0, call(self->fd, DRM_IOCTL_AIPU_SUBMIT, &give));
+	EXPECT_EQ(0, unbind(self->fd, self->context, segment));
+}
+
+/* --- the driver goes ---------------------------------------------------------------------------------- */
+
+#define DRIVER "/sys/bus/pci/drivers/aipu_accel"
+
+/* The PCI address of the card behind a file, in `name` */
+static void address_of(int fd, char *name, size_t room)
+{
+	char path[64], target[256];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	n = readlink(path, target, sizeof(target) - 1);
+	target[n > 0 ? n : 0] = '\0';
+	snprintf(path, sizeof(path), "/sys/class/accel/%.20s/device", strrchr(target, '/') + 1);
+	n = readlink(path, target, sizeof(target) - 1);
+	target[n > 0 ? n : 0] = '\0';
+	snprintf(name, room, "%s", strrchr(target, '/') + 1);
+}
+
+static int write_driver(const char *file, const char *text)
+{
+	char path[256];
+	int fd, ok;
+
+	snprintf(path, sizeof(path), DRIVER "/%s", file);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	ok = write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+	close(fd);
+	return ok ? 0 : -1;
+}
+
+/* Every ioctl on a file whose card is gone; the number of those that did not say so */
+static int all_gone(int fd)
+{
+	int bad = 0;
+
+	for (unsigned int nr = 0; nr <= DRM_AIPU_RESET; nr++) {
+		uint64_t args[16] = { 1 };
+
+		bad += call(fd, DRM_IOWR(DRM_COMMAND_BASE + nr, uint64_t[8]), args) != -ENODEV;
+	}
+	return bad;
+}
+
+/* The exit status of a child that is given the file, minus the signal if it was killed */
+static int in_child(int (*what)(int fd), int fd)
+{
+	pid_t child = fork();
+	int status;
+
+	if (!child)
+		_exit(what(fd));
+	waitpid(child, &status, 0);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+static char *gone_map;
+
+static int touch_map(int fd)
+{
+	(void)fd;
+	*(volatile char *)gone_map = 1;
+	return 0;
+}
+
+CARD_TEST(unbound_with_everything_open)
+{
+	static char page[PAGE] __attribute__((aligned(PAGE)));
+	int device = buffer_new(self->fd, DRM_AIPU_BUFFER_DEVICE, 4 * PAGE);
+	int host = buffer_new(self->fd, DRM_AIPU_BUFFER_HOST, 4 * PAGE);
+	int user = buffer_make(self->fd, DRM_AIPU_BUFFER_USER, PAGE, page, 0);
+	int queue = queue_new(self->fd, self->context), dmabufs[2], fd, context;
+	char *device_map = buffer_map(self->fd, device, 4 * PAGE);
+	char *host_map = buffer_map(self->fd, host, 4 * PAGE), *late;
+	struct drm_aipu_buffer_info info;
+	struct aipu_job job;
+	char name[64];
+
+	ASSERT_LT(0, queue);
+	ASSERT_LE(0, bind_range(self->fd, self->context, device, 0, 4 * PAGE, 3));
+	ASSERT_LE(0, bind_range(self->fd, self->context, host, 0, 4 * PAGE, 3));
+	ASSERT_LE(0, bind_range(self->fd, self->context, user, 0, PAGE, 3));
+	job = fill_job(0, 4 * PAGE, 1);
+	ASSERT_EQ(0, submit(self->fd, queue, 1, &job));
+	ASSERT_EQ(0, buffer_info(self->fd, device, &info));
+	device_map[0] = 1;
+	fill_bytes(host_map, 4 * PAGE, 1);
+	dmabufs[0] = export_fd(self->fd, device);
+	dmabufs[1] = export_fd(self->fd, host);
+	ASSERT_LE(0, dmabufs[0]);
+	ASSERT_LE(0, dmabufs[1]);
+	address_of(self->fd, name, sizeof(name));
+	ASSERT_EQ(0, write_driver("unbind", name));
+
+	EXPECT_EQ(0, all_gone(self->fd));
+	EXPECT_EQ(0, all_gone(self->other));
+	gone_map = device_map;
+	EXPECT_EQ(-SIGBUS, in_child(touch_map, 0));
+	EXPECT_EQ(0, differences(host_map, 4 * PAGE, 1));
+	late = mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, dmabufs[0], 0);
+	if (late != MAP_FAILED) {
+		gone_map = late;
+		EXPECT_EQ(-SIGBUS, in_child(touch_map, 0));
+	}
+	EXPECT_EQ(MAP_FAILED,
+		  mmap(NULL, 4 * PAGE, PROT_READ, MAP_SHARED, self->fd, info.map_offset));
+
+	/* It comes back while all of that is still open, and knows nothing of it */
+	ASSERT_EQ(0, write_driver("bind", name));
+	EXPECT_EQ(0, all_gone(self->fd));
+	fd = card_open(0);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(self->before.free, memory_of(fd).free);
+	context = context_new(fd);
+	EXPECT_LT(0, context);
+	EXPECT_EQ(0, context_end(fd, context));
+	EXPECT_EQ(0, close(self->fd));
+	EXPECT_EQ(0, close(dmabufs[0]));
+	EXPECT_EQ(0, differences(host_map, 4 * PAGE, 1));
+	EXPECT_EQ(0, close(dmabufs[1]));
+	EXPECT_EQ(0, munmap(host_map, 4 * PAGE));
+	EXPECT_EQ(0, munmap(device_map, 4 * PAGE));
+	self->fd = fd;
+}
+
+TEST_HARNESS_MAIN
