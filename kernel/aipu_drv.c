@@ -326,6 +326,8 @@ static int aipu_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	err = map_bars(aipu);
 	if (err)
 		return err;
+	/* An extent has any length. */
+	dma_set_max_seg_size(&pdev->dev, UINT_MAX);
 	err = dma_set_mask_and_coherent(&pdev->dev, DMA_BIT_MASK(64));
 	if (err)
 		return err;
