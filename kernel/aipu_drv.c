@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The PCI function and the accel device: probe and remove, each step the mirror image of the other, the file operations, and
- * DRM_IOCTL_AIPU_QUERY. All else that an ioctl does stands in the file of its object.
+ * The PCI function and the accel device: probe and remove, each step the mirror image of the other,
+ * the file operations, and DRM_IOCTL_AIPU_QUERY. All else that an ioctl does stands in the file of
+ * its object.
  */
 #include <linux/module.h>
 #include <drm/drm_accel.h>
@@ -22,7 +23,7 @@
 #include "aipu_reset.h"
 #include "aipu_show.h"
 
-/* --- who may touch the card ------------------------------------------------------------------------- */
+/* --- who may touch the card ------------------------------------------------------------------- */
 
 int aipu_enter(struct aipu_device *aipu, int *idx)
 {
@@ -44,7 +45,7 @@ void aipu_exit(struct aipu_device *aipu, int idx)
 	drm_dev_exit(idx);
 }
 
-/* --- query -------------------------------------------------------------------------------------------- */
+/* --- query ------------------------------------------------------------------------------------ */
 
 static void fill_device(struct aipu_device *aipu, struct drm_aipu_device *out)
 {
@@ -140,7 +141,7 @@ static int aipu_query_ioctl(struct drm_device *drm, void *data, struct drm_file 
 	return 0;
 }
 
-/* --- files -------------------------------------------------------------------------------------------- */
+/* --- files ------------------------------------------------------------------------------------ */
 
 static void file_release(struct kref *refs)
 {
@@ -177,7 +178,7 @@ static void aipu_postclose(struct drm_device *drm, struct drm_file *drm_file)
 	aipu_file_put(file);
 }
 
-/* --- the driver --------------------------------------------------------------------------------------- */
+/* --- the driver ------------------------------------------------------------------------------- */
 
 static const struct drm_ioctl_desc aipu_ioctls[] = {
 	DRM_IOCTL_DEF_DRV(AIPU_QUERY, aipu_query_ioctl, 0),
@@ -231,9 +232,11 @@ static const struct drm_driver aipu_driver = {
 	.num_ioctls = ARRAY_SIZE(aipu_ioctls),
 };
 
-/* --- probe, in order ---------------------------------------------------------------------------------- */
+/* --- probe, in order -------------------------------------------------------------------------- */
 
-/* BARs: firmware of the machine may have left one unassigned, or a bridge may be too small for it */
+/*
+ * BARs: firmware of the machine may have left one unassigned, or a bridge may be too small for it
+ */
 static int map_bars(struct aipu_device *aipu)
 {
 	struct pci_dev *pdev = aipu->pdev;
@@ -326,8 +329,6 @@ static int aipu_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	err = map_bars(aipu);
 	if (err)
 		return err;
-	/* An extent has any length. */
-	dma_set_max_seg_size(&pdev->dev, UINT_MAX);
 	err = dma_set_mask_and_coherent(&pdev->dev, DMA_BIT_MASK(64));
 	if (err)
 		return err;
