@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Boot: the boot ROM's handshake, firmware by request_firmware(), the versions of both sides, the admin queue's registers. Called at
- * probe and by recovery, never beside itself. It believes no limit that the card reports before it was checked.
+ * Boot: the boot ROM's handshake, firmware by request_firmware(), the versions of both sides, the
+ * admin queue's registers. Called at probe and by recovery, never beside itself. It believes no
+ * limit that the card reports before it was checked.
  */
 #include <linux/firmware.h>
 #include <linux/iopoll.h>
@@ -72,7 +73,7 @@ int aipu_boot_reset(struct aipu_device *aipu)
 	return wait_state(aipu, AIPU_STATE_ROM, aipu_timeout_ms(aipu), &state);
 }
 
-/* --- firmware ----------------------------------------------------------------------------------------- */
+/* --- firmware --------------------------------------------------------------------------------- */
 
 static int give_image(struct aipu_device *aipu, const struct firmware *image, const char *name)
 {
@@ -101,7 +102,10 @@ static int give_image(struct aipu_device *aipu, const struct firmware *image, co
 			error_text(error), error);
 		err = -EKEYREJECTED;
 	}
-	/* A card that did not answer may still read it: its memory is given back only after a reset. */
+	/*
+	 * A card that did not answer may still read it: its memory is given back only after a
+	 * reset.
+	 */
 	if (err == -ETIMEDOUT && aipu_boot_reset(aipu)) {
 		drm_err(&aipu->drm, "no answer to firmware %s; its memory is left to the card\n",
 			name);
@@ -133,7 +137,7 @@ static int load_firmware(struct aipu_device *aipu)
 	return err;
 }
 
-/* --- versions ----------------------------------------------------------------------------------------- */
+/* --- versions --------------------------------------------------------------------------------- */
 
 static int check_versions(struct aipu_device *aipu)
 {
@@ -161,7 +165,7 @@ static int check_versions(struct aipu_device *aipu)
 	return 0;
 }
 
-/* --- limits ------------------------------------------------------------------------------------------- */
+/* --- limits ----------------------------------------------------------------------------------- */
 
 const char *aipu_limits_check(struct aipu_limits *limits, u64 register_bytes, u64 memory_bytes)
 {
@@ -226,9 +230,12 @@ static int read_limits(struct aipu_device *aipu)
 	return -EIO;
 }
 
-/* --- the whole way ------------------------------------------------------------------------------------ */
+/* --- the whole way ---------------------------------------------------------------------------- */
 
-/* From whatever somebody left: a card that is enabled or failed may hold addresses of a host that is no more. */
+/*
+ * From whatever somebody left: a card that is enabled or failed may hold addresses of a host that
+ * is no more.
+ */
 static int quiesce(struct aipu_device *aipu)
 {
 	u32 status = aipu_read(aipu, AIPU_REG_STATUS);

@@ -6,9 +6,10 @@
 struct aipu_device;
 
 /*
- * Brings the card to READY, whatever state it is in, and reads its limits. Called at probe and after each reset. -ENODEV: not
- * this card, or gone; -ENOENT: it needs firmware and there is none; -EKEYREJECTED: it refused the image; -EPROTO: its
- * contract is too old for this driver; -EPROTONOSUPPORT: too new; -ETIMEDOUT, -ENOMEM, -EIO. Says why in the log.
+ * Brings the card to READY, whatever state it is in, and reads its limits. Called at probe and
+ * after each reset. -ENODEV: not this card, or gone; -ENOENT: it needs firmware and there is none;
+ * -EKEYREJECTED: it refused the image; -EPROTO: its contract is too old for this driver;
+ * -EPROTONOSUPPORT: too new; -ETIMEDOUT, -ENOMEM, -EIO. Says why in the log.
  */
 int aipu_boot(struct aipu_device *aipu);
 /* CONTROL.ENABLE off; returns when the card does no DMA. -ETIMEDOUT, -ENODEV: it may still. */

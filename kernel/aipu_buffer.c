@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Buffers of all kinds: where their memory comes from, how it is mapped for processes and for the card, and how it is given back.
- * Device memory is handed out by drm_mm: pieces are contiguous, of any size and never moved, so there is nothing that a
- * buddy's orders or TTM's eviction would add. Whoever gets device memory finds zeros: the card itself fills it before.
+ * Buffers of all kinds: where their memory comes from, how it is mapped for processes and for the
+ * card, and how it is given back. Device memory is handed out by drm_mm: pieces are contiguous, of
+ * any size and never moved, so there is nothing that a buddy's orders or TTM's eviction would add.
+ * Whoever gets device memory finds zeros: the card itself fills it before.
  */
 #include <linux/dma-buf.h>
 #include <linux/mm.h>
@@ -22,11 +23,11 @@
 #include "aipu_ioq.h"
 #include "aipu_reset.h"
 
-#define MAX_BYTES (1ull << 40)
+#define MAX_BYTES BIT_ULL(40)
 #define PIN_CHUNK 4096ul /* pages between two looks for a fatal signal */
 #define FAULT_PAGES 64ul /* mapped at one fault */
 
-/* --- for the card ------------------------------------------------------------------------------------- */
+/* --- for the card ----------------------------------------------------------------------------- */
 
 static int map_pages(struct aipu_buffer *buffer, struct page **pages, unsigned long count)
 {
@@ -111,7 +112,7 @@ void aipu_buffer_unpin(struct aipu_buffer *buffer)
 	buffer->table = NULL;
 }
 
-/* --- objects ------------------------------------------------------------------------------------------ */
+/* --- objects ---------------------------------------------------------------------------------- */
 
 static const struct drm_gem_object_funcs device_funcs, host_funcs, user_funcs, import_funcs;
 
@@ -156,7 +157,7 @@ static void private_free(struct aipu_buffer *buffer)
 	kfree(buffer);
 }
 
-/* --- device memory ------------------------------------------------------------------------------------ */
+/* --- device memory ---------------------------------------------------------------------------- */
 
 static void device_free(struct drm_gem_object *gem)
 {
@@ -248,7 +249,9 @@ static void clearing_ended(void *arg, const struct drm_aipu_result *result)
 	complete(&clearing->done);
 }
 
-/* Gives the FILL; the queue is held then. Jobs of the kernel's own queue are given one at a time. */
+/*
+ * Gives the FILL; the queue is held then. Jobs of the kernel's own queue are given one at a time.
+ */
 static int give_fill(struct aipu_device *aipu, u32 segment, u64 bytes, struct clearing *clearing)
 {
 	struct aipu_give give = {
@@ -330,13 +333,16 @@ static struct aipu_buffer *memory_create(struct aipu_device *aipu, struct aipu_f
 	return buffer;
 }
 
-/* Found out before its pages are wanted: a list of so many pages is itself more than the kernel gives. */
+/*
+ * Found out before its pages are wanted: a list of so many pages is itself more than the kernel
+ * gives.
+ */
 static bool beyond_memory(u64 bytes)
 {
 	return bytes >> PAGE_SHIFT > totalram_pages();
 }
 
-/* --- host memory -------------------------------------------------------------------------------------- */
+/* --- host memory ------------------------------------------------------------------------------ */
 
 static void host_free(struct drm_gem_object *gem)
 {
@@ -346,7 +352,10 @@ static void host_free(struct drm_gem_object *gem)
 	drm_gem_shmem_free(&buffer->shmem);
 }
 
-/* In place of the helper's, which takes the page from where the mapping begins, also when that was cut off */
+/*
+ * In place of the helper's, which takes the page from where the mapping begins, also when that was
+ * cut off
+ */
 static vm_fault_t host_fault(struct vm_fault *vmf)
 {
 	struct aipu_buffer *buffer = to_aipu_buffer(vmf->vma->vm_private_data);
@@ -401,7 +410,7 @@ static struct aipu_buffer *host_create(struct aipu_device *aipu, u64 bytes)
 	return IS_ERR(shmem) ? ERR_CAST(shmem) : to_aipu_buffer(&shmem->base);
 }
 
-/* --- user memory -------------------------------------------------------------------------------------- */
+/* --- user memory ------------------------------------------------------------------------------ */
 
 static void user_unpin(struct aipu_buffer *buffer)
 {
@@ -491,7 +500,7 @@ static struct aipu_buffer *user_create(struct aipu_device *aipu, u64 address, u6
 	return buffer;
 }
 
-/* --- imports ------------------------------------------------------------------------------------------ */
+/* --- imports ---------------------------------------------------------------------------------- */
 
 static void import_free(struct drm_gem_object *gem)
 {
@@ -540,7 +549,7 @@ struct drm_gem_object *aipu_gem_prime_import(struct drm_device *drm, struct dma_
 	return &buffer->shmem.base;
 }
 
-/* --- ioctls ------------------------------------------------------------------------------------------- */
+/* --- ioctls ----------------------------------------------------------------------------------- */
 
 int aipu_buffer_create_ioctl(struct drm_device *drm, void *data, struct drm_file *drm_file)
 {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Buffers: memory that contexts bind as segments. A GEM object of one of four kinds (aipu_accel.h); its memory stays as long as
- * somebody holds the object: a handle, a mapping, a dma-buf, a binding. Host memory of every kind is mapped for the card only
- * while it is bound, so a card that was stopped has no mapping left.
+ * Buffers: memory that contexts bind as segments. A GEM object of one of four kinds (aipu_accel.h);
+ * its memory stays as long as somebody holds the object: a handle, a mapping, a dma-buf, a binding.
+ * Host memory of every kind is mapped for the card only while it is bound, so a card that was
+ * stopped has no mapping left.
  */
 #ifndef AIPU_BUFFER_H
 #define AIPU_BUFFER_H
@@ -19,10 +20,13 @@
  * @flags: DRM_AIPU_BUFFER_*
  * @file: DEVICE: whose memory_used counts it; held
  * @node: DEVICE: where in device memory
- * @pages: USER: @page_count pinned pages, counted in @mm
+ * @pages: USER: pinned pages
+ * @page_count: of @pages
+ * @mm: USER: where they are counted; held
  * @lock: what follows
  * @pins: bindings of host memory
- * @table: mapped for the card while @pins is not 0; IMPORT: the exporter's, else &@own_table
+ * @table: mapped for the card while @pins is not 0; IMPORT: the exporter's, else @own_table
+ * @own_table: of HOST and USER
  */
 struct aipu_buffer {
 	struct drm_gem_shmem_object shmem;
@@ -43,7 +47,10 @@ static inline struct aipu_buffer *to_aipu_buffer(struct drm_gem_object *gem)
 	return container_of(gem, struct aipu_buffer, shmem.base);
 }
 
-/* Host kinds: pins and maps; *table is valid until unpin. Sleeps. -ENODEV, -ENOMEM, -errno of the exporter. */
+/*
+ * Host kinds: pins and maps; *table is valid until unpin. Sleeps. -ENODEV, -ENOMEM, -errno of the
+ * exporter.
+ */
 int aipu_buffer_pin(struct aipu_buffer *buffer, struct sg_table **table);
 void aipu_buffer_unpin(struct aipu_buffer *buffer);
 

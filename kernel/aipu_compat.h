@@ -6,6 +6,8 @@
 #ifndef AIPU_COMPAT_H
 #define AIPU_COMPAT_H
 
+#include <linux/hrtimer.h>
+
 #ifdef AIPU_HAS_DRIVER_DATE
 #define AIPU_DRIVER_DATE .date = "20261121",
 #else
@@ -21,14 +23,18 @@
 
 /* A timer's function was a field. */
 #ifdef AIPU_HAS_HRTIMER_SETUP
-#define aipu_hrtimer_setup(timer, call) \
-	hrtimer_setup(timer, call, CLOCK_MONOTONIC, HRTIMER_MODE_REL)
+static inline void aipu_hrtimer_setup(struct hrtimer *timer,
+				      enum hrtimer_restart (*call)(struct hrtimer *timer))
+{
+	hrtimer_setup(timer, call, CLOCK_MONOTONIC, HRTIMER_MODE_REL);
+}
 #else
-#define aipu_hrtimer_setup(timer, call)                                 \
-	do {                                                            \
-		hrtimer_init(timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL); \
-		(timer)->function = (call);                             \
-	} while (0)
+static inline void aipu_hrtimer_setup(struct hrtimer *timer,
+				      enum hrtimer_restart (*call)(struct hrtimer *timer))
+{
+	hrtimer_init(timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL);
+	timer->function = call;
+}
 #endif
 
 /*

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Contexts and programs: made and ended by admin commands. A context's memory is let go of here (segments in aipu_segment.c) at
- * two moments only: when the card has said that the context is no more, or when the card was stopped. It never waits for a
- * job of a user while it holds a lock.
+ * Contexts and programs: made and ended by admin commands. A context's memory is let go of here
+ * (segments in aipu_segment.c) at two moments only: when the card has said that the context is no
+ * more, or when the card was stopped. It never waits for a job of a user while it holds a lock.
  */
 #include <linux/capability.h>
 #include <linux/slab.h>
@@ -15,7 +15,7 @@
 #include "aipu_ioq.h"
 #include "aipu_reset.h"
 
-/* --- references --------------------------------------------------------------------------------------- */
+/* --- references ------------------------------------------------------------------------------- */
 
 static void context_release(struct kref *refs)
 {
@@ -51,7 +51,7 @@ int aipu_context_alive(struct aipu_context *context)
 	return context->dead || context->epoch != context->aipu->epoch ? -ECANCELED : 0;
 }
 
-/* --- making and ending -------------------------------------------------------------------------------- */
+/* --- making and ending ------------------------------------------------------------------------ */
 
 static int command(struct aipu_context *context, u8 opcode, u32 priority, u32 weight)
 {
@@ -171,7 +171,7 @@ void aipu_contexts_close(struct aipu_file *file)
 	xa_destroy(&file->contexts);
 }
 
-/* --- ioctls ------------------------------------------------------------------------------------------- */
+/* --- ioctls ----------------------------------------------------------------------------------- */
 
 static int check_share(struct aipu_device *aipu, const struct drm_aipu_context_create *args)
 {
@@ -243,15 +243,15 @@ int aipu_context_reset_ioctl(struct drm_device *drm, void *data, struct drm_file
 	err = aipu_enter(aipu, &idx);
 	if (!err) {
 		scoped_guard(mutex, &context->lock)
-			err = aipu_context_alive(context) ?:
-				command(context, AIPU_ADMIN_RESET_CONTEXT, 0, 0);
+			err = aipu_context_alive(context)
+				      ?: command(context, AIPU_ADMIN_RESET_CONTEXT, 0, 0);
 		aipu_exit(aipu, idx);
 	}
 	aipu_context_put(context);
 	return err;
 }
 
-/* --- programs ----------------------------------------------------------------------------------------- */
+/* --- programs --------------------------------------------------------------------------------- */
 
 static int program_load(struct aipu_context *context, struct drm_aipu_program_load *args)
 {

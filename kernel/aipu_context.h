@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Contexts on the card, their segments and programs. The table on the card is changed by admin commands only; a segment's buffer is
- * held and its pages stay mapped until the card has said that no access through it runs or can start: UNBIND done, context
- * destroyed, or the card stopped.
+ * Contexts on the card, their segments and programs. The table on the card is changed by admin
+ * commands only; a segment's buffer is held and its pages stay mapped until the card has said that
+ * no access through it runs or can start: UNBIND done, context destroyed, or the card stopped.
  */
 #ifndef AIPU_CONTEXT_H
 #define AIPU_CONTEXT_H
@@ -16,7 +16,8 @@
  * struct aipu_segment - a binding
  * @buffer: held
  * @pinned: host memory, pinned and mapped while this exists
- * @unbind: the UNBIND that the card has and perhaps nobody waits for (its caller was interrupted), or NULL
+ * @unbind: the UNBIND that the card has and perhaps nobody waits for (its caller was interrupted),
+ * or NULL
  * @extents: the list that a BIND without an answer left to the card, or NULL
  */
 struct aipu_segment {
@@ -29,9 +30,13 @@ struct aipu_segment {
 /**
  * struct aipu_context - a context
  * @refs: one of its file (or the device, for the kernel's own), one of each queue, one of each user
+ * @aipu: the card
+ * @file: whose it is; NULL: the kernel's. Not to be followed after the file is closed
+ * @id: on the card, not in the file
  * @epoch: in which it was made; see aipu_drv.h
  * @dead: being destroyed: nothing new is made in it. Under @lock
  * @lock: segments, programs, queues of this context
+ * @unbind_lock: one UNBIND at a time: they wait on the card, each in a place of the admin queue
  * @segments: struct aipu_segment by id
  * @programs: ids in use (values are marks)
  * @queues: struct aipu_ioq.in_context, under @lock
@@ -40,37 +45,48 @@ struct aipu_segment {
 struct aipu_context {
 	struct kref refs;
 	struct aipu_device *aipu;
-	struct aipu_file *file; /* NULL: the kernel's; not to be followed after the file is closed */
+	struct aipu_file *file;
 	u32 id;
 	u64 epoch;
 	bool dead;
 	struct mutex lock;
-	struct mutex
-		unbind_lock; /* one UNBIND at a time: they wait on the card, each in a place of the admin queue */
+	struct mutex unbind_lock;
 	struct xarray segments, programs;
 	struct list_head queues;
 	bool guilty;
 };
 
-/* 0 and *context with a reference, and published in aipu->contexts; -ENOSPC, -ENOMEM, -errno of the command. Under aipu_enter(). */
+/*
+ * 0 and *context with a reference, and published in aipu->contexts; -ENOSPC, -ENOMEM, -errno of the
+ * command. Under aipu_enter().
+ */
 int aipu_context_create(struct aipu_device *aipu, struct aipu_file *file, u32 priority, u32 weight,
 			struct aipu_context **context);
-/* Ends it on the card, with its queues, and frees what it held. Under aipu_enter(), or without a card. */
+/*
+ * Ends it on the card, with its queues, and frees what it held. Under aipu_enter(), or without a
+ * card.
+ */
 void aipu_context_destroy(struct aipu_context *context);
 void aipu_context_put(struct aipu_context *context);
 /* A reference, or NULL: no such context in this file */
 struct aipu_context *aipu_context_get(struct aipu_file *file, u32 id);
 /* 0, or -ECANCELED: lost to a reset, or being destroyed. Under reset_lock. */
 int aipu_context_alive(struct aipu_context *context);
-/* After a reset, when the card does no DMA: lets go of all buffers. Under reset_lock for writing. */
+/*
+ * After a reset, when the card does no DMA: lets go of all buffers. Under reset_lock for writing.
+ */
 void aipu_context_lost(struct aipu_context *context);
 /*
- * Both enter the card themselves: not under aipu_enter(). bind pins host memory before. 0 and *id; -EINVAL (range, alignment, access),
- * -EACCES, -E2BIG (more pieces than the card takes), -ENOSPC, -ECANCELED (lost), -ENOMEM, -errno of the command.
+ * Both enter the card themselves: not under aipu_enter(). bind pins host memory before. 0 and *id;
+ * -EINVAL (range, alignment, access), -EACCES, -E2BIG (more pieces than the card takes), -ENOSPC,
+ * -ECANCELED (lost), -ENOMEM, -errno of the command.
  */
 int aipu_segment_bind(struct aipu_context *context, struct aipu_buffer *buffer, u64 offset,
 		      u64 length, u32 access, u32 *id);
-/* 0 when no access runs or can start, also where the card was stopped; -ENOENT; -ERESTARTSYS: it goes on without us */
+/*
+ * 0 when no access runs or can start, also where the card was stopped; -ENOENT; -ERESTARTSYS: it
+ * goes on without us
+ */
 int aipu_segment_unbind(struct aipu_context *context, u32 id, bool interruptible);
 /* 0 or -EINVAL: a range of a buffer of `bytes`, and its access. Pure: tested by KUnit. */
 int aipu_segment_check(u64 bytes, u64 offset, u64 length, u32 access, bool device);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Segments: what a context's jobs may reach. A binding holds its buffer, pinned and mapped, until the card has said that no
- * access through it runs or can start. Waiting for that takes as long as the jobs that use it, so nobody waits under a lock but
- * the one that keeps a context to one UNBIND at a time.
+ * Segments: what a context's jobs may reach. A binding holds its buffer, pinned and mapped, until
+ * the card has said that no access through it runs or can start. Waiting for that takes as long as
+ * the jobs that use it, so nobody waits under a lock but the one that keeps a context to one UNBIND
+ * at a time.
  */
 #include <linux/overflow.h>
 #include <linux/scatterlist.h>
@@ -16,16 +17,18 @@
 
 #define DEVICE_ALIGN 64u /* of offsets and lengths in device memory, SEG-2 */
 
-/* --- extent lists ------------------------------------------------------------------------------------- */
+/* --- extent lists ----------------------------------------------------------------------------- */
+
+struct extent_place {
+	struct aipu_extent_page *page;
+	dma_addr_t address;
+};
 
 /* For one BIND: the card copies it before it answers */
 struct aipu_extent_list {
 	struct device *dev;
 	unsigned int pages, count;
-	struct {
-		struct aipu_extent_page *page;
-		dma_addr_t address;
-	} * list;
+	struct extent_place *list;
 };
 
 static void extents_free(struct aipu_extent_list *extents)
@@ -68,7 +71,10 @@ static struct aipu_extent_list *extents_alloc(struct device *dev, unsigned int c
 	return extents;
 }
 
-/* Calls `put` for each piece of [offset, offset + length) of a mapped table, neighbours as one; the number of pieces */
+/*
+ * Calls `put` for each piece of [offset, offset + length) of a mapped table, neighbours as one; the
+ * number of pieces
+ */
 static unsigned int each_extent(struct sg_table *table, u64 offset, u64 length,
 				void (*put)(void *to, unsigned int i, u64 address, u64 bytes),
 				void *to)
@@ -118,7 +124,7 @@ static void put_extent(void *to, unsigned int i, u64 address, u64 bytes)
 	extent->bytes = cpu_to_le64(bytes);
 }
 
-/* --- bind --------------------------------------------------------------------------------------------- */
+/* --- bind ------------------------------------------------------------------------------------- */
 
 static bool in_device(const struct aipu_buffer *buffer)
 {
@@ -273,7 +279,7 @@ int aipu_segment_bind(struct aipu_context *context, struct aipu_buffer *buffer, 
 	return err;
 }
 
-/* --- unbind ------------------------------------------------------------------------------------------- */
+/* --- unbind ----------------------------------------------------------------------------------- */
 
 /* The UNBIND of a segment with a reference, given now or before; NULL: no such segment any more */
 static struct aipu_command *unbind_begin(struct aipu_context *context, u32 id)
@@ -368,7 +374,7 @@ void aipu_segments_release(struct aipu_context *context)
 	}
 }
 
-/* --- ioctls ------------------------------------------------------------------------------------------- */
+/* --- ioctls ----------------------------------------------------------------------------------- */
 
 int aipu_segment_bind_ioctl(struct drm_device *drm, void *data, struct drm_file *drm_file)
 {
