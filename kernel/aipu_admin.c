@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The admin queue: its rings, its commands from giving to completion, and what a status means as -errno. Called by all
- * that makes or ends an object on the card. It never retries, and a completion is believed only as far as it names a command
- * that the card has.
+ * The admin queue: its rings, its commands from giving to completion, and what a status means as
+ * -errno. Called by all that makes or ends an object on the card. It never retries, and a
+ * completion is believed only as far as it names a command that the card has.
  */
 #include <linux/nospec.h>
 #include <drm/drm_drv.h>
@@ -11,6 +11,7 @@
 #include "aipu_drv.h"
 #include "aipu_ioq.h"
 #include "aipu_reset.h"
+#include "aipu_watch.h"
 
 #define SQ_BYTES (AIPU_ADMIN_ENTRIES * sizeof(struct aipu_admin))
 #define CQ_BYTES (AIPU_ADMIN_ENTRIES * sizeof(struct aipu_completion))
@@ -55,7 +56,7 @@ int aipu_status_errno(unsigned int status)
 	}
 }
 
-/* --- commands --------------------------------------------------------------------------------------- */
+/* --- commands --------------------------------------------------------------------------------- */
 
 struct aipu_command *aipu_command_create(u8 opcode)
 {
@@ -89,7 +90,7 @@ static void command_end(struct aipu_device *aipu, struct aipu_command *command, 
 	aipu_command_put(command);
 }
 
-/* --- the rings --------------------------------------------------------------------------------------- */
+/* --- the rings -------------------------------------------------------------------------------- */
 
 int aipu_admin_create(struct aipu_device *aipu)
 {
@@ -234,7 +235,7 @@ bool aipu_admin_rescue(struct aipu_device *aipu)
 	return true;
 }
 
-/* --- giving ------------------------------------------------------------------------------------------ */
+/* --- giving ----------------------------------------------------------------------------------- */
 
 static unsigned int used(const struct aipu_admin_ring *ring)
 {

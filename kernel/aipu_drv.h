@@ -56,6 +56,7 @@ const char *aipu_limits_check(struct aipu_limits *limits, u64 register_bytes, u6
 struct aipu_context;
 struct aipu_ioq;
 struct aipu_reset;
+struct aipu_watch;
 
 /* An interrupt vector and the queues that share it */
 struct aipu_vector {
@@ -85,6 +86,7 @@ struct aipu_device {
 	u64 epoch; /* under reset_lock */
 	atomic_t resets;
 	struct aipu_reset *reset; /* aipu_reset.c's */
+	struct aipu_watch *watch; /* aipu_watch.c's */
 
 	struct xarray
 		contexts; /* by id on the card; all that are there, of all files and the kernel's */

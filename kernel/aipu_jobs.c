@@ -11,6 +11,7 @@
 #include "aipu_ioq.h"
 #include "aipu_reset.h"
 #include "aipu_trace.h"
+#include "aipu_watch.h"
 
 #define CHUNK 16u /* jobs or results copied at a time, on the stack */
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Recovery: from READY to no DMA and back. Called at probe and remove, by the watchdog, by FLR, AER
+ * Recovery: from READY to no DMA and back. Called at probe and remove, by the watch, by FLR, AER
  * and suspend. It is the only file that begins an epoch, and it never gives memory back that the
  * card may still reach.
  *
@@ -23,17 +23,8 @@
 #include "aipu_reset.h"
 #include "aipu_show.h"
 #include "aipu_trace.h"
+#include "aipu_watch.h"
 
-#define TICK_MS 10u /* of the rescue timer; runs only while something is in flight */
-#define LOOK_TICKS 25u /* a look at the card every so many ticks */
-/*
- * The heartbeat changes every 100 ms, or the card stands still: seen by as many looks and for as long, since a guest that
- * stood still itself looks only once.
- */
-#define STILL_LOOKS 4u
-#define STILL_JIFFIES HZ
-#define GRACE_MS 2000u /* after a job's time, and without a step of anybody, until its context is reset */
-#define CONTEXT_JIFFIES (5 * HZ) /* for a context's reset, then it is the card's turn */
 #define ATTEMPTS 2u /* at starting a card, then it is wedged */
 #define OWN_ENTRIES 16u
 
@@ -41,46 +32,24 @@
  * struct aipu_reset - recovery's own
  * @aipu: the device
  * @turn: see above; inside drm_dev_enter()
- * @tick: the rescue timer and watchdog
  * @work: resets the card
- * @event_work: looks after an event that the card reported
- * @context_work: resets the context of @overdue
- * @event: the ASYNC_EVENT that the card has; under reset_lock
  * @config: configuration space as it was at probe, for after a reset by somebody else
  * @why: of the reset that was asked for
  * @asked: a reset was asked for; cleared when the card stops, for whatever reason
  * @off: being removed: nothing is started any more; under @turn
  * @stuck: the card could not be stopped: what it may reach, and the device, are not freed
- * @overdue: a queue with a job that runs over its time, held; @context_work's from when it is set
- * @watching: the watch goes on since the last tick; @tick's, as all below
- * @heartbeat: last value that was read
- * @looks: that found this value
- * @changed: when it was read first, in jiffies
- * @steps: last value of the step counter
- * @stepped: when it was read first, in jiffies
- * @ticks: since the watch began
- * @rescues: completions found by the rescue timer, not by an interrupt
  */
 struct aipu_reset {
 	struct aipu_device *aipu;
-	struct mutex turn;
-	struct delayed_work tick;
-	struct work_struct work, event_work, context_work;
-	struct aipu_command *event;
+	struct mutex turn; /* see above */
+	struct work_struct work;
 	struct pci_saved_state *config;
 	const char *why;
 	atomic_t asked;
 	bool off, stuck;
-	struct aipu_ioq *overdue;
-	bool watching;
-	u32 heartbeat, steps;
-	unsigned int looks;
-	unsigned long changed, stepped;
-	unsigned int ticks;
-	atomic64_t rescues;
 };
 
-/* --- starting ----------------------------------------------------------------------------------------- */
+/* --- starting --------------------------------------------------------------------------------- */
 
 static int identify(struct aipu_device *aipu)
 {
@@ -97,7 +66,9 @@ static int identify(struct aipu_device *aipu)
 	err = aipu_admin_run(aipu, &entry, NULL);
 	if (err)
 		drm_err(&aipu->drm, "IDENTIFY failed (%d)\n", err);
-	/* Without an answer the card may still write it: the page is given back only after a reset. */
+	/*
+	 * Without an answer the card may still write it: the page is given back only after a reset.
+	 */
 	if ((err == -ETIMEDOUT || err == -ECANCELED) && aipu_boot_reset(aipu))
 		return err;
 	aipu->identify = *answer;
@@ -113,7 +84,10 @@ static void memory_fini(struct drm_device *drm, void *data)
 	drm_mm_takedown(&to_aipu(drm)->memory);
 }
 
-/* Once: what is given out stays given out over resets. A card that comes back with less is not the same card. */
+/*
+ * Once: what is given out stays given out over resets. A card that comes back with less is not the
+ * same card.
+ */
 static int memory_init(struct aipu_device *aipu)
 {
 	u64 bytes = aipu->limits.memory_bytes;
@@ -152,29 +126,6 @@ static void drop_own(struct aipu_device *aipu)
 	aipu->own = NULL;
 }
 
-static void event_ended(struct aipu_device *aipu, struct aipu_command *command)
-{
-	if (!command->error)
-		schedule_work(&aipu->reset->event_work);
-}
-
-static int ask_for_events(struct aipu_device *aipu)
-{
-	struct aipu_reset *reset = aipu->reset;
-	int err;
-
-	reset->event = aipu_command_create(AIPU_ADMIN_ASYNC_EVENT);
-	if (!reset->event)
-		return -ENOMEM;
-	reset->event->ended = event_ended;
-	err = aipu_command_give(aipu, reset->event);
-	if (!err)
-		return 0;
-	aipu_command_put(reset->event);
-	reset->event = NULL;
-	return err;
-}
-
 static int start_once(struct aipu_device *aipu)
 {
 	int err;
@@ -190,7 +141,7 @@ static int start_once(struct aipu_device *aipu)
 	if (!err)
 		err = make_own(aipu);
 	if (!err)
-		err = ask_for_events(aipu);
+		err = aipu_watch_events(aipu);
 	return err;
 }
 
@@ -220,7 +171,7 @@ int aipu_start(struct aipu_device *aipu)
 	return err;
 }
 
-/* --- stopping ----------------------------------------------------------------------------------------- */
+/* --- stopping --------------------------------------------------------------------------------- */
 
 static void restore_config(struct aipu_device *aipu)
 {
@@ -259,7 +210,9 @@ static void queues_lost(struct aipu_device *aipu, bool guilt)
 	}
 }
 
-/* What the card may have is given back, or, if it cannot be stopped, kept, and the device with it. */
+/*
+ * What the card may have is given back, or, if it cannot be stopped, kept, and the device with it.
+ */
 static void give_back(struct aipu_device *aipu, bool stopped)
 {
 	struct aipu_reset *reset = aipu->reset;
@@ -294,17 +247,14 @@ int aipu_stop(struct aipu_device *aipu, const char *why)
 	atomic_set(&reset->asked, 0);
 	if (err)
 		drm_err(&aipu->drm,
-			"%s, and the card cannot be stopped (%d): Bus Master is off, and the "
-			"memory it may reach is left to it\n",
+			"%s, and the card cannot be stopped (%d): Bus Master is off, and the memory it may reach is left to it\n",
 			why, err);
 	give_back(aipu, !err);
-	if (reset->event)
-		aipu_command_put(reset->event);
-	reset->event = NULL;
+	aipu_watch_stopped(aipu);
 	return err ? -EIO : 0;
 }
 
-/* --- resetting ---------------------------------------------------------------------------------------- */
+/* --- resetting -------------------------------------------------------------------------------- */
 
 static void wedge(struct aipu_device *aipu)
 {
@@ -384,6 +334,11 @@ void aipu_reset_ask(struct aipu_device *aipu, const char *why)
 	queue_work(system_unbound_wq, &reset->work);
 }
 
+bool aipu_reset_asked(struct aipu_device *aipu)
+{
+	return atomic_read(&aipu->reset->asked);
+}
+
 int aipu_reset_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
 {
 	struct drm_aipu_reset *args = data;
@@ -395,204 +350,12 @@ int aipu_reset_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
 	return aipu_reset_now(to_aipu(drm), "asked for by an administrator");
 }
 
-/* --- watching ----------------------------------------------------------------------------------------- */
+/* --- by others: FLR, AER, suspend ------------------------------------------------------------- */
 
-/* NULL, or what the registers say is wrong with a card that should be READY */
-static const char *what_is_wrong(struct aipu_device *aipu)
-{
-	u32 status = aipu_read(aipu, AIPU_REG_STATUS);
-
-	if (aipu_gone(status))
-		return "the card does not answer";
-	switch (status & AIPU_STATUS_STATE_MASK) {
-	case AIPU_STATE_READY:
-		return NULL;
-	case AIPU_STATE_FAILED:
-		return "the card failed";
-	default:
-		return "the card was reset by itself";
-	}
-}
-
-static void event_work(struct work_struct *work)
-{
-	struct aipu_reset *reset = container_of(work, struct aipu_reset, event_work);
-	struct aipu_device *aipu = reset->aipu;
-	const char *wrong;
-	int idx;
-
-	if (aipu_enter(aipu, &idx))
-		return;
-	wrong = what_is_wrong(aipu);
-	/* Nothing says which queue it is, and only the driver writes doorbells and rings. */
-	if (!wrong && aipu_read(aipu, AIPU_REG_ERROR) == AIPU_ERROR_QUEUE)
-		wrong = "the card stopped a queue";
-	if (wrong)
-		aipu_reset_ask(aipu, wrong);
-	if (reset->event && completion_done(&reset->event->done)) {
-		aipu_command_put(reset->event);
-		ask_for_events(aipu);
-	}
-	aipu_exit(aipu, idx);
-}
-
-static int run_reset_context(struct aipu_context *context)
-{
-	struct aipu_command *command = aipu_command_create(AIPU_ADMIN_RESET_CONTEXT);
-	int err;
-
-	if (!command)
-		return -ENOMEM;
-	command->entry.context.context = cpu_to_le32(context->id);
-	err = aipu_command_give(context->aipu, command);
-	if (!err && !wait_for_completion_timeout(&command->done, CONTEXT_JIFFIES))
-		err = -ETIMEDOUT;
-	else if (!err)
-		err = command->error ?: aipu_status_errno(le16_to_cpu(command->result.status));
-	aipu_command_put(command);
-	return err;
-}
-
-/* The first job in flight is to blame, all others of its context are not. Under aipu_enter() */
-static int reset_context(struct aipu_ioq *overdue)
-{
-	struct aipu_context *context = overdue->context;
-	struct aipu_device *aipu = overdue->aipu;
-	struct aipu_ioq *queue;
-
-	guard(mutex)(&context->lock);
-	/* It may have come to its end since it was seen. */
-	if (aipu_context_alive(context) || !aipu_ioq_overdue(overdue, GRACE_MS))
-		return 0;
-	drm_warn(&aipu->drm, "a job of queue %u runs over its time: resetting context %u\n",
-		 overdue->id, context->id);
-	aipu_coredump(aipu, "a job runs over its time");
-	list_for_each_entry(queue, &context->queues, in_context)
-		aipu_ioq_blame(queue, queue == overdue ? aipu_ioq_first(queue) : AIPU_NO_JOB);
-	return run_reset_context(context);
-}
-
-static void context_work(struct work_struct *work)
-{
-	struct aipu_reset *reset = container_of(work, struct aipu_reset, context_work);
-	struct aipu_device *aipu = reset->aipu;
-	struct aipu_ioq *queue = reset->overdue;
-	int idx, err;
-
-	if (!aipu_enter(aipu, &idx)) {
-		err = reset_context(queue);
-		/* -ECANCELED: the card is about to be stopped as it is. */
-		if (err && err != -ECANCELED)
-			aipu_reset_ask(aipu, "a context could not be reset");
-		aipu_exit(aipu, idx);
-	}
-	aipu_ioq_put(queue);
-	smp_store_release(&reset->overdue, NULL);
-}
-
-/* Under reset_lock, in a state that should be READY */
-static void look(struct aipu_device *aipu)
-{
-	struct aipu_reset *reset = aipu->reset;
-	u32 heartbeat = aipu_read(aipu, AIPU_REG_HEARTBEAT);
-	u32 steps = aipu_read(aipu, AIPU_REG_STEPS);
-	const char *wrong = what_is_wrong(aipu);
-
-	if (!reset->ticks || steps != reset->steps) {
-		reset->steps = steps;
-		reset->stepped = jiffies;
-	}
-	if (wrong) {
-		aipu_reset_ask(aipu, wrong);
-	} else if (!reset->ticks || heartbeat != reset->heartbeat) {
-		reset->heartbeat = heartbeat;
-		reset->changed = jiffies;
-		reset->looks = 0;
-	} else if (++reset->looks >= STILL_LOOKS &&
-		   time_after(jiffies, reset->changed + STILL_JIFFIES)) {
-		aipu_reset_ask(aipu, "the card stands still");
-	}
-}
-
-/* A card that makes no step at all makes none for others: the job had its time. */
-static void look_for_overdue(struct aipu_device *aipu, struct aipu_ioq *queue)
-{
-	struct aipu_reset *reset = aipu->reset;
-
-	if (smp_load_acquire(&reset->overdue) || atomic_read(&reset->asked) || !reset->ticks ||
-	    !time_after(jiffies, reset->stepped + msecs_to_jiffies(GRACE_MS)) ||
-	    !aipu_ioq_overdue(queue, GRACE_MS))
-		return;
-	kref_get(&queue->refs);
-	reset->overdue = queue;
-	queue_work(system_unbound_wq, &reset->context_work);
-}
-
-/* Under reset_lock. Are there jobs in flight? */
-static bool watch_queues(struct aipu_device *aipu)
-{
-	struct aipu_ioq *queue;
-	bool busy = false;
-	unsigned long id;
-
-	xa_for_each(&aipu->queues, id, queue) {
-		queue = aipu_ioq_find(aipu, id);
-		if (!queue)
-			continue;
-		busy |= aipu_ioq_busy(queue);
-		if (aipu_ioq_rescue(queue))
-			atomic64_inc(&aipu->reset->rescues);
-		look_for_overdue(aipu, queue);
-		aipu_ioq_put(queue);
-	}
-	return busy;
-}
-
-static void tick(struct work_struct *work)
-{
-	struct aipu_reset *reset = container_of(to_delayed_work(work), struct aipu_reset, tick);
-	struct aipu_device *aipu = reset->aipu;
-	bool busy;
-	int idx;
-
-	if (!drm_dev_enter(&aipu->drm, &idx))
-		return;
-	if (!reset->watching)
-		reset->ticks = 0;
-	/* Not under reset_lock: a reset needs its commands rescued too. */
-	if (aipu_admin_rescue(aipu))
-		atomic64_inc(&reset->rescues);
-	busy = aipu_admin_busy(aipu);
-	/* Jobs in flight are nothing that whoever waits for the lock, or has it, leaves. */
-	if (down_read_trylock(&aipu->reset_lock)) {
-		busy |= watch_queues(aipu);
-		if (busy && aipu->state == AIPU_READY && reset->ticks % LOOK_TICKS == 0)
-			look(aipu);
-		up_read(&aipu->reset_lock);
-	}
-	reset->ticks++;
-	reset->watching = busy;
-	if (busy)
-		schedule_delayed_work(&reset->tick, msecs_to_jiffies(TICK_MS));
-	drm_dev_exit(idx);
-}
-
-void aipu_watch(struct aipu_device *aipu)
-{
-	struct delayed_work *tick = &aipu->reset->tick;
-
-	if (!delayed_work_pending(tick))
-		schedule_delayed_work(tick, msecs_to_jiffies(TICK_MS));
-}
-
-u64 aipu_rescues(struct aipu_device *aipu)
-{
-	return atomic64_read(&aipu->reset->rescues);
-}
-
-/* --- by others: FLR, AER, suspend --------------------------------------------------------------------- */
-
-/* Both in one task, which the PCI core lets nobody interrupt: the turn and the lock go from the one to the other. */
+/*
+ * Both in one task, which the PCI core lets nobody interrupt: the turn and the lock go from the one
+ * to the other.
+ */
 static void reset_prepare(struct pci_dev *pdev)
 {
 	struct aipu_device *aipu = pci_get_drvdata(pdev);
@@ -613,7 +376,10 @@ static void reset_done(struct pci_dev *pdev)
 	mutex_unlock(&aipu->reset->turn);
 }
 
-/* Stopped until the next start; calls fail with -EIO meanwhile, as nobody knows whether it will come. */
+/*
+ * Stopped until the next start; calls fail with -EIO meanwhile, as nobody knows whether it will
+ * come.
+ */
 static int rest(struct aipu_device *aipu, const char *why)
 {
 	int err;
@@ -667,7 +433,10 @@ const struct pci_error_handlers aipu_error_handlers = {
 	.slot_reset = slot_reset,
 };
 
-/* No user runs now. A card that cannot be stopped does not hold up the machine's sleep: its Bus Master is off. */
+/*
+ * No user runs now. A card that cannot be stopped does not hold up the machine's sleep: its Bus
+ * Master is off.
+ */
 static int aipu_suspend(struct device *dev)
 {
 	rest(dev_get_drvdata(dev), "suspend");
@@ -681,7 +450,7 @@ static int aipu_resume(struct device *dev)
 
 const struct dev_pm_ops aipu_pm_ops = { SYSTEM_SLEEP_PM_OPS(aipu_suspend, aipu_resume) };
 
-/* --- its own life ------------------------------------------------------------------------------------- */
+/* --- its own life ----------------------------------------------------------------------------- */
 
 static void reset_release(struct drm_device *drm, void *data)
 {
@@ -700,10 +469,7 @@ int aipu_reset_init(struct aipu_device *aipu)
 		return -ENOMEM;
 	reset->aipu = aipu;
 	mutex_init(&reset->turn);
-	INIT_DELAYED_WORK(&reset->tick, tick);
 	INIT_WORK(&reset->work, reset_work);
-	INIT_WORK(&reset->event_work, event_work);
-	INIT_WORK(&reset->context_work, context_work);
 	err = drmm_add_action_or_reset(&aipu->drm, reset_release, reset);
 	if (err)
 		return err;
@@ -714,7 +480,7 @@ int aipu_reset_init(struct aipu_device *aipu)
 		return -ENOMEM;
 	aipu->reset = reset;
 	aipu->state = AIPU_RESETTING;
-	return 0;
+	return aipu_watch_init(aipu);
 }
 
 void aipu_reset_fini(struct aipu_device *aipu)
@@ -727,10 +493,6 @@ void aipu_reset_fini(struct aipu_device *aipu)
 		aipu_admin_stop(aipu);
 	}
 	/* In the order in which one starts the other */
-	disable_delayed_work_sync(&reset->tick);
-	disable_work_sync(&reset->event_work);
-	disable_work_sync(&reset->context_work);
+	aipu_watch_fini(aipu);
 	disable_work_sync(&reset->work);
-	aipu_ioq_put(reset->overdue);
-	reset->overdue = NULL;
 }

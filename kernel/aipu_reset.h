@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Recovery: what is noticed (heartbeat that stands still, overdue jobs, lost interrupts, a command without an answer, the ERROR
- * event), and what is done: context reset, device reset, wedged. Also FLR, AER and suspend, which are resets by somebody else.
+ * Recovery: context reset, device reset, wedged, for what was noticed (aipu_watch.h, and commands
+ * without an answer). Also FLR, AER and suspend, which are resets by somebody else.
  */
 #ifndef AIPU_RESET_H
 #define AIPU_RESET_H
@@ -13,25 +13,23 @@ int aipu_reset_init(struct aipu_device *aipu); /* at probe, before the first com
 void aipu_reset_fini(struct aipu_device *aipu);
 /* Any context: asks for a device reset; `why` is a static text for the log and the coredump */
 void aipu_reset_ask(struct aipu_device *aipu, const char *why);
-/* There is a job or a command in flight: the watchdog runs while there is one. Any context. */
-void aipu_watch(struct aipu_device *aipu);
 /* Now, and waits: 0, -EIO (wedged), -ENODEV */
 int aipu_reset_now(struct aipu_device *aipu, const char *why);
-u64 aipu_rescues(
-	struct aipu_device *aipu); /* completions that no interrupt told of; 0 where all is well */
+bool aipu_reset_asked(struct aipu_device *aipu); /* and the card has not stopped since */
 int aipu_reset_ioctl(struct drm_device *drm, void *data, struct drm_file *file);
 
 extern const struct pci_error_handlers aipu_error_handlers;
 extern const struct dev_pm_ops aipu_pm_ops;
 
 /*
- * From power-on (or a reset) to READY with the kernel's own context and queue, in two attempts where that may help; under
- * reset_lock for writing, or at probe. On failure the card is stopped.
+ * From power-on (or a reset) to READY with the kernel's own context and queue, in two attempts
+ * where that may help; under reset_lock for writing, or at probe. On failure the card is stopped.
  */
 int aipu_start(struct aipu_device *aipu);
 /*
- * To no DMA: the admin queue stopped, the card disabled (or reset), every queue and context lost. -EIO: it may still do DMA: Bus
- * Master was cleared and what it may reach is left to it on purpose, until a later one succeeds. Likewise.
+ * To no DMA: the admin queue stopped, the card disabled (or reset), every queue and context lost.
+ * -EIO: it may still do DMA: Bus Master was cleared and what it may reach is left to it on purpose,
+ * until a later one succeeds. Likewise.
  */
 int aipu_stop(struct aipu_device *aipu, const char *why);
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What monitors and people look at: hwmon, fdinfo, debugfs, devcoredump, and the tracepoints' code. Called by the core of each, and
- * by recovery before it touches the card. Nothing here changes the card or waits for it, and no text has an address in it.
+ * What monitors and people look at: hwmon, fdinfo, debugfs, devcoredump, and the tracepoints' code.
+ * Called by the core of each, and by recovery before it touches the card. Nothing here changes the
+ * card or waits for it, and no text has an address in it.
  */
 #include <linux/devcoredump.h>
 #include <linux/hwmon.h>
@@ -17,13 +18,14 @@
 #include "aipu_ioq.h"
 #include "aipu_reset.h"
 #include "aipu_show.h"
+#include "aipu_watch.h"
 
 #define CREATE_TRACE_POINTS
 #include "aipu_trace.h"
 
 #define DUMP_BYTES (64u << 10) /* of a coredump; what does not fit is cut off */
 
-/* --- temperature and power ---------------------------------------------------------------------------- */
+/* --- temperature and power -------------------------------------------------------------------- */
 
 #if IS_REACHABLE(CONFIG_HWMON)
 static u32 sensor(enum hwmon_sensor_types type)
@@ -95,7 +97,7 @@ int aipu_hwmon_init(struct aipu_device *aipu)
 }
 #endif
 
-/* --- what an open file uses --------------------------------------------------------------------------- */
+/* --- what an open file uses ------------------------------------------------------------------- */
 
 static void count_buffer(struct drm_memory_stats *stats, struct aipu_buffer *buffer)
 {
@@ -129,7 +131,7 @@ void aipu_show_fdinfo(struct drm_printer *p, struct drm_file *drm_file)
 	drm_printf(p, AIPU_DRIVER_NAME "-jobs:\t%llu\n", (u64)atomic64_read(&file->jobs));
 }
 
-/* --- state, for debugfs and coredumps ------------------------------------------------------------------ */
+/* --- state, for debugfs and coredumps --------------------------------------------------------- */
 
 static void print_registers(struct aipu_device *aipu, struct drm_printer *p)
 {
@@ -220,8 +222,7 @@ static void print_queue(struct drm_printer *p, struct aipu_ioq *queue)
 		   queue->context->id, queue->kind, queue->entries, queue->vector,
 		   dead ? ", dead" : "", lost ? ", lost" : "");
 	drm_printf(p,
-		   "  next %llu, oldest %llu, sq head %u, cq head %u, phase %u, in flight %u, not "
-		   "rung %u, results %u\n",
+		   "  next %llu, oldest %llu, sq head %u, cq head %u, phase %u, in flight %u, not rung %u, results %u\n",
 		   next, oldest, sq_head, cq_head, phase, running, unrung, ended);
 	drm_printf(p, "  jobs %llu, doorbells %llu, interrupts %llu, strange %llu\n", jobs,
 		   doorbells, interrupts, strange);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What monitors and people look at: hwmon, fdinfo, debugfs, devcoredump. Nothing here changes the card. */
+/*
+ * What monitors and people look at: hwmon, fdinfo, debugfs, devcoredump. Nothing here changes the
+ * card.
+ */
 #ifndef AIPU_SHOW_H
 #define AIPU_SHOW_H
 
@@ -7,14 +10,13 @@
 
 struct drm_printer;
 
-int aipu_hwmon_init(
-	struct aipu_device
-		*aipu); /* devm; temperature and power, -ENODATA where the card knows none */
+/* devm; temperature and power, -ENODATA where the card knows none */
+int aipu_hwmon_init(struct aipu_device *aipu);
 void aipu_debugfs_init(struct aipu_device *aipu);
 void aipu_show_fdinfo(struct drm_printer *p, struct drm_file *file);
 /*
- * Registers, limits, queues with the first job in flight: a bounded text, before the card is touched by a reset. Under
- * drm_dev_enter(), by whoever resets it; sleeps.
+ * Registers, limits, queues with the first job in flight: a bounded text, before the card is
+ * touched by a reset. Under drm_dev_enter(), by whoever resets it; sleeps.
  */
 void aipu_coredump(struct aipu_device *aipu, const char *why);
 
