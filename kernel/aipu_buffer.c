@@ -29,6 +29,12 @@
 
 /* --- for the card ----------------------------------------------------------------------------- */
 
+/* Pages that the card only reads may be mapped many times, as those of a model's file are. */
+static enum dma_data_direction direction(const struct aipu_buffer *buffer)
+{
+	return buffer->flags & DRM_AIPU_BUFFER_READ_ONLY ? DMA_TO_DEVICE : DMA_BIDIRECTIONAL;
+}
+
 static int map_pages(struct aipu_buffer *buffer, struct page **pages, unsigned long count)
 {
 	struct device *dev = buffer->shmem.base.dev->dev;
@@ -38,7 +44,7 @@ static int map_pages(struct aipu_buffer *buffer, struct page **pages, unsigned l
 					(unsigned long)count << PAGE_SHIFT, GFP_KERNEL);
 	if (err)
 		return err;
-	err = dma_map_sgtable(dev, &buffer->own_table, DMA_BIDIRECTIONAL, 0);
+	err = dma_map_sgtable(dev, &buffer->own_table, direction(buffer), 0);
 	if (err) {
 		sg_free_table(&buffer->own_table);
 		return err;
@@ -49,7 +55,7 @@ static int map_pages(struct aipu_buffer *buffer, struct page **pages, unsigned l
 
 static void unmap_pages(struct aipu_buffer *buffer)
 {
-	dma_unmap_sgtable(buffer->shmem.base.dev->dev, &buffer->own_table, DMA_BIDIRECTIONAL, 0);
+	dma_unmap_sgtable(buffer->shmem.base.dev->dev, &buffer->own_table, direction(buffer), 0);
 	sg_free_table(&buffer->own_table);
 }
 
