@@ -151,11 +151,15 @@ void aipu_context_lost(struct aipu_context *context)
 {
 	struct aipu_ioq *queue, *next;
 
-	guard(mutex)(&context->lock);
-	context->dead = true;
-	list_for_each_entry_safe(queue, next, &context->queues, in_context)
-		aipu_ioq_forget(queue);
-	context_forget(context);
+	/* Its last reference may be the one that is let go of here. */
+	kref_get(&context->refs);
+	scoped_guard(mutex, &context->lock) {
+		context->dead = true;
+		list_for_each_entry_safe(queue, next, &context->queues, in_context)
+			aipu_ioq_forget(queue);
+		context_forget(context);
+	}
+	aipu_context_put(context);
 }
 
 void aipu_contexts_close(struct aipu_file *file)
