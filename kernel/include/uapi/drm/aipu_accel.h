@@ -420,7 +420,7 @@ struct drm_aipu_queue {
 /* Of drm_aipu_submit.flags and drm_aipu_uring_submit.flags */
 #define DRM_AIPU_SUBMIT_MORE \
 	(1u                  \
-	 << 0) /* more jobs follow at once: the doorbell may wait for the next one, 1 ms at most */
+	 << 0) /* more jobs follow at once: the doorbell may wait for the next one, 2 ms at most */
 
 /* Of drm_aipu_sync.flags */
 #define DRM_AIPU_SYNC_TIMELINE (1u << 0)
