@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The device as the driver knows it, and the words of its registers. Everything else stands in the header of the file
- * that owns it. Hardware is devm_ (gone at unbind); what an open file can still reach is drmm_ (gone with the last file).
+ * The device as the driver knows it, and the words of its registers. Everything else stands in the
+ * header of the file that owns it. Hardware is devm_ (gone at unbind); what an open file can still
+ * reach is drmm_ (gone with the last file).
  *
  * Locks, outer first:
- *   reset_lock (rwsem)   read: whoever makes, uses or ends an object on the card; write: reset, suspend. Never held while
- *                        waiting for a job of a user, or for user memory. Taken after drm_dev_enter().
- *   context->lock        segments, programs and queues of one context
- *   memory_lock          the allocator of device memory
- *   queue->lock          (spin, irqsave) rings, slots and results of one queue; taken in interrupts
- *   admin.lock           (spin, irqsave) the admin queue; taken in interrupts, never inside queue->lock
+ *   reset_lock (rwsem)   read: whoever makes, uses or ends an object on the card; write: reset,
+ * suspend. Never held while waiting for a job of a user, or for user memory. Taken after
+ * drm_dev_enter(). context->lock        segments, programs and queues of one context memory_lock
+ * the allocator of device memory queue->lock          (spin, irqsave) rings, slots and results of
+ * one queue; taken in interrupts admin.lock           (spin, irqsave) the admin queue; taken in
+ * interrupts, never inside queue->lock
  *
- * Epoch: every reset of the card begins a new one. A context, and all that it has, belongs to the epoch in which it was made; in
- * a later one it is lost: calls on it fail with -ECANCELED, and destroying it only frees what the host has.
+ * Epoch: every reset of the card begins a new one. A context, and all that it has, belongs to the
+ * epoch in which it was made; in a later one it is lost: calls on it fail with -ECANCELED, and
+ * destroying it only frees what the host has.
  */
 #ifndef AIPU_DRV_H
 #define AIPU_DRV_H
@@ -35,10 +37,13 @@
 #define AIPU_MAX_CONTEXTS 192u
 #define AIPU_MAX_SEGMENTS 4096u
 #define AIPU_MAX_PROGRAMS 1024u
-#define AIPU_MAX_EXTENTS (1u << 20)
+#define AIPU_MAX_EXTENTS ((u32)BIT(20))
 #define AIPU_MAX_VECTORS 64u
 
-/* What the card said of itself once its firmware ran; never changes while it is bound, but at a reset */
+/*
+ * What the card said of itself once its firmware ran; never changes while it is bound, but at a
+ * reset
+ */
 struct aipu_limits {
 	u64 capabilities, operations, formats, memory_bytes, serial;
 	u32 kv_formats, kv_kinds, numerics, layouts, activations;
@@ -48,8 +53,8 @@ struct aipu_limits {
 };
 
 /*
- * Cuts what the card reports down to what BAR0 and BAR2 hold and the driver can number. NULL, or what makes the card
- * unusable. Pure: tested by KUnit.
+ * Cuts what the card reports down to what BAR0 and BAR2 hold and the driver can number. NULL, or
+ * what makes the card unusable. Pure: tested by KUnit.
  */
 const char *aipu_limits_check(struct aipu_limits *limits, u64 register_bytes, u64 memory_bytes);
 
@@ -74,8 +79,8 @@ struct aipu_device {
 	void __iomem *registers; /* BAR0; touched under drm_dev_enter() only */
 	resource_size_t register_bytes;
 	resource_size_t memory_start, memory_bytes; /* BAR2 */
-	struct aipu_vector vector
-		[AIPU_MAX_VECTORS]; /* 0: the admin queue's, and others' where it is the only one */
+	/* 0: the admin queue's, and others' where it is the only one */
+	struct aipu_vector vector[AIPU_MAX_VECTORS];
 	unsigned int vectors;
 	struct aipu_limits limits;
 	struct aipu_identify identify; /* what IDENTIFY wrote */
@@ -105,7 +110,10 @@ struct aipu_file {
 	struct kref refs; /* the open file's own, and one of each buffer in device memory */
 	struct aipu_device *aipu;
 	struct drm_file *drm;
-	/* By ids of the file's own, from 1: the card gives its ids anew after a reset. Each entry holds a reference. */
+	/*
+	 * By ids of the file's own, from 1: the card gives its ids anew after a reset. Each entry
+	 * holds a reference.
+	 */
 	struct xarray contexts; /* of struct aipu_context */
 	struct xarray queues; /* of struct aipu_ioq */
 	atomic64_t memory_used; /* bytes of device memory of this file's buffers */
@@ -148,8 +156,8 @@ static inline bool aipu_gone(u32 value)
 void aipu_file_put(struct aipu_file *file);
 
 /*
- * For an ioctl that needs the card as it is: drm_dev_enter() and reset_lock for reading. 0, -ENODEV (unplugged), -EIO (wedged),
- * -ERESTARTSYS (killed while a reset was under way).
+ * For an ioctl that needs the card as it is: drm_dev_enter() and reset_lock for reading. 0, -ENODEV
+ * (unplugged), -EIO (wedged), -ERESTARTSYS (killed while a reset was under way).
  */
 int aipu_enter(struct aipu_device *aipu, int *idx);
 void aipu_exit(struct aipu_device *aipu, int idx);
@@ -159,6 +167,6 @@ u32 aipu_timeout_ms(const struct aipu_device *aipu);
 
 /* For messages: "0.9" as two arguments of "%u.%u" */
 #define AIPU_ABI_ARGS(version) AIPU_ABI_MAJOR(version), AIPU_ABI_MINOR(version)
-#define AIPU_FIRMWARE_ARGS(version) (version) >> 24, (version) >> 16 & 0xff, (version)&0xffff
+#define AIPU_FIRMWARE_ARGS(version) (version) >> 24, (version) >> 16 & 0xff, lower_16_bits(version)
 
 #endif

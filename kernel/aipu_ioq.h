@@ -72,8 +72,8 @@ struct aipu_slot {
 	struct drm_aipu_result result;
 };
 
-/**
- * struct aipu_ioq - an I/O queue
+/*
+ * struct aipu_ioq - an I/O queue; what is not told here is told beside it
  * @refs: one of context->queues until it is forgotten, one of the file's handle or the device, one
  *	of each user
  * @context: held
@@ -134,6 +134,7 @@ struct aipu_ioq_options {
 	u32 kind, entries, coalesce_count, coalesce_us;
 	struct eventfd_ctx *eventfd; /* taken over on success */
 };
+
 /*
  * Under aipu_enter() and context->lock. *queue with a reference; published in aipu->queues.
  * -ENOSPC, -ENOMEM, -errno of the command
@@ -217,6 +218,7 @@ struct aipu_give {
 	void (*ended)(void *arg, const struct drm_aipu_result *result);
 	void *arg;
 };
+
 /*
  * The one way to put a job on a queue, for both doors and the kernel. Does not sleep. Under
  * drm_dev_enter(). 0, -ESTALE (another sequence is expected), -EAGAIN (full), or as

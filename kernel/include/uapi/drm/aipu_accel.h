@@ -2,16 +2,18 @@
 /*
  * User API of aipu_accel, the driver of AIPU cards: /dev/accel/accelN.
  *
- * Objects belong to the open file that made them and die with it: buffers (GEM handles), and contexts,
- * segments, programs and queues (ids of their own, never 0 but for segments and programs). No id of one file
- * means anything in another; buffers are shared by PRIME.
+ * Objects belong to the open file that made them and die with it: buffers (GEM handles), and
+ * contexts, segments, programs and queues (ids of their own, never 0 but for segments and
+ * programs). No id of one file means anything in another; buffers are shared by PRIME.
  *
- * Conventions: every pad and every reserved field is zero, or the call fails with EINVAL. Pointers are __u64.
- * Sizes are bytes. "in" is read, "out" written, "in/out" both; out fields are written on success only, unless
- * said otherwise. All calls: ENODEV when the card is gone, EIO when it could not be recovered, EINTR.
+ * Conventions: every pad and every reserved field is zero, or the call fails with EINVAL. Pointers
+ * are __u64. Sizes are bytes. "in" is read, "out" written, "in/out" both; out fields are written on
+ * success only, unless said otherwise. All calls: ENODEV when the card is gone, EIO when it could
+ * not be recovered, EINTR.
  *
- * A reset of the card loses every context (not the buffers, but what was in device memory is undefined): jobs end with
- * ECANCELED, and so does every later call on a lost context or its queues, but those that destroy. Make new ones.
+ * A reset of the card loses every context (not the buffers, but what was in device memory is
+ * undefined): jobs end with ECANCELED, and so does every later call on a lost context or its
+ * queues, but those that destroy. Make new ones.
  *
  * Version log: see AIPU_DRIVER_VERSION_*. Structures grow at their end only; a capability bit of
  * struct drm_aipu_device says what is there, version numbers never have to be compared.
@@ -48,7 +50,7 @@ extern "C" {
 #define DRM_AIPU_KICK 0x0f
 #define DRM_AIPU_RESET 0x10
 
-/* --- what there is --------------------------------------------------------------------------------- */
+/* --- what there is ---------------------------------------------------------------------------- */
 
 /**
  * enum drm_aipu_query_kind - what DRM_IOCTL_AIPU_QUERY tells
@@ -69,8 +71,8 @@ struct drm_aipu_query {
 	/** @kind: in, enum drm_aipu_query_kind */
 	__u32 kind;
 	/**
-	 * @bytes: in: room at @data; 0 asks for the size only. Out: bytes that the driver knows of. It writes the smaller
-	 * of both, and zeroes to the rest of the room.
+	 * @bytes: in: room at @data; 0 asks for the size only. Out: bytes that the driver knows of.
+	 * It writes the smaller of both, and zeroes to the rest of the room.
 	 */
 	__u32 bytes;
 	/** @data: in, pointer to the structure */
@@ -81,7 +83,8 @@ struct drm_aipu_query {
  * enum drm_aipu_state - state of the card as the driver sees it
  * @DRM_AIPU_STATE_READY: takes jobs
  * @DRM_AIPU_STATE_RESETTING: a reset is under way; calls wait for its end
- * @DRM_AIPU_STATE_WEDGED: could not be recovered; calls fail with EIO until it is bound anew or reset
+ * @DRM_AIPU_STATE_WEDGED: could not be recovered; calls fail with EIO until it is bound anew or
+ * reset
  */
 enum drm_aipu_state {
 	DRM_AIPU_STATE_READY = 0,
@@ -98,8 +101,8 @@ enum drm_aipu_state {
 /**
  * struct drm_aipu_device - the card and its limits; all out
  *
- * Capabilities, masks and limits are the card's registers of the same name (aipu_registers.h), but where the
- * driver offers less, they are smaller.
+ * Capabilities, masks and limits are the card's registers of the same name (aipu_registers.h), but
+ * where the driver offers less, they are smaller.
  */
 struct drm_aipu_device {
 	/** @features: DRM_AIPU_FEATURE_* of the driver */
@@ -178,13 +181,13 @@ struct drm_aipu_memory {
 	__u64 file_limit;
 };
 
-/* --- contexts --------------------------------------------------------------------------------------- */
+/* --- contexts --------------------------------------------------------------------------------- */
 
 /**
  * struct drm_aipu_context_create - DRM_IOCTL_AIPU_CONTEXT_CREATE
  *
- * ENOSPC: no context left on the card. EACCES: priority HIGH without CAP_SYS_NICE. EOPNOTSUPP: the card has no
- * priorities, or no weights.
+ * ENOSPC: no context left on the card. EACCES: priority HIGH without CAP_SYS_NICE. EOPNOTSUPP: the
+ * card has no priorities, or no weights.
  */
 struct drm_aipu_context_create {
 	/** @priority: in, 0 normal, 1 low, 2 high */
@@ -200,8 +203,9 @@ struct drm_aipu_context_create {
 /**
  * struct drm_aipu_context - DRM_IOCTL_AIPU_CONTEXT_DESTROY, DRM_IOCTL_AIPU_CONTEXT_RESET
  *
- * DESTROY ends all jobs of the context and frees its queues, segments and programs. RESET ends all jobs
- * (ECANCELED, status CONTEXT_RESET); the rest stays. Jobs of other contexts are not affected. ENOENT: no such context.
+ * DESTROY ends all jobs of the context and frees its queues, segments and programs. RESET ends all
+ * jobs (ECANCELED, status CONTEXT_RESET); the rest stays. Jobs of other contexts are not affected.
+ * ENOENT: no such context.
  */
 struct drm_aipu_context {
 	/** @context: in, id */
@@ -210,14 +214,14 @@ struct drm_aipu_context {
 	__u32 pad;
 };
 
-/* --- buffers ---------------------------------------------------------------------------------------- */
+/* --- buffers ---------------------------------------------------------------------------------- */
 
 /**
  * enum drm_aipu_buffer_kind - where a buffer's memory is
  * @DRM_AIPU_BUFFER_DEVICE: device memory: contiguous, never moved, zero when created
  * @DRM_AIPU_BUFFER_HOST: pages of the host, pinned while bound or exported
- * @DRM_AIPU_BUFFER_USER: pages of the caller's address space, pinned from creation on; counted against
- *	RLIMIT_MEMLOCK
+ * @DRM_AIPU_BUFFER_USER: pages of the caller's address space, pinned from creation on; counted
+ *	against RLIMIT_MEMLOCK
  * @DRM_AIPU_BUFFER_IMPORT: a dma-buf of somebody else; made by DRM_IOCTL_PRIME_FD_TO_HANDLE only
  */
 enum drm_aipu_buffer_kind {
@@ -228,14 +232,15 @@ enum drm_aipu_buffer_kind {
 };
 
 /* Of drm_aipu_buffer_create.flags */
-#define DRM_AIPU_BUFFER_READ_ONLY \
-	(1u << 0) /* USER: the device only reads; needs no write access to the pages */
+/* USER: the device only reads; needs no write access to the pages */
+#define DRM_AIPU_BUFFER_READ_ONLY (1u << 0)
 
 /**
  * struct drm_aipu_buffer_create - DRM_IOCTL_AIPU_BUFFER_CREATE
  *
- * ENOSPC: no device memory in one piece, or the file's limit. ENOMEM: no memory, or RLIMIT_MEMLOCK. EFAULT:
- * @address is not mapped. EINVAL: @bytes is 0 or no multiple of 4096, unknown kind or flags.
+ * ENOSPC: no device memory in one piece, or the file's limit. ENOMEM: more than the machine's memory,
+ * or RLIMIT_MEMLOCK. EFAULT: @address is not mapped. EINVAL: @bytes is 0 or no multiple of 4096,
+ * unknown kind or flags.
  */
 struct drm_aipu_buffer_create {
 	/** @kind: in, DEVICE, HOST or USER */
@@ -246,7 +251,10 @@ struct drm_aipu_buffer_create {
 	__u64 bytes;
 	/** @address: in, USER: where the pages are, a multiple of 4096; else 0 */
 	__u64 address;
-	/** @handle: out, GEM handle; closed with DRM_IOCTL_GEM_CLOSE (memory stays while bound or mapped) */
+	/**
+	 * @handle: out, GEM handle; closed with DRM_IOCTL_GEM_CLOSE (memory stays while bound or
+	 * mapped)
+	 */
 	__u32 handle;
 	/** @pad: 0 */
 	__u32 pad;
@@ -265,8 +273,8 @@ struct drm_aipu_buffer_info {
 	/** @bytes: out, size */
 	__u64 bytes;
 	/**
-	 * @map_offset: out, offset for mmap() of the device node; 0 where there is none (USER, IMPORT). DEVICE is mapped
-	 * write-combined, HOST cached.
+	 * @map_offset: out, offset for mmap() of the device node; 0 where there is none (USER,
+	 * IMPORT). DEVICE is mapped write-combined, HOST cached.
 	 */
 	__u64 map_offset;
 	/** @flags: out, as at creation */
@@ -275,21 +283,23 @@ struct drm_aipu_buffer_info {
 	__u32 pad;
 };
 
-/* --- segments --------------------------------------------------------------------------------------- */
+/* --- segments --------------------------------------------------------------------------------- */
 
 #define DRM_AIPU_ACCESS_READ (1u << 0)
 #define DRM_AIPU_ACCESS_WRITE (1u << 1)
 
 /* Of drm_aipu_segment_bind.flags */
-#define DRM_AIPU_SEGMENT_SYNC \
-	(1u << 0) /* jobs of FENCED queues wait for and publish fences of the buffer */
+/* jobs of FENCED queues wait for and publish fences of the buffer */
+#define DRM_AIPU_SEGMENT_SYNC (1u << 0)
 
 /**
- * struct drm_aipu_segment_bind - DRM_IOCTL_AIPU_SEGMENT_BIND: let a context's jobs reach (part of) a buffer
+ * struct drm_aipu_segment_bind - DRM_IOCTL_AIPU_SEGMENT_BIND: let a context's jobs reach (part of)
+ * a buffer
  *
- * ENOENT: no such context or handle. ENOSPC: no segment id left. EINVAL: range beyond the buffer, length 0, offset or length of
- * device memory no multiple of 64, no or unknown access. EACCES: WRITE to a READ_ONLY buffer. EBUSY: SYNC in a context that
- * has an UNFENCED queue. EOPNOTSUPP: SYNC where FEATURE_FENCES is not offered.
+ * ENOENT: no such context or handle. ENOSPC: no segment id left. EINVAL: range beyond the buffer,
+ * length 0, offset or length of device memory no multiple of 64, no or unknown access. EACCES:
+ * WRITE to a READ_ONLY buffer. EBUSY: SYNC in a context that has an UNFENCED queue. EOPNOTSUPP:
+ * SYNC where FEATURE_FENCES is not offered.
  */
 struct drm_aipu_segment_bind {
 	/** @context: in, id */
@@ -313,8 +323,8 @@ struct drm_aipu_segment_bind {
 /**
  * struct drm_aipu_segment_unbind - DRM_IOCTL_AIPU_SEGMENT_UNBIND
  *
- * Returns when no access through the segment runs or can start: waits for jobs that hold it. EINTR: still being unbound; call
- * again. ENOENT: no such context or segment.
+ * Returns when no access through the segment runs or can start: waits for jobs that hold it. EINTR:
+ * still being unbound; call again. ENOENT: no such context or segment.
  */
 struct drm_aipu_segment_unbind {
 	/** @context: in, id */
@@ -323,13 +333,14 @@ struct drm_aipu_segment_unbind {
 	__u32 segment;
 };
 
-/* --- programs --------------------------------------------------------------------------------------- */
+/* --- programs --------------------------------------------------------------------------------- */
 
 /**
  * struct drm_aipu_program_load - DRM_IOCTL_AIPU_PROGRAM_LOAD
  *
- * The card copies the image and verifies its copy. ENOEXEC: refused; @detail says why. EOPNOTSUPP: well-formed, but the card
- * does not offer what it needs; @detail says what. ENOENT: no such context or segment. ENOSPC: no program id left. EINVAL:
+ * The card copies the image and verifies its copy. ENOEXEC: refused; @detail says why. EOPNOTSUPP:
+ * well-formed, but the card does not offer what it needs; @detail says what. ENOENT: no such
+ * context or segment. ENOSPC: no program id left. EINVAL:
  * @bytes or @offset.
  */
 struct drm_aipu_program_load {
@@ -361,13 +372,13 @@ struct drm_aipu_program_unload {
 	__u32 program;
 };
 
-/* --- queues ----------------------------------------------------------------------------------------- */
+/* --- queues ----------------------------------------------------------------------------------- */
 
 /**
  * enum drm_aipu_queue_kind - whether jobs have fences
  * @DRM_AIPU_QUEUE_UNFENCED: all jobs; no fences
- * @DRM_AIPU_QUEUE_FENCED: RUN, COPY and FILL with a time limit of 1 to 2000 ms; in and out fences. EOPNOTSUPP
- *	where FEATURE_FENCES is not offered
+ * @DRM_AIPU_QUEUE_FENCED: RUN, COPY and FILL with a time limit of 1 to 2000 ms; in and out fences.
+ *EOPNOTSUPP where FEATURE_FENCES is not offered
  */
 enum drm_aipu_queue_kind {
 	DRM_AIPU_QUEUE_UNFENCED = 0,
@@ -377,23 +388,28 @@ enum drm_aipu_queue_kind {
 /**
  * struct drm_aipu_queue_create - DRM_IOCTL_AIPU_QUEUE_CREATE
  *
- * Jobs of a queue start and end in order. ENOSPC: no queue left on the card. EBUSY: UNFENCED in a context that has SYNC
- * segments. EBADF: @eventfd is none.
+ * Jobs of a queue start and end in order. ENOSPC: no queue left on the card. EBUSY: UNFENCED in a
+ * context that has SYNC segments. EBADF: @eventfd is none.
  */
 struct drm_aipu_queue_create {
 	/** @context: in, id */
 	__u32 context;
 	/** @kind: in, enum drm_aipu_queue_kind */
 	__u32 kind;
-	/** @entries: in, jobs that may be in flight; out, as many or more. 1..max_queue_entries - 1 */
+	/**
+	 * @entries: in, jobs that may be in flight; out, as many or more. 1..max_queue_entries - 1
+	 */
 	__u32 entries;
-	/** @coalesce_count: in, an interrupt after so many completions, at most 65535; 0 and 1: after each */
+	/**
+	 * @coalesce_count: in, an interrupt after so many completions, at most 65535; 0 and 1:
+	 * after each
+	 */
 	__u32 coalesce_count;
 	/** @coalesce_us: in, or after this time, at most 1000000; 0: after each */
 	__u32 coalesce_us;
 	/**
-	 * @eventfd: in, signalled when a completion is there for DRM_IOCTL_AIPU_WAIT, and when a token ring's producer passes its
-	 * wake index; -1: none
+	 * @eventfd: in, signalled when a completion is there for DRM_IOCTL_AIPU_WAIT, and when a
+	 * token ring's producer passes its wake index; -1: none
 	 */
 	__s32 eventfd;
 	/** @flags: in, 0 */
@@ -405,8 +421,8 @@ struct drm_aipu_queue_create {
 /**
  * struct drm_aipu_queue - DRM_IOCTL_AIPU_QUEUE_DESTROY, DRM_IOCTL_AIPU_KICK
  *
- * DESTROY ends the queue's jobs (ECANCELED, status ABORTED). KICK says that records were taken from a token ring that was full.
- * ENOENT: no such queue.
+ * DESTROY ends the queue's jobs (ECANCELED, status ABORTED). KICK says that records were taken from
+ * a token ring that was full. ENOENT: no such queue.
  */
 struct drm_aipu_queue {
 	/** @queue: in, id */
@@ -415,12 +431,11 @@ struct drm_aipu_queue {
 	__u32 pad;
 };
 
-/* --- jobs ------------------------------------------------------------------------------------------- */
+/* --- jobs ------------------------------------------------------------------------------------- */
 
 /* Of drm_aipu_submit.flags and drm_aipu_uring_submit.flags */
-#define DRM_AIPU_SUBMIT_MORE \
-	(1u                  \
-	 << 0) /* more jobs follow at once: the doorbell may wait for the next one, 2 ms at most */
+/* more jobs follow at once: the doorbell may wait for the next one, 2 ms at most */
+#define DRM_AIPU_SUBMIT_MORE (1u << 0)
 
 /* Of drm_aipu_sync.flags */
 #define DRM_AIPU_SYNC_TIMELINE (1u << 0)
@@ -440,11 +455,12 @@ struct drm_aipu_sync {
 /**
  * struct drm_aipu_submit - DRM_IOCTL_AIPU_SUBMIT: put jobs on a queue
  *
- * Each job carries an implied sequence number: @sequence for the first, one more for each that follows. The queue expects
- * sequence numbers without a gap, from 1; another is refused with ESTALE and @sequence is set to the one expected. The
- * first @taken jobs were taken, also when the call fails; the error is the one of the job after them. EAGAIN: the queue is full.
- * EINVAL: a job's opcode, reserved or id field. ENOENT: no such queue. EOPNOTSUPP: syncs on an UNFENCED queue, or where
- * FEATURE_FENCES is not offered.
+ * Each job carries an implied sequence number: @sequence for the first, one more for each that
+ * follows. The queue expects sequence numbers without a gap, from 1; another is refused with ESTALE
+ * and @sequence is set to the one expected. The first @taken jobs were taken, also when the call
+ * fails; the error is the one of the job after them. EAGAIN: the queue is full. EINVAL: a job's
+ * opcode, reserved or id field. ENOENT: no such queue. EOPNOTSUPP: syncs on an UNFENCED queue, or
+ * where FEATURE_FENCES is not offered.
  *
  * What a job names is checked by the card, against the segments as they stand when it starts.
  */
@@ -461,9 +477,15 @@ struct drm_aipu_submit {
 	__u32 taken;
 	/** @sequence: in, of the first job; out on ESTALE: the one expected */
 	__u64 sequence;
-	/** @in_syncs: in, pointer to @in_sync_count struct drm_aipu_sync: jobs start after all of them */
+	/**
+	 * @in_syncs: in, pointer to @in_sync_count struct drm_aipu_sync: jobs start after all of
+	 * them
+	 */
 	__u64 in_syncs;
-	/** @out_syncs: in, pointer to @out_sync_count struct drm_aipu_sync: signalled when the last job ends */
+	/**
+	 * @out_syncs: in, pointer to @out_sync_count struct drm_aipu_sync: signalled when the last
+	 * job ends
+	 */
 	__u64 out_syncs;
 	/** @in_sync_count: in, 0..64 */
 	__u32 in_sync_count;
@@ -473,8 +495,8 @@ struct drm_aipu_submit {
 
 /* Of drm_aipu_result.flags */
 #define DRM_AIPU_RESULT_GUILTY (1u << 0) /* it ran when its context or the device had to be reset */
-#define DRM_AIPU_RESULT_INNOCENT \
-	(1u << 1) /* it was lost to a reset for which another job is to blame */
+/* it was lost to a reset for which another job is to blame */
+#define DRM_AIPU_RESULT_INNOCENT (1u << 1)
 
 /**
  * struct drm_aipu_result - how a job ended
@@ -501,13 +523,16 @@ struct drm_aipu_result {
 };
 
 /**
- * struct drm_aipu_wait - DRM_IOCTL_AIPU_WAIT: take results of jobs submitted by DRM_IOCTL_AIPU_SUBMIT
+ * struct drm_aipu_wait - DRM_IOCTL_AIPU_WAIT: take results of jobs submitted by
+ * DRM_IOCTL_AIPU_SUBMIT
  *
- * Each result is given once, in the order of the jobs' ends. Returns as soon as there are @minimum results, or, with
- * @minimum 0, a token ring's interrupt came after the last WAIT on this queue (then @taken may be 0; that may also be somebody
- * else's interrupt), with up to @count. ETIME: the time is over; @taken may be above 0 nevertheless. EINTR: nothing was taken.
- * EFAULT: the first @taken results were written; those that could not be stay, and are given again. A queue that was
- * lost gives its results first, then ECANCELED.
+ * Each result is given once, in the order of the jobs' ends. Returns as soon as there are @minimum
+ * results, or, with
+ * @minimum 0, a token ring's interrupt came after the last WAIT on this queue (then @taken may be
+ * 0; that may also be somebody else's interrupt), with up to @count. ETIME: the time is over;
+ * @taken may be above 0 nevertheless. EINTR: nothing was taken. EFAULT: the first @taken results
+ * were written; those that could not be stay, and are given again. A queue that was lost gives its
+ * results first, then ECANCELED.
  */
 struct drm_aipu_wait {
 	/** @queue: in, id */
@@ -527,8 +552,9 @@ struct drm_aipu_wait {
 /**
  * struct drm_aipu_cancel - DRM_IOCTL_AIPU_CANCEL: end one job early
  *
- * Works for jobs of both doors. The job ends exactly once, with ECANCELED and status ABORTED, unless it ends by itself first. Does
- * not wait for the end. ENOENT: no such queue, or the job has ended or never came.
+ * Works for jobs of both doors. The job ends exactly once, with ECANCELED and status ABORTED,
+ * unless it ends by itself first. Does not wait for the end. ENOENT: no such queue, or the job has
+ * ended or never came.
  */
 struct drm_aipu_cancel {
 	/** @queue: in, id */
@@ -542,7 +568,8 @@ struct drm_aipu_cancel {
 /**
  * struct drm_aipu_reset - DRM_IOCTL_AIPU_RESET: reset the card; needs CAP_SYS_ADMIN
  *
- * All contexts of all files are lost, as said at the top. Returns when the card is ready again. EIO: it did not come back.
+ * All contexts of all files are lost, as said at the top. Returns when the card is ready again.
+ * EIO: it did not come back.
  */
 struct drm_aipu_reset {
 	/** @flags: in, 0 */
@@ -551,15 +578,18 @@ struct drm_aipu_reset {
 	__u32 pad;
 };
 
-/* --- io_uring --------------------------------------------------------------------------------------- */
+/* --- io_uring --------------------------------------------------------------------------------- */
 
 /**
- * struct drm_aipu_uring_submit - payload of IORING_OP_URING_CMD with cmd_op DRM_AIPU_URING_SUBMIT: one job
+ * struct drm_aipu_uring_submit - payload of IORING_OP_URING_CMD with cmd_op DRM_AIPU_URING_SUBMIT:
+ * one job
  *
- * Needs a ring with IORING_SETUP_SQE128; the 80 bytes are the command area of the 128-byte entry. With IORING_SETUP_CQE32 the
- * second word of the completion (big_cqe[0]) is AIPU_URING_WORD(status, value): the device status, and with status 0 the device
- * time in ns, else the detail of the status. res is 0 or -errno; errors as of DRM_IOCTL_AIPU_SUBMIT, and EINVAL for a ring without SQE128. Never EAGAIN from a full queue in between: a job whose
- * sequence number is not the one expected, because one before it was refused, is refused too (ESTALE).
+ * Needs a ring with IORING_SETUP_SQE128; the 80 bytes are the command area of the 128-byte entry.
+ * With IORING_SETUP_CQE32 the second word of the completion (big_cqe[0]) is AIPU_URING_WORD(status,
+ * value): the device status, and with status 0 the device time in ns, else the detail of the
+ * status. res is 0 or -errno; errors as of DRM_IOCTL_AIPU_SUBMIT, and EINVAL for a ring without
+ * SQE128. Never EAGAIN from a full queue in between: a job whose sequence number is not the one
+ * expected, because one before it was refused, is refused too (ESTALE).
  */
 struct drm_aipu_uring_submit {
 	/** @queue: in, id */
