@@ -63,7 +63,10 @@ def _accelerator(options):
     machine = "q35,memory-backend=ram"
     if kvm and options.iommu == "intel":
         machine += ",kernel-irqchip=split"  # KVM's own cannot remap interrupts
-    return ["-accel", "kvm" if kvm else "tcg,thread=multi", "-machine", machine, "-cpu", "max"]
+    # Not TCG's 40 bits: the firmware puts device memory at the top, and of 40 bits the kernel keeps
+    # those addresses free, so that a card that was removed would not come back.
+    cpu = "max" if kvm else "max,phys-bits=46"
+    return ["-accel", "kvm" if kvm else "tcg,thread=multi", "-machine", machine, "-cpu", cpu]
 
 
 def bar2_size(words):
