@@ -38,14 +38,15 @@ head -c 300000 /dev/urandom >"$work/bytes"
 head -c 20000 /dev/urandom >"$work/more"
 streams()
 {
-	run 200 -- sh -c "cat $work/bytes & cat $work/more >&2; wait; exit 200" &&
+	run 200 -- sh -c "cat $work/bytes >/dev/stdout & cat $work/more >/dev/stderr; wait; exit 200" &&
 		cmp "$work/bytes" "$work/out" && cmp "$work/more" "$work/err"
 }
 tap_ok "every byte of both streams, and the exit status" streams
 
-head -c 20M /dev/urandom >"$work/large"
+large=$work/large$'\xff' # no UTF-8
+head -c 20M /dev/urandom >"$large"
 head -c 4096 /dev/urandom >"$work/user.img"
-sum=$(sha256sum "$work/large" "$work/user.img")
+sum=$(sha256sum "$large" "$work/user.img")
 mkdir "$work/a directory"
 disks()
 {
@@ -55,11 +56,11 @@ disks()
 		run 0 --disk "$work/user.img" --env MINE=ours --file bash -- sh -c \
 			'sha256sum "$1" && echo there >"$1" && sha256sum /dev/vda && pwd && echo $MINE &&
 			printf back | dd of=/dev/vda conv=notrunc 2>/dev/null && bash -c "echo \$0" b' \
-			- "$work/large"
+			- "$large"
 	) || return
 	sed -i "s#/dev/vda#$work/user.img#" "$work/out"
 	[ "$(cat "$work/out")" = "$sum"$'\n'"$work/a directory"$'\n'ours$'\n'b ] &&
-		[ "$(head -c 4 "$work/user.img")" = back ] && sha256sum "$work/large" | grep -qF "${sum%% *}" &&
+		[ "$(head -c 4 "$work/user.img")" = back ] && sha256sum "$large" | grep -qF "${sum%% *}" &&
 		return
 	cat "$work/out"
 	return 1
@@ -172,6 +173,32 @@ closed()
 	return 1
 }
 tap_ok "nobody reads stdout: 141" closed
+
+# With all its BARs, which the firmware had put where they are.
+again()
+{
+	run 0 --cards 1 --card "--memory 16G" -- sh -c 'cd /sys/bus/pci/devices && card=0000:01:00.0 &&
+		cat $card/resource >/before && echo 1 >$card/remove && ! [ -e $card ] &&
+		echo 1 >/sys/bus/pci/rescan && cat $card/resource && cmp /before $card/resource'
+}
+tap_ok "a card that is removed comes back" again
+
+no_logs()
+{
+	run 125 --log /proc/none/none -- true && says "vm: /proc/none" && ! says Traceback >/dev/null
+}
+tap_ok "no place for the logs" no_logs
+
+no_streams()
+{
+	local got=0
+	"$vm" --cards 0 -- sh -c "echo lost >&2; exit 5" </dev/null >"$work/out" 2>&- || got=$?
+	[ $got -eq 5 ] && [ ! -s "$work/out" ] || { echo "exit status $got"; return 1; }
+	got=0
+	"$vm" --cards 0 -- echo lost >/dev/full 2>"$work/err" || got=$?
+	[ $got -eq 125 ] && says "vm: stdout: No space left"
+}
+tap_ok "a stream that is closed, one that is full" no_streams
 
 # A shell on a terminal: echo, Ctrl-C reaches the guest, its status is ours.
 shell()

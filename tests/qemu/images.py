@@ -121,7 +121,7 @@ def write_disk(entries, roots, to):
         file.truncate(size + size // 16 + inodes * 4096 + (16 << 20))
     environment = dict(os.environ, PATH=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
     more = {"env": environment, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT,
-            "text": True, "preexec_fn": die_with(os.getpid())}
+            "text": True, "errors": "surrogateescape", "preexec_fn": die_with(os.getpid())}
     made = subprocess.run(
         ["mke2fs", "-q", "-t", "ext4", "-m", "0", "-b", "4096", "-N", str(inodes),
          "-O", "^has_journal", "-E", "lazy_itable_init=1,root_owner=0:0", to], **more)

@@ -18,6 +18,9 @@ mount -t debugfs debug /sys/kernel/debug 2>/dev/null
 mount -t tracefs trace /sys/kernel/tracing 2>/dev/null
 chmod 1777 /tmp /dev/shm
 ln -sf /proc/self/fd /dev/fd
+for number in 0:stdin 1:stdout 2:stderr; do
+	ln -sf "/proc/self/fd/${number%:*}" "/dev/${number#*:}"
+done
 [ -e /etc/passwd ] || echo "root:x:0:0:root:/root:/bin/sh" >/etc/passwd
 [ -e /etc/group ] || echo "root:x:0:" >/etc/group
 

@@ -6,6 +6,7 @@ import argparse
 import os
 import re
 import shlex
+import stat
 
 from common import Failure, USAGE
 
@@ -115,6 +116,14 @@ def make_parser():
     return parser
 
 
+def with_values(arguments):
+    """For argparse, which takes a value with "--" in front ("--card --msi") for an option."""
+    words = iter(arguments)
+    for word in words:
+        value = next(words, None) if word in ("--card", "--append") else None
+        yield word if value is None else f"{word}={value}"
+
+
 def card_options(texts, cards):
     """The words for each card."""
     words = [[] for _ in range(cards)]
@@ -126,6 +135,8 @@ def card_options(texts, cards):
             new = shlex.split(text[match.end():] if match else text)
         except ValueError as error:
             raise Failure(f"--card {text}: {error}", USAGE) from error
+        if any(word.split("=")[0] == "--socket" for word in new):
+            raise Failure(f"--card {text}: the socket is chosen here", USAGE)
         for card in [int(match[1])] if match else range(cards):
             words[card] += new
     return words
@@ -135,7 +146,8 @@ def check_files(options):
     for disk in options.disk:
         if not os.path.exists(disk):
             raise Failure(f"--disk {disk}: no such file", USAGE)
-        if os.path.isdir(disk) or not os.access(disk, os.R_OK):
+        mode = os.stat(disk).st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISBLK(mode)) or not os.access(disk, os.R_OK):
             raise Failure(f"--disk {disk}: not a file that can be read", USAGE)
     if options.qmp and os.path.lexists(options.qmp):
         raise Failure(f"--qmp {options.qmp}: exists already", USAGE)
@@ -154,7 +166,7 @@ def parse(arguments):
         arguments, command = arguments[:at], arguments[at + 1:]
         if not command or not command[0]:
             raise Failure("no COMMAND after --", USAGE)
-    options = make_parser().parse_args(arguments)
+    options = make_parser().parse_args(list(with_values(arguments)))
     if options.help:
         return None
     if options.rest:

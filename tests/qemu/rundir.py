@@ -2,6 +2,7 @@
 """The directory of a run: sockets, images, logs. Gone at the end; what a killed run left is removed
 by the next one. Its owner holds the lock beside it, so a directory whose lock is free has none."""
 
+import errno
 import fcntl
 import os
 import secrets
@@ -76,11 +77,14 @@ class RunDirectory:
                 os.close(self._file)
         raise Failure(f"cannot make a directory in {base}")
 
-    def __exit__(self, *_):
+    def __exit__(self, _, error, __):
         shutil.rmtree(self.path, ignore_errors=True)
         if not os.path.lexists(self.path):
             os.unlink(self.path + ".lock")
         os.close(self._file)
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            raise Failure(f"{os.path.dirname(self.path)}: {error.strerror}; TMPDIR names another "
+                          "directory") from error
 
     def file(self, name):
         return os.path.join(self.path, name)

@@ -45,6 +45,9 @@ class Output:
             return
         except (BrokenPipeError, ConnectionResetError) as error:
             raise ClosedPipe from error
+        except OSError as error:
+            name = {1: "stdout", 2: "stderr"}[self.descriptor]
+            raise Failure(f"{name}: {error.strerror}") from error
         del self.waiting[:done]
 
 
@@ -299,7 +302,7 @@ class Run:
     def _console_tail(self):
         lines = tail(self.log("console.log"), sys.maxsize)
         first = [line for line in lines[:-TAIL] if re.search(TROUBLE, line)][:1]
-        return ["the console's last lines:", *first, *lines[-TAIL:]]
+        return ["the console's last lines:", *first, *lines[-TAIL:]] if lines else []
 
     def _judge(self):
         words = self.words

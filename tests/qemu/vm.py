@@ -3,6 +3,10 @@
 """scripts/vm: a virtual machine with emulated cards, for a shell or one command. This file puts the
 parts together: options, payload, kernel and QEMU, images, the run."""
 
+import _signal
+
+_signal.signal(_signal.SIGINT, _signal.SIG_DFL)  # no traceback until handle_signals()
+
 import os
 import re
 import shlex
@@ -14,7 +18,7 @@ from types import SimpleNamespace
 import images
 import machine
 import options as command_line
-from common import Failure, Interrupted, TOP, USAGE, output_of, say, start, stop
+from common import Failure, HARNESS, Interrupted, TOP, USAGE, output_of, say, start, stop
 from modules import Modules
 from payload import Payload, applets, build_directory
 from rundir import RunDirectory
@@ -98,8 +102,8 @@ def add_system(payload, busybox, options, binds):
     """Our own files, and busybox under every name that is still free."""
     config = f"check={'' if options.allow_splats else 1}\nterminal='{terminal_settings(options)}'\n"
     payload.add_data("/.vm/config", config.encode())
-    payload.add_data("/.vm/command", command_script(options, payload).encode())
-    payload.add_data("/.vm/binds", "".join(f"{path}\n" for path in binds).encode())
+    payload.add_data("/.vm/command", os.fsencode(command_script(options, payload)))
+    payload.add_data("/.vm/binds", os.fsencode("".join(f"{path}\n" for path in binds)))
     clean = os.path.join(TOP, "tests", "guest", "clean.sh")
     payload.add_data("/.vm/clean.sh", read_text(clean).encode())
     with open(busybox, "rb") as file:
@@ -233,6 +237,10 @@ def main(arguments):
     if options is None:
         print(command_line.HELP, end="")
         return 0
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise Failure(f"the directory that this was started in: {error.strerror}") from error
     if not options.dry_run:
         install_packages()
         if options.command is None and not (os.isatty(0) and os.isatty(1)):
@@ -259,6 +267,9 @@ def run_main():
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 141
+    except OSError as error:
+        say(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        return HARNESS
 
 
 if __name__ == "__main__":

@@ -28,6 +28,16 @@ help_text()
 }
 
 tap_ok "--help" help_text
+full()
+{
+	local got=0
+	"$vm" --help >/dev/full 2>"$work/err" || got=$?
+	cat "$work/err"
+	[ $got -eq 125 ] && [ "$(wc -l <"$work/err")" -eq 1 ] && grep -q "No space left" "$work/err" &&
+		"$vm" --help >&- 2>"$work/err" && [ ! -s "$work/err" ]
+}
+tap_ok "no room on stdout, no stdout" full
+
 tap_ok "an unknown option" refuses 2 --nosuch --nosuch
 tap_ok "an abbreviated option" refuses 2 --mem --mem 1G -- true
 tap_ok "an unknown kernel: the three there are" refuses 2 "'6.12', 'new', 'debug'" --kernel 5.10 -- true
@@ -38,6 +48,11 @@ tap_ok "a card that there is not" refuses 2 "1 cards" --card "1:--msi" -- true
 tap_ok "a bad size" refuses 2 "512M" --memory much -- true
 tap_ok "a missing disk" refuses 2 "$work/none" --disk "$work/none" -- true
 tap_ok "a directory as disk" refuses 2 "$work" --disk "$work" -- true
+tap_ok "a device that is no disk" refuses 2 /dev/null --disk /dev/null -- true
+mkfifo "$work/fifo"
+tap_ok "a pipe as disk" refuses 2 "$work/fifo" --disk "$work/fifo" -- true
+tap_ok "a card's socket" refuses 2 "--socket" --card "--cores 1 --socket x" -- true
+tap_ok "--card without options" refuses 2 "argument --card" --card -- true
 tap_ok "COMMAND without --" refuses 2 "after --" lspci
 tap_ok "no COMMAND after --" refuses 2 "no COMMAND" --
 tap_ok "a shell without a terminal" refuses 2 "no terminal"
@@ -164,6 +179,23 @@ machine()
 		'pcie-root-port,id=port1' 'vfio-user-pci.*card1.sock'
 }
 tap_ok "two cards, an IOMMU, a disk" machine
+
+dashes()
+{
+	plan --card --msi --card 0:--trap-bar2 --append --one -- true &&
+		grep -q -- '^card .* --msi --trap-bar2$' "$work/plan" && qemu 'cryptomgr.notests --one'
+}
+tap_ok "values that begin with dashes" dashes
+
+gone()
+{
+	local got=0
+	mkdir "$work/gone"
+	(cd "$work/gone" && rmdir "$work/gone" && exec "$vm" -- true) >"$work/out" 2>&1 || got=$?
+	cat "$work/out"
+	[ $got -eq 125 ] && grep -q '^vm: .*directory' "$work/out" && ! grep -q Traceback "$work/out"
+}
+tap_ok "a current directory that is no more" gone
 
 room()
 {
