@@ -238,9 +238,9 @@ enum drm_aipu_buffer_kind {
 /**
  * struct drm_aipu_buffer_create - DRM_IOCTL_AIPU_BUFFER_CREATE
  *
- * ENOSPC: no device memory in one piece, or the file's limit. ENOMEM: more than the machine's memory,
- * or RLIMIT_MEMLOCK. EFAULT: @address is not mapped. EINVAL: @bytes is 0 or no multiple of 4096,
- * unknown kind or flags.
+ * ENOSPC: no device memory in one piece, or the file's limit. ENOMEM: more than the machine's
+ * memory, or RLIMIT_MEMLOCK. EFAULT: @address is not mapped. EINVAL: @bytes is 0 or no multiple of
+ * 4096, unknown kind or flags.
  */
 struct drm_aipu_buffer_create {
 	/** @kind: in, DEVICE, HOST or USER */
