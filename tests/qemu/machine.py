@@ -14,8 +14,11 @@ OLDEST = (10, 1)  # the first with vfio-user-pci
 SUITES = "trixie,trixie-backports"
 DEFAULT_BAR2 = 1 << 30
 MESSAGE_TIMEOUT = 600000  # ms; a card that was stopped for a while (debugger, busy machine) stays
-# ttyS0 to ttyS3. By default two share an interrupt, which is an edge that can get lost.
-SERIAL_PORTS = ((0x3F8, 4), (0x2F8, 3), (0x3E8, 6), (0x2E8, 7))
+# ttyS0 to ttyS3. By default two share an interrupt, which is an edge that can get lost; so each has one
+# of its own where the kernel asks the firmware which, and those that it assumes where it does not.
+SERIAL_PORTS = (0x3F8, 0x2F8, 0x3E8, 0x2E8)
+SERIAL_IRQS = (4, 3, 6, 7)
+SERIAL_IRQS_ASSUMED = (4, 3, 4, 3)
 
 
 class Qemu:
@@ -122,6 +125,16 @@ def kernel_arguments(options):
     return " ".join(words + options.append)
 
 
+def serial_irqs(kernel):
+    """By the configuration that lies beside the kernel; one that is not known is a distribution's."""
+    try:
+        with open(os.path.join(os.path.dirname(kernel), "config"), encoding="utf-8") as config:
+            asks = "CONFIG_SERIAL_8250_PNP=y\n" in config.readlines()
+    except OSError:
+        asks = True
+    return SERIAL_IRQS if asks else SERIAL_IRQS_ASSUMED
+
+
 def command_line(qemu, options, files):
     """files: kernel, initrd, sockets (of the cards), payload_disk or None, serials: the four file
     descriptors of the serial lines."""
@@ -131,7 +144,8 @@ def command_line(qemu, options, files):
                 f"memory-backend-memfd,id=ram,size={options.memory >> 20}M,share=on"]
     command += ["-kernel", files.kernel, "-initrd", files.initrd,
                 "-append", kernel_arguments(options)]
-    for index, (descriptor, (port, irq)) in enumerate(zip(files.serials, SERIAL_PORTS)):
+    lines = zip(files.serials, SERIAL_PORTS, serial_irqs(files.kernel))
+    for index, (descriptor, port, irq) in enumerate(lines):
         command += ["-chardev", f"socket,id=serial{index},fd={descriptor}", "-device",
                     f"isa-serial,chardev=serial{index},index={index},iobase={port:#x},irq={irq}"]
     command += ["-device", "isa-debug-exit,iobase=0xf4,iosize=1"]
