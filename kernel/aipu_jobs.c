@@ -124,7 +124,12 @@ void aipu_slot_end(struct aipu_ioq *queue, u32 place, const struct drm_aipu_resu
 		slot->result.flags |= slot->blame;
 	trace_aipu_job_done(queue, sequence, &slot->result);
 	slot->state = AIPU_SLOT_FREE;
-	queue->running--;
+	/*
+	 * A card may tell of the entries of jobs that it ended unread only with the next completion;
+	 * but where all jobs have ended, all entries are free.
+	 */
+	if (!--queue->running)
+		queue->sq_head = aipu_place(queue->next, queue->entries);
 	queue->jobs++;
 	if (queue->file) {
 		atomic64_inc(&queue->file->jobs);
