@@ -43,6 +43,15 @@ streams()
 }
 tap_ok "every byte of both streams, and the exit status" streams
 
+# Its kernel does not ask the firmware which interrupts the lines have.
+debug_streams()
+{
+	# shellcheck disable=SC2016
+	run 3 --kernel debug -- sh -c 'for i in $(seq 1 300); do echo "line $i, which has to come" >&2; done; exit 3' &&
+		[ "$(grep -c "which has to come" "$work/err")" -eq 300 ]
+}
+tap_ok "many lines of stderr on the debug kernel" debug_streams
+
 large=$work/large$'\xff' # no UTF-8
 head -c 20M /dev/urandom >"$large"
 head -c 4096 /dev/urandom >"$work/user.img"
