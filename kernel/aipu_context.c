@@ -151,7 +151,7 @@ void aipu_context_lost(struct aipu_context *context)
 {
 	struct aipu_ioq *queue, *next;
 
-	/* Its last reference may be the one that is let go of here. */
+	/* The reference that context_forget() puts may be the last, and the lock is in it. */
 	kref_get(&context->refs);
 	scoped_guard(mutex, &context->lock) {
 		context->dead = true;

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # guest test: runs scripts/vm
 # SPDX-License-Identifier: MIT
-# The kernel driver and a card that fails: each fault of aipu-emu once (but power-cut: QEMU stands still then), and a driver that is unbound, reset and removed while
-# it works: what is said, what survives, and that the next run is right.
+# The kernel driver and a card that fails: each fault of aipu-emu once (but power-cut: QEMU stands still then), and a driver
+# that is unbound, reset and removed while it works: what is said, what survives, and that the next run is right.
 # FAULTS_KERNELS: on which kernels; FAULTS_ONLY: a part of the name of a boot.
 set -u
 # shellcheck source=tests/tools/_tap.sh
