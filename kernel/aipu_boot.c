@@ -127,8 +127,7 @@ static int load_firmware(struct aipu_device *aipu)
 	err = request_firmware(&image, name, aipu->drm.dev);
 	if (err) {
 		drm_err(&aipu->drm,
-			"the card (board %08x) runs no firmware, and /lib/firmware/%s cannot be "
-			"read (%d): install an image for this board\n",
+			"the card (board %08x) runs no firmware, and /lib/firmware/%s cannot be read (%d): install an image for this board\n",
 			board, name, err);
 		return err == -ENOENT ? -ENOENT : err;
 	}
@@ -148,16 +147,14 @@ static int check_versions(struct aipu_device *aipu)
 	limits->abi_oldest = aipu_read(aipu, AIPU_REG_ABI_OLDEST);
 	if (limits->abi_newest < AIPU_ABI_OLDEST) {
 		drm_err(&aipu->drm,
-			"firmware %u.%u.%u speaks the contract up to %u.%u, this driver from "
-			"%u.%u: the firmware is too old, install a newer one\n",
+			"firmware %u.%u.%u speaks the contract up to %u.%u, this driver from %u.%u: the firmware is too old, install a newer one\n",
 			AIPU_FIRMWARE_ARGS(limits->firmware_version),
 			AIPU_ABI_ARGS(limits->abi_newest), AIPU_ABI_ARGS(AIPU_ABI_OLDEST));
 		return -EPROTO;
 	}
 	if (limits->abi_oldest > AIPU_ABI_CURRENT) {
 		drm_err(&aipu->drm,
-			"firmware %u.%u.%u speaks the contract from %u.%u, this driver up to "
-			"%u.%u: the firmware is too new, install a newer driver\n",
+			"firmware %u.%u.%u speaks the contract from %u.%u, this driver up to %u.%u: the firmware is too new, install a newer driver\n",
 			AIPU_FIRMWARE_ARGS(limits->firmware_version),
 			AIPU_ABI_ARGS(limits->abi_oldest), AIPU_ABI_ARGS(AIPU_ABI_CURRENT));
 		return -EPROTONOSUPPORT;

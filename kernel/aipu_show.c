@@ -221,9 +221,9 @@ static void print_queue(struct drm_printer *p, struct aipu_ioq *queue)
 	drm_printf(p, "queue %u: context %u, kind %u, entries %u, vector %u%s%s\n", queue->id,
 		   queue->context->id, queue->kind, queue->entries, queue->vector,
 		   dead ? ", dead" : "", lost ? ", lost" : "");
-	drm_printf(p,
-		   "  next %llu, oldest %llu, sq head %u, cq head %u, phase %u, in flight %u, not rung %u, results %u\n",
-		   next, oldest, sq_head, cq_head, phase, running, unrung, ended);
+	drm_printf(p, "  next %llu, oldest %llu, sq head %u, cq head %u, phase %u\n", next, oldest,
+		   sq_head, cq_head, phase);
+	drm_printf(p, "  in flight %u, not rung %u, results %u\n", running, unrung, ended);
 	drm_printf(p, "  jobs %llu, doorbells %llu, interrupts %llu, strange %llu\n", jobs,
 		   doorbells, interrupts, strange);
 	if (sequence)

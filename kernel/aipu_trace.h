@@ -11,6 +11,8 @@
 #include "aipu_ioq.h"
 
 /* Both under queue->lock */
+/* What stands in TRACE_EVENT() is no call, as clang-format takes it. */
+/* clang-format off */
 TRACE_EVENT(aipu_job_queue,
 	    TP_PROTO(const struct aipu_ioq *queue, u64 sequence, u8 opcode),
 	    TP_ARGS(queue, sequence, opcode),

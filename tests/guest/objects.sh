@@ -14,7 +14,7 @@ programs="selftest_buffers selftest_objects selftest_arguments"
 
 build()
 {
-	# shellcheck disable=SC2086
+	# shellcheck disable=SC2046,SC2086
 	env -u MAKEFLAGS -u MAKELEVEL make -s -C "$SRC" BUILD="$BUILD" WERROR=1 \
 		$(printf "$BUILD/tests/guest/%s " $programs)
 }

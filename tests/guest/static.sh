@@ -13,8 +13,6 @@ trap 'rm -rf "$work"' EXIT
 
 # Types that checkpatch is not asked about, each with its reason:
 ignored=(
-	# the form is clang-format's, which cuts long strings
-	SPLIT_STRING
 	# members and locks are described in the comment above their structure
 	UNCOMMENTED_DEFINITION
 	# aipu_compat.h declares functions whose arguments differ between kernels, so a macro names more than one kernel uses;
@@ -88,7 +86,7 @@ all_reasons_needed()
 	for type in "${ignored[@]}"; do
 		grep -q ":$type:" "$work/all" || { echo "$type: nothing to ignore"; bad=1; }
 	done
-	return $bad
+	return "$bad"
 }
 
 if ! source=$(scripts/kernel --source scripts/checkpatch.pl scripts/spelling.txt \
