@@ -125,8 +125,8 @@ void aipu_slot_end(struct aipu_ioq *queue, u32 place, const struct drm_aipu_resu
 	trace_aipu_job_done(queue, sequence, &slot->result);
 	slot->state = AIPU_SLOT_FREE;
 	/*
-	 * A card may tell of the entries of jobs that it ended unread only with the next completion;
-	 * but where all jobs have ended, all entries are free.
+	 * A card may tell of the entries of jobs that it ended unread only with the next
+	 * completion; but where all jobs have ended, all entries are free.
 	 */
 	if (!--queue->running)
 		queue->sq_head = aipu_place(queue->next, queue->entries);
