@@ -160,11 +160,11 @@ case_bad_head() { unharmed "head beyond the ring"; }
 case_reply_head() { unharmed "reply with a head beyond the ring"; }
 case_slow_boot() { unharmed "slow boot"; }
 
-# On a slow machine more may come so late that they count as lost.
+# The next interrupt may come before the rescue; on a slow machine one may come so late that it counts as lost.
 case_lost()
 {
 	unharmed "lost interrupts"
-	ok "lost interrupts: 3 rescues" state rescues 3 -ge
+	ok "lost interrupts: rescued" state rescues 1 -ge
 }
 
 case_bad_status()
