@@ -30,7 +30,7 @@ static const char help[] =
 	"  -n, --n-gen N       decode tests, likewise (default: 64)\n"
 	"  -r, --repetitions N after one warm-up (default: 5)\n"
 	"  --cores N           compute threads, a list; 0: all (default: 0)\n"
-	"  --device NAME       auto or soft (default: auto)\n"
+	"  --device NAME       auto, soft, or a card: index, node, PCI address (default: auto)\n"
 	"  -o, --output FORMAT table, json or csv (default: table)\n"
 	"  --version           print the version\n"
 	"  --help              print this\n"

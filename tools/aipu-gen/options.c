@@ -26,7 +26,7 @@ static const char help[] =
 	"                     (default: 0, off)\n"
 	"  --seed N           of the draws; the same seed gives the same text (default: random)\n"
 	"  --echo             print the prompt before the answer\n"
-	"  --device NAME      auto or soft (default: auto)\n"
+	"  --device NAME      auto, soft, or a card: index, node, PCI address (default: auto)\n"
 	"  --cores N          compute threads of the soft device (default: 0, all)\n"
 	"  --show-stats       times and rates on standard error\n"
 	"  --json             one JSON object instead of text\n"
