@@ -357,7 +357,7 @@ static int take(struct generate *g)
 	if (!n)
 		return 0;
 	__atomic_store_n(&ring->consumer, i, __ATOMIC_RELEASE);
-	ring->wake = i + 1;
+	__atomic_store_n(&ring->wake, i + 1, __ATOMIC_RELAXED);
 	__sync_synchronize();
 	if (__atomic_load_n(&ring->paused, __ATOMIC_ACQUIRE))
 		access_write(&g->d.access, AIPU_DOORBELL_PAGE(QUEUE) + AIPU_DOORBELL_KICK, 1);
