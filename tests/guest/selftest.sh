@@ -57,7 +57,7 @@ all_fail()
 
 tap_ok "they compile" build
 for source in "$SRC"/tests/guest/selftest_*.c; do
-	! grep -q aipu_accel.h "$source" || continue
+	! grep -qE 'aipu_accel\.h|"(accel|jobs)\.h"' "$source" || continue
 	program=$(basename "$source" .c)
 	for kernel in 6.12 new debug; do
 		on "$kernel" "$program" --kernel "$kernel"
