@@ -9,7 +9,9 @@ set -u
 
 vm=$SRC/scripts/vm
 work=$(mktemp -d)
+# An ordinary user comes by here.
 chmod 755 "$work"
+[ "$TMPDIR" = /tmp ] || chmod a+x "$TMPDIR"
 trap 'rm -rf "$work"' EXIT
 export TMPDIR=$work
 
