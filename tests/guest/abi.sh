@@ -28,29 +28,13 @@ boot()
 	return 1
 }
 
-# The guest's TAP, each line with the configuration's name
-pass_on()
-{
-	local line
-	while read -r line; do
-		case $line in
-		"ok "* | "not ok "*)
-			tap_count=$((tap_count + 1))
-			case $line in not*) tap_bad=$((tap_bad + 1)) ;; esac
-			echo "${line%%ok *}ok $tap_count - $1: ${line#* - }"
-			;;
-		"# "*) echo "$line" ;;
-		esac
-	done <"$work/out"
-}
-
 # It came to its end, and what it printed is all there.
 complete()
 {
 	cat "$work/err"
 	tail -n 5 "$work/out"
 	grep -x 'abi exit status [01]' "$work/out" &&
-		grep -qx "1\\.\\.$(grep -c '^\(not \)\?ok ' "$work/out")" "$work/out" && grep -q '^ok ' "$work/out"
+		tap_whole "$work/out"
 }
 
 # same CASE
@@ -74,7 +58,7 @@ on()
 		vm+=("--iommu=$2" --module vfio-pci --module vfio_iommu_type1)
 	fi
 	tap_ok "$name: boots" boot "$way" "${vm[@]}"
-	pass_on "$name"
+	tap_pass_on "$name" "$work/out"
 	tap_ok "$name: all of the contract's tests" complete
 	tap_ok "$name: tokens, greedy" same greedy
 	tap_ok "$name: tokens, drawn" same drawn

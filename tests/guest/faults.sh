@@ -44,26 +44,10 @@ boot()
 	return 1
 }
 
-# The guest's TAP, each line with the boot's name
-pass_on()
-{
-	local line
-	while IFS= read -r line; do
-		case $line in
-		"ok "* | "not ok "*)
-			tap_count=$((tap_count + 1))
-			case $line in not*) tap_bad=$((tap_bad + 1)) ;; esac
-			echo "${line%%ok *}ok $tap_count - $1: ${line#* - }"
-			;;
-		"# "*) echo "$line" ;;
-		esac
-	done <"$work/out"
-}
-
 complete()
 {
 	tail -n 5 "$work/out"
-	grep -qx "1\\.\\.$(grep -c '^\(not \)\?ok ' "$work/out")" "$work/out" && grep -q '^ok ' "$work/out"
+	tap_whole "$work/out"
 }
 
 # on KERNEL NAME VM-OPTIONS CASE=CARD-OPTIONS...
@@ -72,7 +56,7 @@ on()
 	[[ $2 == *${FAULTS_ONLY-}* ]] || return 0
 	: >"$work/out"
 	tap_ok "$1, $2: runs" boot "$@"
-	pass_on "$1, $2"
+	tap_pass_on "$1, $2" "$work/out"
 	tap_ok "$1, $2: came to its end" complete
 }
 

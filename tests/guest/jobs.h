@@ -209,4 +209,53 @@ static inline int make_fills(int fd, uint32_t *context, uint32_t *queue, uint32_
 	return err;
 }
 
+/*
+ * Fixtures that several programs have: a file of the card with a context and a queue. QUEUE_FIXTURE has the card's
+ * counters too, FILLS_FIXTURE the segment of make_fills().
+ */
+#define QUEUE_FIXTURE(name)                                                                      \
+	FIXTURE(name)                                                                            \
+	{                                                                                        \
+		int fd, config;                                                                  \
+		uint32_t context, queue;                                                         \
+		uint64_t next;                                                                   \
+	};                                                                                       \
+	FIXTURE_SETUP(name)                                                                      \
+	{                                                                                        \
+		self->fd = open(NODE, O_RDWR | O_CLOEXEC);                                       \
+		ASSERT_LE(0, self->fd)                                                           \
+		{                                                                                \
+			TH_LOG("cannot open " NODE ": %s", strerror(errno));                     \
+		}                                                                                \
+		self->config = open_config();                                                    \
+		ASSERT_LE(0, self->config);                                                      \
+		ASSERT_EQ(0, make_context(self->fd, &self->context));                            \
+		ASSERT_EQ(0, make_queue(self->fd, self->context, ENTRIES, 0, -1, &self->queue)); \
+		self->next = 1;                                                                  \
+	}                                                                                        \
+	FIXTURE_TEARDOWN(name)                                                                   \
+	{                                                                                        \
+		close(self->config);                                                             \
+		close(self->fd);                                                                 \
+	}
+
+#define FILLS_FIXTURE(name)                                                                       \
+	FIXTURE(name)                                                                             \
+	{                                                                                         \
+		int fd;                                                                           \
+		uint32_t context, queue, segment;                                                 \
+		uint64_t next;                                                                    \
+	};                                                                                        \
+	FIXTURE_SETUP(name)                                                                       \
+	{                                                                                         \
+		self->fd = open(NODE, O_RDWR | O_CLOEXEC);                                        \
+		ASSERT_LE(0, self->fd);                                                           \
+		ASSERT_EQ(0, make_fills(self->fd, &self->context, &self->queue, &self->segment)); \
+		self->next = 1;                                                                   \
+	}                                                                                         \
+	FIXTURE_TEARDOWN(name)                                                                    \
+	{                                                                                         \
+		close(self->fd);                                                                  \
+	}
+
 #endif

@@ -13,25 +13,7 @@
 
 #include "jobs.h"
 
-FIXTURE(fills)
-{
-	int fd;
-	uint32_t context, queue, segment;
-	uint64_t next;
-};
-
-FIXTURE_SETUP(fills)
-{
-	self->fd = open(NODE, O_RDWR | O_CLOEXEC);
-	ASSERT_LE(0, self->fd);
-	ASSERT_EQ(0, make_fills(self->fd, &self->context, &self->queue, &self->segment));
-	self->next = 1;
-}
-
-FIXTURE_TEARDOWN(fills)
-{
-	close(self->fd);
-}
+FILLS_FIXTURE(fills)
 
 TEST_F(fills, cancel)
 {

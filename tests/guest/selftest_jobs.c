@@ -13,32 +13,7 @@
 
 #include "jobs.h"
 
-FIXTURE(jobs)
-{
-	int fd, config;
-	uint32_t context, queue;
-	uint64_t next;
-};
-
-FIXTURE_SETUP(jobs)
-{
-	self->fd = open(NODE, O_RDWR | O_CLOEXEC);
-	ASSERT_LE(0, self->fd)
-	{
-		TH_LOG("cannot open " NODE ": %s", strerror(errno));
-	}
-	self->config = open_config();
-	ASSERT_LE(0, self->config);
-	ASSERT_EQ(0, make_context(self->fd, &self->context));
-	ASSERT_EQ(0, make_queue(self->fd, self->context, ENTRIES, 0, -1, &self->queue));
-	self->next = 1;
-}
-
-FIXTURE_TEARDOWN(jobs)
-{
-	close(self->config);
-	close(self->fd);
-}
+QUEUE_FIXTURE(jobs)
 
 TEST_F(jobs, nops_in_batches)
 {

@@ -10,38 +10,7 @@
 
 #include "accel.h"
 
-/* A guest without KVM on a busy machine is slow */
-#define CARD_TEST(name) TEST_F_TIMEOUT(card, name, 240)
-
-FIXTURE(card)
-{
-	int fd, other; /* two files of the first card */
-	int context;
-	struct drm_aipu_memory before;
-	struct drm_aipu_device device;
-};
-
-FIXTURE_SETUP(card)
-{
-	self->fd = card_open(0);
-	ASSERT_LE(0, self->fd);
-	self->other = card_open(0);
-	self->before = memory_of(self->fd);
-	ASSERT_EQ(0, query(self->fd, DRM_AIPU_QUERY_DEVICE, &self->device, sizeof(self->device)));
-	self->context = context_new(self->fd);
-	ASSERT_LT(0, self->context);
-}
-
-FIXTURE_TEARDOWN(card)
-{
-	int fd;
-
-	close(self->fd);
-	close(self->other);
-	fd = card_open(0);
-	EXPECT_EQ(self->before.free, memory_of(fd).free);
-	close(fd);
-}
+CARD_FIXTURE()
 
 /* The exit status of a child that is given the file, minus the signal if it was killed */
 static int in_child(int (*what)(int fd), int fd)

@@ -50,12 +50,7 @@ static int take_one(struct io_uring *ring, uint64_t *sequence, int *res, uint64_
 	return 0;
 }
 
-FIXTURE(ring)
-{
-	int fd, config;
-	uint32_t context, queue;
-	uint64_t next;
-};
+QUEUE_FIXTURE(ring)
 
 FIXTURE_VARIANT(ring)
 {
@@ -69,26 +64,6 @@ FIXTURE_VARIANT_ADD(ring, plain){
 FIXTURE_VARIANT_ADD(ring, defer_taskrun){
 	.flags = RING_FLAGS | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN,
 };
-
-FIXTURE_SETUP(ring)
-{
-	self->fd = open(NODE, O_RDWR | O_CLOEXEC);
-	ASSERT_LE(0, self->fd)
-	{
-		TH_LOG("cannot open " NODE ": %s", strerror(errno));
-	}
-	self->config = open_config();
-	ASSERT_LE(0, self->config);
-	ASSERT_EQ(0, make_context(self->fd, &self->context));
-	ASSERT_EQ(0, make_queue(self->fd, self->context, ENTRIES, 0, -1, &self->queue));
-	self->next = 1;
-}
-
-FIXTURE_TEARDOWN(ring)
-{
-	close(self->config);
-	close(self->fd);
-}
 
 TEST_F(ring, batches)
 {
@@ -217,28 +192,9 @@ TEST_F(ring, needs_long_entries)
 	io_uring_queue_exit(&ring);
 }
 
-/* The ring is gone, its jobs end unseen, and the queue goes on. */
 /* --- ends ------------------------------------------------------------------------------------- */
 
-FIXTURE(fills)
-{
-	int fd;
-	uint32_t context, queue, segment;
-	uint64_t next;
-};
-
-FIXTURE_SETUP(fills)
-{
-	self->fd = open(NODE, O_RDWR | O_CLOEXEC);
-	ASSERT_LE(0, self->fd);
-	ASSERT_EQ(0, make_fills(self->fd, &self->context, &self->queue, &self->segment));
-	self->next = 1;
-}
-
-FIXTURE_TEARDOWN(fills)
-{
-	close(self->fd);
-}
+FILLS_FIXTURE(fills)
 
 TEST_F(fills, ring_exit_with_jobs_in_flight)
 {
@@ -337,32 +293,7 @@ TEST_F(fills, and_a_process_that_dies)
 
 /* --- races ------------------------------------------------------------------------------------ */
 
-FIXTURE(uring)
-{
-	int fd, config;
-	uint32_t context, queue;
-	uint64_t next;
-};
-
-FIXTURE_SETUP(uring)
-{
-	self->fd = open(NODE, O_RDWR | O_CLOEXEC);
-	ASSERT_LE(0, self->fd)
-	{
-		TH_LOG("cannot open " NODE ": %s", strerror(errno));
-	}
-	self->config = open_config();
-	ASSERT_LE(0, self->config);
-	ASSERT_EQ(0, make_context(self->fd, &self->context));
-	ASSERT_EQ(0, make_queue(self->fd, self->context, ENTRIES, 0, -1, &self->queue));
-	self->next = 1;
-}
-
-FIXTURE_TEARDOWN(uring)
-{
-	close(self->config);
-	close(self->fd);
-}
+QUEUE_FIXTURE(uring)
 
 struct racer {
 	int fd;

@@ -52,6 +52,41 @@ tap_skip()
 	echo "ok $tap_count - $1 # SKIP $2"
 }
 
+# tap_refuses PROGRAM STATUS TEXT ARGUMENT...: nothing on stdout, one line on stderr that begins with the
+# program's name and has the text, and that exit status. What it said is left in $work/out and $work/err.
+tap_refuses()
+{
+	tap_program=$1 tap_want=$2 tap_text=$3
+	shift 3
+	tap_got=0
+	"$tap_program" "$@" </dev/null >"$work/out" 2>"$work/err" || tap_got=$?
+	cat "$work/out" "$work/err"
+	[ "$tap_got" -eq "$tap_want" ] && [ ! -s "$work/out" ] && [ "$(wc -l <"$work/err")" -eq 1 ] &&
+		grep -q "^${tap_program##*/}: " "$work/err" && grep -qF -- "$tap_text" "$work/err"
+}
+
+# tap_whole FILE: a program's TAP is all there: results, and as many as the plan says.
+tap_whole()
+{
+	grep -q '^ok \|^not ok ' "$1" && grep -qx "1\.\.$(grep -c '^ok \|^not ok ' "$1")" "$1"
+}
+
+# tap_pass_on NAME FILE: the results of a program's TAP become ours, with NAME before theirs.
+tap_pass_on()
+{
+	while IFS= read -r tap_line; do
+		case $tap_line in
+		"ok "* | "not ok "*)
+			tap_count=$((tap_count + 1))
+			case $tap_line in not*) tap_bad=$((tap_bad + 1)) ;; esac
+			tap_name=$(sed 's/^.*ok [0-9]* *\(- \)\?//' <<<"$tap_line")
+			echo "${tap_line%%ok *}ok $tap_count - $1: $tap_name"
+			;;
+		"# "*) echo "$tap_line" ;;
+		esac
+	done <"$2"
+}
+
 tap_done()
 {
 	echo "1..$tap_count"

@@ -17,15 +17,10 @@ unset AIPU_CACHE AIPU_OFFLINE
 export XDG_CACHE_HOME=$work/cache
 suite=bookworm-backports
 
-# refuses TEXT ARGUMENT...: as wrong usage, in one line
+# refuses TEXT ARGUMENT...: as wrong usage
 refuses()
 {
-	local text=$1 got=0
-	shift
-	"$debs" "$@" </dev/null >"$work/out" 2>"$work/err" || got=$?
-	cat "$work/out" "$work/err"
-	[ "$got" -eq 2 ] && [ ! -s "$work/out" ] && [ "$(wc -l <"$work/err")" -eq 1 ] &&
-		grep -q '^debs: ' "$work/err" && grep -qF -- "$text" "$work/err"
+	tap_refuses "$debs" 2 "$@"
 }
 
 help_text()

@@ -16,15 +16,10 @@ trap 'rm -rf "$work"' EXIT
 unset AIPU_CACHE
 export XDG_CACHE_HOME=$work/cache AIPU_OFFLINE=1
 
-# refuses TEXT ARGUMENT...: as wrong usage, in one line
+# refuses TEXT ARGUMENT...: as wrong usage
 refuses()
 {
-	local text=$1 got=0
-	shift
-	"$kernel" "$@" </dev/null >"$work/out" 2>"$work/err" || got=$?
-	cat "$work/out" "$work/err"
-	[ "$got" -eq 2 ] && [ ! -s "$work/out" ] && [ "$(wc -l <"$work/err")" -eq 1 ] &&
-		grep -q '^kernel: ' "$work/err" && grep -qF -- "$text" "$work/err"
+	tap_refuses "$kernel" 2 "$@"
 }
 
 help_text()

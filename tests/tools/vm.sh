@@ -13,12 +13,7 @@ trap 'rm -rf "$work"' EXIT
 # refuses STATUS TEXT ARGUMENT...: ends with that status and one line that has the text
 refuses()
 {
-	local want=$1 text=$2 got=0
-	shift 2
-	"$vm" "$@" </dev/null >"$work/out" 2>"$work/err" || got=$?
-	cat "$work/out" "$work/err"
-	[ "$got" -eq "$want" ] && [ ! -s "$work/out" ] && [ "$(wc -l <"$work/err")" -eq 1 ] &&
-		grep -q '^vm: ' "$work/err" && grep -qF -- "$text" "$work/err"
+	tap_refuses "$vm" "$@"
 }
 
 help_text()
