@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Inside libaipu-llm: the loaded model and its sessions, shared by model.c, session.c and generate.c. Nothing
- * outside userspace/llm includes this.
+ * Inside libaipu-llm: the loaded model and its sessions, shared by model.c, place.c, session.c and generate.c. Nothing
+ * outside userspace/llm includes this, but its own tests.
  */
 #ifndef AIPU_LLM_INTERNAL_H
 #define AIPU_LLM_INTERNAL_H
@@ -40,37 +40,45 @@ struct aipu_session {
 
 /*
  * `control` is one host buffer with everything small that jobs refer to, at fixed places; see
- * control_layout() in model.c.
+ * control_layout() in place.c.
  */
 struct llm_control {
 	uint64_t blocks, operands, lanes, stops, tokens, ring, bytes; /* offsets */
 };
 
 struct aipu_llm {
+	/* The host's part: made once */
 	struct aipu_device *device;
-	struct aipu_context *context;
-	struct aipu_queue *queue;
 	struct aipu_qpc *qpc;
 	struct aipu_qpc_model model;
-	struct aipu_program *program;
+	const struct aipu_slot *slots; /* of the program, in the container */
+	uint32_t slot_count;
 	struct aipu_tokenizer *tokenizer;
+	uint32_t lanes;
+	uint32_t step_tokens; /* most tokens of one prefill step */
+	struct aipu_session **sessions; /* [lanes]; NULL: free */
+	uint64_t weights_bytes, kv_bytes, scratch_bytes;
+	atomic_bool abort;
+	struct aipu_message error;
+
+	/* The device's part: llm_place() */
+	struct aipu_context *context;
+	struct aipu_queue *queue;
+	struct aipu_program *program;
 	struct llm_memory file; /* the container, mapped */
 	struct llm_memory weights,
 		constants; /* copies in device memory, unless the device is UMA */
 	struct llm_memory kv, scratch, logits, control;
 	struct llm_memory readback; /* host memory for logits; made when first needed */
 	struct llm_control at;
-	uint32_t lanes;
-	uint32_t step_tokens; /* most tokens of one prefill step */
-	uint64_t weights_bytes, kv_bytes, scratch_bytes;
-	struct aipu_session **sessions; /* [lanes]; NULL: free */
-	atomic_bool abort;
-	struct aipu_message error;
 };
 
 /* Sets the error line and returns err */
 int llm_fail(struct aipu_llm *llm, int err, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+/* Puts the model on the device; on failure a part of it may be there. llm_unplace() takes off what is there. */
+int llm_place(struct aipu_llm *llm);
+void llm_unplace(struct aipu_llm *llm);
 /* 0 or -errno with the error line set, for the result of a job */
 int llm_check(struct aipu_llm *llm, const char *what, const struct aipu_result *result);
 
