@@ -8,6 +8,7 @@
 #include <drm/drm_drv.h>
 #include <drm/drm_managed.h>
 
+#include "aipu_check.h"
 #include "aipu_drv.h"
 #include "aipu_ioq.h"
 #include "aipu_reset.h"

@@ -8,11 +8,10 @@
 #include <linux/iopoll.h>
 
 #include "aipu_boot.h"
+#include "aipu_check.h"
 #include "aipu_drv.h"
 #include "aipu_firmware.h"
 
-#define ROM_TIMEOUT_MS 10000u /* of any change before firmware runs */
-#define MAX_TIMEOUT_MS 120000u /* what a card may ask for */
 #define POLL_US 1000u
 
 /* X(name, code, text) of the contract */
@@ -48,11 +47,6 @@ static int wait_state(struct aipu_device *aipu, u32 want, u32 timeout_ms, u32 *s
 		return -ENODEV;
 	*state = state_of(status);
 	return err;
-}
-
-u32 aipu_timeout_ms(const struct aipu_device *aipu)
-{
-	return clamp(aipu->limits.ready_timeout_ms, ROM_TIMEOUT_MS, MAX_TIMEOUT_MS);
 }
 
 int aipu_boot_disable(struct aipu_device *aipu)
@@ -95,7 +89,7 @@ static int give_image(struct aipu_device *aipu, const struct firmware *image, co
 	aipu_write64(aipu, AIPU_REG_BOOT_ADDRESS_LO, address);
 	aipu_write(aipu, AIPU_REG_BOOT_BYTES, image->size);
 	aipu_write(aipu, AIPU_REG_BOOT_COMMAND, AIPU_BOOT_LOAD);
-	err = wait_state(aipu, AIPU_STATE_RUNNING, ROM_TIMEOUT_MS, &state);
+	err = wait_state(aipu, AIPU_STATE_RUNNING, AIPU_ROM_TIMEOUT_MS, &state);
 	if (!err && state == AIPU_STATE_FAILED) {
 		error = aipu_read(aipu, AIPU_REG_ERROR);
 		drm_err(&aipu->drm, "the card refused firmware %s: %s (error %u)\n", name,
@@ -141,54 +135,27 @@ static int load_firmware(struct aipu_device *aipu)
 static int check_versions(struct aipu_device *aipu)
 {
 	struct aipu_limits *limits = &aipu->limits;
+	int err;
 
 	limits->firmware_version = aipu_read(aipu, AIPU_REG_FIRMWARE_VERSION);
 	limits->abi_newest = aipu_read(aipu, AIPU_REG_ABI_NEWEST);
 	limits->abi_oldest = aipu_read(aipu, AIPU_REG_ABI_OLDEST);
-	if (limits->abi_newest < AIPU_ABI_OLDEST) {
+	err = aipu_version_choose(AIPU_ABI_OLDEST, AIPU_ABI_CURRENT, limits->abi_oldest,
+				  limits->abi_newest, &limits->abi_in_use);
+	if (err)
 		drm_err(&aipu->drm,
-			"firmware %u.%u.%u speaks the contract up to %u.%u, this driver from %u.%u: the firmware is too old, install a newer one\n",
+			"firmware %u.%u.%u speaks the contract from %u.%u to %u.%u, this driver from %u.%u to %u.%u: %s\n",
 			AIPU_FIRMWARE_ARGS(limits->firmware_version),
-			AIPU_ABI_ARGS(limits->abi_newest), AIPU_ABI_ARGS(AIPU_ABI_OLDEST));
-		return -EPROTO;
-	}
-	if (limits->abi_oldest > AIPU_ABI_CURRENT) {
-		drm_err(&aipu->drm,
-			"firmware %u.%u.%u speaks the contract from %u.%u, this driver up to %u.%u: the firmware is too new, install a newer driver\n",
-			AIPU_FIRMWARE_ARGS(limits->firmware_version),
-			AIPU_ABI_ARGS(limits->abi_oldest), AIPU_ABI_ARGS(AIPU_ABI_CURRENT));
-		return -EPROTONOSUPPORT;
-	}
-	return 0;
+			AIPU_ABI_ARGS(limits->abi_oldest), AIPU_ABI_ARGS(limits->abi_newest),
+			AIPU_ABI_ARGS(AIPU_ABI_OLDEST), AIPU_ABI_ARGS(AIPU_ABI_CURRENT),
+			err == -EPROTO ? "the firmware is too old, install a newer one"
+			: err == -EPROTONOSUPPORT
+				? "the firmware is too new, install a newer driver"
+				: "that is no range");
+	return err;
 }
 
 /* --- limits ----------------------------------------------------------------------------------- */
-
-const char *aipu_limits_check(struct aipu_limits *limits, u64 register_bytes, u64 memory_bytes)
-{
-	if (register_bytes < AIPU_BAR0_BYTES(1))
-		return "BAR0 holds no queue's doorbells";
-	limits->max_queues = min3(limits->max_queues, AIPU_MAX_QUEUES,
-				  (u32)(register_bytes / AIPU_PAGE_BYTES - 2));
-	limits->max_queue_entries = min(limits->max_queue_entries, AIPU_MAX_ENTRIES);
-	limits->max_contexts = min(limits->max_contexts, AIPU_MAX_CONTEXTS);
-	limits->max_segments = min(limits->max_segments, AIPU_MAX_SEGMENTS);
-	limits->max_programs = min(limits->max_programs, AIPU_MAX_PROGRAMS);
-	limits->max_extents = min(limits->max_extents, AIPU_MAX_EXTENTS);
-	limits->memory_bytes = min(limits->memory_bytes, memory_bytes);
-	limits->memory_bytes = round_down(limits->memory_bytes, PAGE_SIZE);
-	if (!limits->max_queues || !limits->max_contexts)
-		return "it offers no queue or no context";
-	if (limits->max_queue_entries < 2 || !is_power_of_2(limits->max_queue_entries))
-		return "its queues' size is no power of two from 2";
-	if (limits->max_segments < 2 || !limits->max_programs || !limits->max_extents)
-		return "it offers too few segments, programs or extents";
-	if (!limits->memory_bytes)
-		return "it has no device memory";
-	if (!limits->vectors)
-		return "it has no interrupt vector";
-	return NULL;
-}
 
 /* Checked before others see them: queries do not wait for a reset. */
 static int read_limits(struct aipu_device *aipu)
@@ -256,7 +223,7 @@ static int quiesce(struct aipu_device *aipu)
 
 static int enable(struct aipu_device *aipu)
 {
-	u32 state, error;
+	u32 state, error, version;
 	int err;
 
 	aipu_write(aipu, AIPU_REG_HOST_ABI_OLDEST, AIPU_ABI_OLDEST);
@@ -271,8 +238,12 @@ static int enable(struct aipu_device *aipu)
 	if (err)
 		return err;
 	if (state == AIPU_STATE_READY) {
-		aipu->limits.abi_in_use = aipu_read(aipu, AIPU_REG_ABI_IN_USE);
-		return 0;
+		version = aipu_read(aipu, AIPU_REG_ABI_IN_USE);
+		if (version == aipu->limits.abi_in_use)
+			return 0;
+		drm_err(&aipu->drm, "the card chose contract %u.%u, %u.%u was due\n",
+			AIPU_ABI_ARGS(version), AIPU_ABI_ARGS(aipu->limits.abi_in_use));
+		return -EIO;
 	}
 	error = aipu_read(aipu, AIPU_REG_ERROR);
 	drm_err(&aipu->drm, "the card did not come up: %s (error %u)\n", error_text(error), error);

@@ -88,8 +88,6 @@ int aipu_segment_bind(struct aipu_context *context, struct aipu_buffer *buffer, 
  * goes on without us
  */
 int aipu_segment_unbind(struct aipu_context *context, u32 id, bool interruptible);
-/* 0 or -EINVAL: a range of a buffer of `bytes`, and its access. Pure: tested by KUnit. */
-int aipu_segment_check(u64 bytes, u64 offset, u64 length, u32 access, bool device);
 /* All of them, when the card no longer reaches them. Under context->lock. */
 void aipu_segments_release(struct aipu_context *context);
 

@@ -52,12 +52,6 @@ struct aipu_limits {
 	u32 vectors, ready_timeout_ms, max_program_bytes, max_extents;
 };
 
-/*
- * Cuts what the card reports down to what BAR0 and BAR2 hold and the driver can number. NULL, or
- * what makes the card unusable. Pure: tested by KUnit.
- */
-const char *aipu_limits_check(struct aipu_limits *limits, u64 register_bytes, u64 memory_bytes);
-
 struct aipu_context;
 struct aipu_ioq;
 struct aipu_reset;
@@ -161,9 +155,6 @@ void aipu_file_put(struct aipu_file *file);
  */
 int aipu_enter(struct aipu_device *aipu, int *idx);
 void aipu_exit(struct aipu_device *aipu, int idx);
-
-/* What any change of state of the card may take, admin commands included */
-u32 aipu_timeout_ms(const struct aipu_device *aipu);
 
 /* For messages: "0.9" as two arguments of "%u.%u" */
 #define AIPU_ABI_ARGS(version) AIPU_ABI_MAJOR(version), AIPU_ABI_MINOR(version)

@@ -8,6 +8,7 @@
 #include <drm/drm_drv.h>
 #include <drm/drm_file.h>
 
+#include "aipu_check.h"
 #include "aipu_compat.h"
 #include "aipu_ioq.h"
 #include "aipu_reset.h"
@@ -178,8 +179,8 @@ static bool overdue(struct aipu_ioq *queue)
 		return false;
 	if (!queue->seen_ticks)
 		queue->seen = now;
-	return queue->seen_ticks++ >= AIPU_RESCUE_TICKS &&
-	       ktime_us_delta(now, queue->seen) > queue->coalesce_us;
+	return aipu_interrupt_lost(queue->seen_ticks++, ktime_us_delta(now, queue->seen),
+				   queue->coalesce_us);
 }
 
 bool aipu_ioq_rescue(struct aipu_ioq *queue)
@@ -240,8 +241,8 @@ bool aipu_ioq_overdue(struct aipu_ioq *queue, u32 grace_ms)
 	if (first == AIPU_NO_JOB)
 		return false;
 	slot = &queue->slots[aipu_id_place(first, queue->entries)];
-	return slot->timeout_ms && slot->opcode != AIPU_JOB_GENERATE &&
-	       ktime_ms_delta(ktime_get(), queue->progress) > (s64)slot->timeout_ms + grace_ms;
+	return aipu_job_overdue(slot->opcode, slot->timeout_ms,
+				ktime_ms_delta(ktime_get(), queue->progress), grace_ms);
 }
 
 /* What the card has completed counts; all other jobs end so. */

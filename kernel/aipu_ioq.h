@@ -42,7 +42,6 @@ struct io_uring_cmd;
 #define AIPU_RING_LOOKS 4u
 #define AIPU_RING_LOOK_NS 500000u
 #define AIPU_MAX_COALESCE_US 1000000u
-#define AIPU_RESCUE_TICKS 10u /* ticks that a completion outlives without its interrupt */
 #define AIPU_NO_JOB (~0u) /* no id of a job */
 
 enum aipu_slot_state { AIPU_SLOT_FREE, AIPU_SLOT_QUEUED, AIPU_SLOT_ENDED };
@@ -197,9 +196,6 @@ int aipu_ioq_destroy_ioctl(struct drm_device *drm, void *data, struct drm_file *
 int aipu_kick_ioctl(struct drm_device *drm, void *data, struct drm_file *file);
 
 /* aipu_jobs.c */
-/* 0, or -EINVAL: what the driver itself refuses of a job that a user gave. Pure. */
-int aipu_job_check(const struct aipu_job *job, u32 kind);
-
 /**
  * struct aipu_give - one job to be put on a queue
  * @job: checked; id and flags are set here

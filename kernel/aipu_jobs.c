@@ -8,19 +8,13 @@
 #include <drm/drm_drv.h>
 #include <drm/drm_file.h>
 
+#include "aipu_check.h"
 #include "aipu_ioq.h"
 #include "aipu_reset.h"
 #include "aipu_trace.h"
 #include "aipu_watch.h"
 
 #define CHUNK 16u /* jobs or results copied at a time, on the stack */
-
-int aipu_job_check(const struct aipu_job *job, u32 kind)
-{
-	if (job->opcode > AIPU_JOB_GENERATE || job->flags || job->id || job->reserved)
-		return -EINVAL;
-	return kind == DRM_AIPU_QUEUE_UNFENCED ? 0 : -EOPNOTSUPP;
-}
 
 /* --- giving ----------------------------------------------------------------------------------- */
 
@@ -247,8 +241,8 @@ static int wait_ready(struct aipu_ioq *queue, u32 minimum, s64 timeout_ns)
 
 	if (timeout_ns == S64_MAX)
 		return wait_event_interruptible(queue->wait, ready(queue, minimum));
-	left = timeout_ns > 0 ? ktime_sub(timeout_ns, ktime_get()) : 0;
-	if (left <= 0)
+	left = aipu_time_left(timeout_ns, ktime_get());
+	if (!left)
 		return ready(queue, minimum) ? 0 : -ETIME;
 	return wait_event_interruptible_hrtimeout(queue->wait, ready(queue, minimum), left);
 }

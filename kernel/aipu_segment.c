@@ -5,17 +5,12 @@
  * the jobs that use it, so nobody waits under a lock but the one that keeps a context to one UNBIND
  * at a time.
  */
-#include <linux/overflow.h>
-#include <linux/scatterlist.h>
 #include <linux/slab.h>
 #include <drm/drm_file.h>
 #include <drm/drm_gem.h>
 
-#include <drm/aipu_accel.h>
-
+#include "aipu_check.h"
 #include "aipu_context.h"
-
-#define DEVICE_ALIGN 64u /* of offsets and lengths in device memory, SEG-2 */
 
 /* --- extent lists ----------------------------------------------------------------------------- */
 
@@ -71,45 +66,6 @@ static struct aipu_extent_list *extents_alloc(struct device *dev, unsigned int c
 	return extents;
 }
 
-/*
- * Calls `put` for each piece of [offset, offset + length) of a mapped table, neighbours as one; the
- * number of pieces
- */
-static unsigned int each_extent(struct sg_table *table, u64 offset, u64 length,
-				void (*put)(void *to, unsigned int i, u64 address, u64 bytes),
-				void *to)
-{
-	u64 address = 0, bytes = 0;
-	unsigned int count = 0, i;
-	struct scatterlist *sg;
-
-	for_each_sgtable_dma_sg(table, sg, i) {
-		u64 start = sg_dma_address(sg), room = sg_dma_len(sg);
-
-		if (offset >= room) {
-			offset -= room;
-			continue;
-		}
-		start += offset;
-		room = min(room - offset, length);
-		offset = 0;
-		length -= room;
-		if (bytes && address + bytes == start) {
-			bytes += room;
-		} else {
-			if (bytes)
-				put(to, count++, address, bytes);
-			address = start;
-			bytes = room;
-		}
-		if (!length)
-			break;
-	}
-	if (bytes)
-		put(to, count++, address, bytes);
-	return length ? 0 : count;
-}
-
 static void put_nothing(void *to, unsigned int i, u64 address, u64 bytes)
 {
 }
@@ -129,19 +85,6 @@ static void put_extent(void *to, unsigned int i, u64 address, u64 bytes)
 static bool in_device(const struct aipu_buffer *buffer)
 {
 	return buffer->kind == DRM_AIPU_BUFFER_DEVICE;
-}
-
-int aipu_segment_check(u64 bytes, u64 offset, u64 length, u32 access, bool device)
-{
-	u64 end;
-
-	if (!length || check_add_overflow(offset, length, &end) || end > bytes)
-		return -EINVAL;
-	if (!access || access & ~(DRM_AIPU_ACCESS_READ | DRM_AIPU_ACCESS_WRITE))
-		return -EINVAL;
-	if (device && (offset % DEVICE_ALIGN || length % DEVICE_ALIGN))
-		return -EINVAL;
-	return 0;
 }
 
 /* The card has the command, perhaps, and will do as it says until the reset that comes. */
@@ -171,7 +114,7 @@ static int give_bind(struct aipu_context *context, struct aipu_segment *segment,
 		descriptor->address = cpu_to_le64(buffer->node.start + offset);
 		return aipu_admin_run(aipu, &entry, NULL);
 	}
-	count = each_extent(table, offset, length, put_nothing, NULL);
+	count = aipu_each_extent(table, offset, length, put_nothing, NULL);
 	if (!count)
 		return -EINVAL;
 	if (count > aipu->limits.max_extents)
@@ -179,7 +122,7 @@ static int give_bind(struct aipu_context *context, struct aipu_segment *segment,
 	extents = extents_alloc(aipu->drm.dev, count);
 	if (!extents)
 		return -ENOMEM;
-	each_extent(table, offset, length, put_extent, extents);
+	aipu_each_extent(table, offset, length, put_extent, extents);
 	descriptor->kind = AIPU_SEGMENT_HOST;
 	descriptor->extent_count = cpu_to_le32(count);
 	descriptor->address = cpu_to_le64(extents->list[0].address);

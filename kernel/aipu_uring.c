@@ -12,6 +12,7 @@
 #include <drm/drm_drv.h>
 #include <drm/drm_file.h>
 
+#include "aipu_check.h"
 #include "aipu_compat.h"
 #include "aipu_ioq.h"
 

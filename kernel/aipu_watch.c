@@ -11,6 +11,7 @@
 #include <drm/drm_managed.h>
 #include <drm/drm_print.h>
 
+#include "aipu_check.h"
 #include "aipu_context.h"
 #include "aipu_ioq.h"
 #include "aipu_reset.h"
@@ -19,12 +20,6 @@
 
 #define TICK_MS 10u /* of the rescue timer; runs only while something is in flight */
 #define LOOK_TICKS 25u /* a look at the card every so many ticks */
-/*
- * The heartbeat changes every 100 ms, or the card stands still: seen by as many looks and for as
- * long, since a guest that stood still itself looks only once.
- */
-#define STILL_LOOKS 4u
-#define STILL_JIFFIES HZ
 /* After a job's time, and without a step of anybody, until its context is reset */
 #define GRACE_MS 2000u
 #define CONTEXT_JIFFIES (5 * HZ) /* for a context's reset, then it is the card's turn */
@@ -201,8 +196,7 @@ static void look(struct aipu_device *aipu)
 		watch->heartbeat = heartbeat;
 		watch->changed = jiffies;
 		watch->looks = 0;
-	} else if (++watch->looks >= STILL_LOOKS &&
-		   time_after(jiffies, watch->changed + STILL_JIFFIES)) {
+	} else if (aipu_heart_stopped(++watch->looks, watch->changed, jiffies)) {
 		aipu_reset_ask(aipu, "the card stands still");
 	}
 }
