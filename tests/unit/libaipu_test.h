@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the tests of libaipu share: a device, a context and a queue on the soft transport, and short ways
- * to run one job. Everything asserts; nothing here is under test.
+ * What the tests of libaipu share: a device, a context and a queue, and short ways to run one job. The device is the software
+ * device, or the card that AIPU_TEST_DEVICE names, as in the guest. Everything asserts; nothing here is under test.
  */
 #ifndef AIPU_LIBAIPU_TEST_H
 #define AIPU_LIBAIPU_TEST_H
@@ -13,6 +13,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -23,12 +25,30 @@
 /* Long enough for a loaded machine under a sanitizer; reached only by what hangs */
 #define PATIENCE (120 * SECOND)
 
+TEST_UNUSED static const char *test_device(void)
+{
+	const char *name = getenv("AIPU_TEST_DEVICE");
+
+	return name && *name ? name : "soft";
+}
+
+TEST_UNUSED static bool test_is_card(void)
+{
+	return strcmp(test_device(), "soft") != 0;
+}
+
+/* No entries at all is an error of its own where the call is permitted */
+TEST_UNUSED static bool test_uring_permitted(void)
+{
+	return syscall(SYS_io_uring_setup, 0, NULL) < 0 && errno != EPERM && errno != ENOSYS;
+}
+
 TEST_UNUSED static struct aipu_device *test_open(uint32_t cores, uint64_t memory_bytes)
 {
 	struct aipu_device_options options = { .cores = cores, .memory_bytes = memory_bytes };
 	struct aipu_message message;
 	struct aipu_device *device = NULL;
-	int error = aipu_device_open(&device, "soft", &options, &message);
+	int error = aipu_device_open(&device, test_device(), &options, &message);
 
 	if (error)
 		print_error("# aipu_device_open: %d: %s\n", error, message.text);

@@ -4,7 +4,7 @@
  * A transport is a shared object with one exported function, aipu_transport_plugin. The front checks
  * arguments and ownership; a transport trusts the front, but nothing that comes from the device.
  *
- * A transport defines the four structures that are only named here. Everything may be called by several
+ * A transport defines the structures that are only named here. Everything may be called by several
  * threads at once for different objects; of a queue, abort may run beside the rest.
  */
 #ifndef AIPU_TRANSPORT_H
@@ -18,12 +18,13 @@
 #include "aipu_queue.h"
 
 /* Raised with every change of this header: front and transports are of one build */
-#define AIPU_TRANSPORT_VERSION 2u
+#define AIPU_TRANSPORT_VERSION 3u
 
 struct aipu_transport_device;
 struct aipu_transport_context;
 struct aipu_transport_buffer;
 struct aipu_transport_queue;
+struct aipu_transport_reader;
 
 struct aipu_transport_ops {
 	uint32_t version; /* AIPU_TRANSPORT_VERSION */
@@ -78,6 +79,19 @@ struct aipu_transport_ops {
 	int (*queue_abort)(struct aipu_transport_queue *queue, uint16_t id);
 	/* The caller made room in a token ring that paused its job */
 	int (*queue_kick)(struct aipu_transport_queue *queue);
+
+	/*
+	 * Reads of files that go on by themselves, `depth` at once; the memory is the caller's until take has told of the read.
+	 * NULL, or refused by open: the front reads for itself. start: 0 or -errno. take: 1 and what read() would give, 0: none
+	 * has ended, then the fd is not readable. close: none is in flight.
+	 */
+	int (*reader_open)(struct aipu_transport_device *device, uint32_t depth,
+			   struct aipu_transport_reader **reader);
+	int (*reader_start)(struct aipu_transport_reader *reader, uint32_t tag, int fd,
+			    void *memory, uint32_t bytes, uint64_t offset);
+	int (*reader_take)(struct aipu_transport_reader *reader, uint32_t *tag, int *result);
+	int (*reader_fd)(struct aipu_transport_reader *reader);
+	void (*reader_close)(struct aipu_transport_reader *reader);
 };
 
 /* NULL: made for another version of this header */

@@ -183,6 +183,44 @@ int aipu_queue_fd(struct aipu_queue *queue);
 /* Aborts the job; its result comes as usual. -ENOENT: not submitted, or it has ended. Any thread */
 int aipu_queue_abort(struct aipu_queue *queue, uint64_t user_data);
 
+/* ---- device memory from a file ---- */
+
+/* What a load did, also one that failed */
+struct aipu_load_report {
+	uint64_t bytes; /* that reached the segment */
+	uint64_t window_bytes; /* of host memory that were pinned at once */
+	uint32_t reads, copies;
+	uint32_t direct; /* 1: no read went through the page cache */
+	uint32_t uring; /* 1: read by io_uring; 0: by pread */
+	uint64_t reserved[4];
+};
+
+/* All zero: the default of each */
+struct aipu_load_options {
+	uint64_t window_bytes; /* of host memory to be pinned at most, at least 4096; 0 = 4 MiB */
+	/* Called with the bytes so far whenever there are more, and after a signal. Not 0: ends the load, which returns it. */
+	int (*progress)(void *argument, uint64_t bytes);
+	void *argument;
+	struct aipu_load_report *report;
+	uint64_t reserved[4];
+};
+
+/*
+ * Fills [offset, offset + bytes) of a segment from a regular file or block device, from file_offset on; returns when all is
+ * there. Any offsets and lengths; multiples of 4096 in the file cost least. The file is read into a small window of pinned
+ * memory, and each part that was read is copied to the segment by a job of `queue`, while further parts are read: O_DIRECT by
+ * io_uring, by pread where that is not permitted, through the page cache where the file system has no O_DIRECT. The file's own
+ * position is not used. A window that may not be pinned (RLIMIT_MEMLOCK) is halved until it may.
+ *
+ * The queue must be empty (-EBUSY) and is empty again at the end; its context owns the segment. Signals do not end a load,
+ * unless `progress` does. On failure a part of the range may have been written. -ENODATA: the file is shorter; -EINVAL: neither
+ * file nor block device, or a sum that wraps; -ENOMEM: not a page may be pinned; of reads: what read() says; of copies: as
+ * aipu_status_errno, so -ERANGE where the segment is too short.
+ */
+int aipu_load(struct aipu_queue *queue, int segment, uint64_t offset, int fd, uint64_t file_offset,
+	      uint64_t bytes, const struct aipu_load_options *options,
+	      struct aipu_message *message);
+
 /* ---- token rings (struct aipu_token_ring in a host buffer) ---- */
 
 struct aipu_ring {

@@ -92,4 +92,12 @@ int card_queue_fd(struct aipu_transport_queue *queue);
 int card_queue_abort(struct aipu_transport_queue *queue, uint16_t id);
 int card_queue_kick(struct aipu_transport_queue *queue);
 
+int card_reader_open(struct aipu_transport_device *device, uint32_t depth,
+		     struct aipu_transport_reader **reader);
+int card_reader_start(struct aipu_transport_reader *reader, uint32_t tag, int fd, void *memory,
+		      uint32_t bytes, uint64_t offset);
+int card_reader_take(struct aipu_transport_reader *reader, uint32_t *tag, int *result);
+int card_reader_fd(struct aipu_transport_reader *reader);
+void card_reader_close(struct aipu_transport_reader *reader);
+
 #endif

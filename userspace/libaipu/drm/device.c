@@ -226,6 +226,11 @@ static const struct aipu_transport_ops operations = {
 	.queue_fd = card_queue_fd,
 	.queue_abort = card_queue_abort,
 	.queue_kick = card_queue_kick,
+	.reader_open = card_reader_open,
+	.reader_start = card_reader_start,
+	.reader_take = card_reader_take,
+	.reader_fd = card_reader_fd,
+	.reader_close = card_reader_close,
 };
 
 const struct aipu_transport_ops *aipu_transport_plugin(uint32_t version)
