@@ -35,12 +35,12 @@ tap_ok "is the one that the build made" cmp "$work/a.fw" "$BUILD/firmware/aipu-s
 printf 'something to run\n' >"$work/payload"
 tap_ok "all options" "$fw" pack -o "$work/c.fw" --version 3.4.567 --abi-oldest 0.9 --abi-newest 1.2 \
 	--board 0x1234 --rollback 9 --payload "$work/payload" --build "nightly 7"
-tap_ok "version" says '"version": "3.4.567"' "$fw" show "$work/c.fw" --json
-tap_ok "range" says '"abi_newest": "1.2"' "$fw" show --json "$work/c.fw"
-tap_ok "board" says '"board": "0x00001234"' "$fw" show "$work/c.fw" --json
-tap_ok "rollback counter" says '"rollback": 9' "$fw" show "$work/c.fw" --json
-tap_ok "build" says '^build: *nightly 7$' "$fw" show "$work/c.fw"
-tap_ok "payload" says '"payload_bytes": 17' "$fw" show "$work/c.fw" --json
+tap_ok "version" says '"version": "3.4.567"' "$fw" inspect "$work/c.fw" --json
+tap_ok "range" says '"abi_newest": "1.2"' "$fw" inspect --json "$work/c.fw"
+tap_ok "board" says '"board": "0x00001234"' "$fw" inspect "$work/c.fw" --json
+tap_ok "rollback counter" says '"rollback": 9' "$fw" inspect "$work/c.fw" --json
+tap_ok "build" says '^build: *nightly 7$' "$fw" inspect "$work/c.fw"
+tap_ok "payload" says '"payload_bytes": 17' "$fw" inspect "$work/c.fw" --json
 tap_ok "payload is in it" cmp "$work/payload" <(tail -c +513 "$work/c.fw")
 
 spoil 0
@@ -54,7 +54,7 @@ tap_ok "a header field" says 'digest' "$fw" verify "$work/bad.fw"
 spoil 600
 tap_ok "a payload byte" says 'digest' "$fw" verify "$work/bad.fw"
 tap_exit "a spoiled image fails" 1 "$fw" verify "$work/bad.fw"
-tap_exit "and is not shown" 1 "$fw" show "$work/bad.fw"
+tap_exit "and is not shown" 1 "$fw" inspect "$work/bad.fw"
 head -c 511 "$work/a.fw" >"$work/bad.fw"
 tap_ok "shorter than a header" says '511 bytes' "$fw" verify "$work/bad.fw"
 head -c 600 "$work/a.fw" >"$work/bad.fw"
@@ -75,6 +75,48 @@ line()
 }
 runner=()
 
+# Signatures: OpenSSL, as another implementation, agrees with what the header says.
+openssl genpkey -algorithm ed25519 -out "$work/key.pem" 2>/dev/null
+openssl pkey -in "$work/key.pem" -pubout -out "$work/public.pem"
+openssl genpkey -algorithm ed25519 -out "$work/other.pem" 2>/dev/null
+openssl genpkey -algorithm x25519 -out "$work/x25519.pem" 2>/dev/null
+by_openssl()
+{
+	dd if="$work/signed.fw" of="$work/digest" bs=1 skip=112 count=32 2>/dev/null
+	dd if="$work/signed.fw" of="$work/signature" bs=1 skip=176 count=64 2>/dev/null
+	openssl pkeyutl -verify -pubin -inkey "$work/public.pem" -rawin -in "$work/digest" -sigfile "$work/signature"
+}
+key_id()
+{
+	openssl pkey -in "$work/key.pem" -pubout -outform DER | tail -c 32 | sha256sum | cut -d' ' -f1
+}
+tap_ok "sign" "$fw" sign "$work/a.fw" --key "$work/key.pem" -o "$work/signed.fw"
+tap_ok "OpenSSL finds the signature good" by_openssl
+tap_ok "the key's id" says "\"key_id\": \"$(key_id)\"" "$fw" inspect --json "$work/signed.fw"
+tap_ok "good with the private key" says 'good, signed' "$fw" verify "$work/signed.fw" --key "$work/key.pem"
+tap_ok "good with the public key" says 'good, signed' "$fw" verify "$work/signed.fw" --key "$work/public.pem"
+tap_ok "not checked without one" says 'was not checked' "$fw" verify "$work/signed.fw"
+"$fw" pack --default --key "$work/key.pem" -o "$work/b.fw"
+tap_ok "pack signs the same" cmp "$work/signed.fw" "$work/b.fw"
+cp "$work/signed.fw" "$work/again.fw"
+tap_ok "signed anew in place" "$fw" sign "$work/again.fw" --key "$work/other.pem"
+tap_ok "by another key" line 1 'not signed with' verify "$work/again.fw" --key "$work/key.pem"
+tap_ok "not signed at all" line 1 'not signed' verify "$work/a.fw" --key "$work/key.pem"
+cp "$work/signed.fw" "$work/bad.fw"
+printf '\377' | dd of="$work/bad.fw" bs=1 seek=180 conv=notrunc 2>/dev/null
+tap_ok "a spoiled signature" line 1 'not signed with' verify "$work/bad.fw" --key "$work/key.pem"
+printf '\377' | dd of="$work/bad.fw" bs=1 seek=600 conv=notrunc 2>/dev/null
+tap_ok "a spoiled image is not signed" line 1 'digest' sign "$work/bad.fw" --key "$work/key.pem"
+tap_ok "a public key does not sign" line 1 'private key' sign "$work/signed.fw" --key "$work/public.pem"
+tap_ok "a key of another kind" line 1 'Ed25519' sign "$work/signed.fw" --key "$work/x25519.pem"
+tap_ok "no such key" line 1 'none' sign "$work/signed.fw" --key "$work/none"
+openssl pkey -in "$work/key.pem" -aes128 -passout pass:x -out "$work/locked.pem"
+tap_ok "a key with a passphrase, which nobody is asked for" \
+	line 1 'without a passphrase' sign "$work/signed.fw" --key "$work/locked.pem"
+tap_ok "sign without a key" line 2 '--key KEY is missing' sign "$work/a.fw"
+tap_ok "sign without a file" line 2 'FILE is missing' sign --key "$work/key.pem"
+tap_ok "the image is as it was" cmp "$work/signed.fw" "$work/b.fw"
+
 tap_ok "no command" line 2 'a command is missing'
 tap_ok "unknown command" line 2 "'burn'" burn
 tap_ok "no output" line 2 '-o FILE is missing' pack --default
@@ -83,9 +125,9 @@ tap_ok "nothing to pack" line 2 '--payload FILE or --default is missing' pack -o
 tap_ok "unknown option" line 2 "unknown option '--fast'" pack --fast --default -o "$work/x.fw"
 tap_ok "unknown letter" line 2 "unknown option '-x'" pack -x --default -o "$work/x.fw"
 tap_ok "an argument too many" line 2 "'more'" pack --default -o "$work/x.fw" more
-tap_ok "unknown option of show" line 2 "show: unknown option '--version'" show "$work/a.fw" --version
-tap_ok "an option of show only" line 2 "verify: unknown option '--json'" verify "$work/a.fw" --json
-tap_ok "no file to show" line 2 'FILE is missing' show
+tap_ok "unknown option of inspect" line 2 "inspect: unknown option '--version'" inspect "$work/a.fw" --version
+tap_ok "an option of inspect only" line 2 "verify: unknown option '--json'" verify "$work/a.fw" --json
+tap_ok "no file to inspect" line 2 'FILE is missing' inspect
 tap_ok "two files" line 2 'b.fw' verify "$work/a.fw" "$work/b.fw"
 tap_ok "version out of range" line 2 1.2.65536 pack --default -o "$work/x.fw" --version 1.2.65536
 tap_ok "version zero" line 2 0.0.0 pack --default -o "$work/x.fw" --version 0.0.0
@@ -134,7 +176,7 @@ runner=()
 
 tap_ok "no such payload" line 1 none pack -o "$work/x.fw" --payload "$work/none"
 tap_ok "no such directory" line 1 none pack --default -o "$work/none/x.fw"
-tap_exit "a full disk" 1 sh -c '"$1" show "$2" --json >/dev/full' - "$fw" "$work/a.fw"
+tap_exit "a full disk" 1 sh -c '"$1" inspect "$2" --json >/dev/full' - "$fw" "$work/a.fw"
 tap_ok "nothing half-written is left" test ! -e "$work/x.fw"
 tap_exit "help" 0 "$fw" --help
 tap_exit "version of the tool" 0 "$fw" --version

@@ -86,6 +86,9 @@ bool mount_wait_idle(struct mount *mount);
 /* A good image in `bytes`; a test spoils what it wants and calls mount_seal where the digest shall fit */
 void mount_image(struct aipu_firmware_header *header, const char *payload);
 void mount_seal(struct aipu_firmware_header *header, const char *payload);
+/* Seals and signs it with the Ed25519 key that 32 bytes of value `seed` are; its public half in `key`, if not NULL */
+void mount_sign(struct aipu_firmware_header *header, const char *payload, uint8_t seed,
+		uint8_t key[32]);
 /* Loads it; the state that follows, RUNNING or FAILED */
 uint32_t mount_load(struct mount *mount, const struct aipu_firmware_header *header,
 		    const char *payload);

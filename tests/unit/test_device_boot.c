@@ -132,6 +132,89 @@ static void refuses_each_bad_image(void **state)
 	mount_destroy(mount);
 }
 
+static void sign_good(struct aipu_firmware_header *header)
+{
+	mount_sign(header, "payload", 2, NULL);
+}
+
+static void sign_nothing(struct aipu_firmware_header *header)
+{
+	mount_seal(header, "payload");
+}
+
+static void sign_by_another(struct aipu_firmware_header *header)
+{
+	mount_sign(header, "payload", 3, NULL);
+}
+
+static void sign_in_the_name_of_another(struct aipu_firmware_header *header)
+{
+	uint8_t key[32];
+
+	mount_sign(header, "payload", 2, key);
+	memcpy(header->key_id, key, sizeof(header->key_id)); /* not the id of any key */
+	mount_seal(header, "payload");
+}
+
+static void sign_and_change_signature(struct aipu_firmware_header *header)
+{
+	sign_good(header);
+	header->signature[63] ^= 1;
+}
+
+static void sign_then_change_version(struct aipu_firmware_header *header)
+{
+	sign_good(header);
+	header->version++;
+	mount_seal(header, "payload");
+}
+
+static void sign_then_deny(struct aipu_firmware_header *header)
+{
+	sign_good(header);
+	header->signature_kind = AIPU_SIGNATURE_NONE;
+	mount_seal(header, "payload");
+}
+
+/* [BOOT-3] A ROM with keys, of which the second has signed: nothing else runs */
+static void takes_what_its_keys_signed(void **state)
+{
+	static const struct {
+		const char *what;
+		void (*sign)(struct aipu_firmware_header *header);
+		unsigned int error;
+	} images[] = {
+		{ "good", sign_good, AIPU_ERROR_NONE },
+		{ "not signed", sign_nothing, AIPU_ERROR_FIRMWARE_SIGNATURE },
+		{ "by another key", sign_by_another, AIPU_ERROR_FIRMWARE_SIGNATURE },
+		{ "in another's name", sign_in_the_name_of_another, AIPU_ERROR_FIRMWARE_SIGNATURE },
+		{ "spoiled signature", sign_and_change_signature, AIPU_ERROR_FIRMWARE_SIGNATURE },
+		{ "changed and sealed", sign_then_change_version, AIPU_ERROR_FIRMWARE_SIGNATURE },
+		{ "kind denied", sign_then_deny, AIPU_ERROR_FIRMWARE_SIGNATURE },
+	};
+	uint8_t keys[2][32];
+	struct mount_options options = { .config = { .firmware_keys = keys[0],
+						     .firmware_key_count = 2 } };
+	struct mount *mount = mount_create(&options);
+	struct aipu_firmware_header header;
+
+	(void)state;
+	mount_image(&header, "payload");
+	mount_sign(&header, "payload", 1, keys[0]);
+	mount_sign(&header, "payload", 2, keys[1]);
+	for (size_t i = 0; i < sizeof(images) / sizeof(images[0]); i++) {
+		mount_image(&header, "payload");
+		images[i].sign(&header);
+		print_message("# %s\n", images[i].what);
+		assert_int_equal(mount_load(mount, &header, "payload"),
+				 images[i].error ? AIPU_STATE_FAILED : AIPU_STATE_RUNNING);
+		assert_int_equal(R(AIPU_REG_ERROR), images[i].error);
+		W(AIPU_REG_CONTROL, AIPU_CONTROL_RESET);
+		assert_true(mount_wait_state(mount, AIPU_STATE_ROM));
+	}
+	mount_destroy(mount);
+}
+
 /* [BOOT-2] */
 static void refuses_images_by_size_and_address(void **state)
 {
@@ -467,6 +550,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(boots_and_enables),
 		cmocka_unit_test(refuses_each_bad_image),
+		cmocka_unit_test(takes_what_its_keys_signed),
 		cmocka_unit_test(refuses_images_by_size_and_address),
 		cmocka_unit_test(refuses_commands_out_of_turn),
 		cmocka_unit_test(refuses_each_bad_enable),

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * Digest and checks of a firmware image. Called by main.c with the whole image in memory. It reads no byte
- * beyond `bytes`, whatever the header says.
+ * What a boot ROM checks and no device is needed for, in words that name the values. Called with the whole image in
+ * memory; reads no byte beyond `bytes`, whatever the header says.
  */
-#include "image.h"
+#include "fw.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -11,25 +11,6 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-
-#include <openssl/evp.h>
-
-int image_digest(struct aipu_firmware_header *header, const void *payload, size_t bytes)
-{
-	struct aipu_firmware_header blank = *header;
-	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	int err = -EIO;
-
-	memset(blank.digest, 0, sizeof(blank.digest));
-	memset(blank.signature, 0, sizeof(blank.signature));
-	if (ctx && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) == 1 &&
-	    EVP_DigestUpdate(ctx, &blank, sizeof(blank)) == 1 &&
-	    EVP_DigestUpdate(ctx, payload, bytes) == 1 &&
-	    EVP_DigestFinal_ex(ctx, header->digest, NULL) == 1)
-		err = 0;
-	EVP_MD_CTX_free(ctx);
-	return err;
-}
 
 static bool all_zero(const uint8_t *bytes, size_t count)
 {
@@ -51,7 +32,7 @@ __attribute__((format(printf, 3, 4))) static int refuse(char *why, size_t why_by
 	return -EBADMSG;
 }
 
-int image_check(const void *image, size_t bytes, char *why, size_t why_bytes)
+int fw_image_check(const void *image, size_t bytes, char *why, size_t why_bytes)
 {
 	struct aipu_firmware_header header, digested;
 
@@ -81,8 +62,8 @@ int image_check(const void *image, size_t bytes, char *why, size_t why_bytes)
 			why, why_bytes,
 			"malformed header: version, contract range, build text or reserved bytes");
 	digested = header;
-	if (image_digest(&digested, (const uint8_t *)image + sizeof(header),
-			 bytes - sizeof(header)))
+	if (aipu_firmware_digest(&digested, (const uint8_t *)image + sizeof(header),
+				 bytes - sizeof(header)))
 		return refuse(why, why_bytes, "the digest could not be computed");
 	if (memcmp(digested.digest, header.digest, sizeof(header.digest)))
 		return refuse(why, why_bytes, "the contents do not have the digest in the header");

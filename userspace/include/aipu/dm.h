@@ -103,6 +103,12 @@ struct aipu_dm_config {
 	uint32_t rollback; /* smallest anti-rollback counter that the boot ROM takes */
 	uint32_t abi_oldest; /* of the boot ROM; default AIPU_ABI_OLDEST .. AIPU_ABI_CURRENT */
 	uint32_t abi_newest;
+	/*
+	 * Ed25519 public keys, 32 bytes each, one of which signs every image that the boot ROM takes; the
+	 * caller's, as long as the model lives. Count 0: images are not signed.
+	 */
+	const uint8_t *firmware_keys;
+	uint32_t firmware_key_count;
 	uint64_t serial;
 	enum aipu_dm_simd simd;
 	bool uma; /* offer AIPU_CAP_UMA (needs dma_map) */

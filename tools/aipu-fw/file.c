@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What the commands of aipu-fw share: one-line errors, files read whole and written whole or not at all. Never writes
+ * to anything but a regular file.
+ */
+#include "fw.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+bool fw_is_control(char c)
+{
+	return (unsigned char)c < 0x20 || c == 0x7f;
+}
+
+int fw_fail(int code, const char *format, ...)
+{
+	char *text = NULL;
+	va_list args;
+
+	va_start(args, format);
+	if (vasprintf(&text, format, args) < 0)
+		text = NULL;
+	va_end(args);
+	for (char *c = text; c && *c; c++)
+		*c = fw_is_control(*c) ? '?' : *c;
+	fprintf(stderr, "aipu-fw: %s\n", text ? text : "out of memory");
+	free(text);
+	return code;
+}
+
+int fw_fail_file(const char *path, int err)
+{
+	return fw_fail(cli_exit_code(err), "%s: %s", path, strerror(-err));
+}
+
+int fw_bad_value(const char *option, const char *value, const char *right)
+{
+	return fw_fail(CLI_USAGE, "--%s %s: %s expected", option, value, right);
+}
+
+int fw_bad_option(int c, char **argv)
+{
+	const char *argument = argv[optind - 1];
+
+	if (c == ':')
+		return fw_fail(CLI_USAGE, "%s: a value is missing after '%s'; see aipu-fw --help",
+			       argv[0], argument);
+	/* A letter is left in optopt, also from within an argument. */
+	if (strncmp(argument, "--", 2))
+		return fw_fail(CLI_USAGE, "%s: unknown option '-%c'; see aipu-fw --help", argv[0],
+			       optopt);
+	return fw_fail(CLI_USAGE, "%s: unknown option '%s'; see aipu-fw --help", argv[0], argument);
+}
+
+void *fw_read_file(const char *path, size_t limit, size_t *bytes, int *code)
+{
+	FILE *file = fopen(path, "rb");
+	uint8_t *data = NULL;
+
+	if (!file) {
+		*code = fw_fail_file(path, -errno);
+		return NULL;
+	}
+	data = malloc(limit + 1);
+	if (!data) {
+		*code = fw_fail_file(path, -ENOMEM);
+		goto fail;
+	}
+	*bytes = fread(data, 1, limit + 1, file);
+	if (ferror(file)) {
+		*code = fw_fail_file(path, -errno);
+		goto fail;
+	}
+	if (*bytes > limit) {
+		*code = fw_fail(CLI_FAILED, "%s: larger than the %zu bytes that are permitted",
+				path, limit);
+		goto fail;
+	}
+	fclose(file);
+	return data;
+fail:
+	fclose(file);
+	free(data);
+	return NULL;
+}
+
+static const char *kind_name(mode_t mode)
+{
+	switch (mode & S_IFMT) {
+	case S_IFDIR:
+		return "a directory";
+	case S_IFCHR:
+	case S_IFBLK:
+		return "a device";
+	case S_IFIFO:
+		return "a pipe";
+	case S_IFSOCK:
+		return "a socket";
+	default:
+		return "a symbolic link to nothing";
+	}
+}
+
+/*
+ * The name that the image is renamed to. A rename would replace whatever has the name, so that is a
+ * regular file or nothing; of a symbolic link it is the target. An exit code after a message.
+ */
+static int output_name(const char *path, char **name)
+{
+	struct stat status;
+
+	*name = NULL;
+	if (lstat(path, &status)) {
+		if (errno != ENOENT)
+			return fw_fail_file(path, -errno);
+		*name = strdup(path);
+		return *name ? CLI_OK : fw_fail_file(path, -ENOMEM);
+	}
+	if (S_ISLNK(status.st_mode) && stat(path, &status) && errno != ENOENT)
+		return fw_fail_file(path, -errno);
+	if (!S_ISREG(status.st_mode))
+		return fw_fail(CLI_FAILED, "%s: is %s; a regular file or a new name is expected",
+			       path, kind_name(status.st_mode));
+	*name = realpath(path, NULL);
+	return *name ? CLI_OK : fw_fail_file(path, -errno);
+}
+
+int fw_write_file(const char *path, const void *data, size_t bytes)
+{
+	char *name, *part = NULL;
+	FILE *file = NULL;
+	int err = 0, code = output_name(path, &name);
+
+	if (code)
+		return code;
+	if (asprintf(&part, "%s.part.%ld", name, (long)getpid()) < 0) {
+		free(name);
+		return fw_fail_file(path, -ENOMEM);
+	}
+	file = fopen(part, "wb");
+	if (!file)
+		err = -errno;
+	if (!err && bytes && fwrite(data, bytes, 1, file) != 1)
+		err = -errno;
+	if (file && fclose(file) && !err)
+		err = -errno;
+	if (!err && rename(part, name))
+		err = -errno;
+	if (err && file)
+		unlink(part);
+	free(part);
+	free(name);
+	return err ? fw_fail_file(path, err) : CLI_OK;
+}

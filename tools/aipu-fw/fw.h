@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * aipu-fw's commands and what they share. A command gets its own name as argv[0] and returns an exit code after at
+ * most one line on stderr. An image in memory is one buffer: header, then payload.
+ */
+#ifndef AIPU_FW_H
+#define AIPU_FW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "aipu/firmware.h"
+#include "cli.h"
+
+#define FW_KEY_BYTES 65536u /* a key file is no longer */
+
+int fw_pack(int argc, char **argv);
+int fw_sign(int argc, char **argv);
+int fw_inspect(int argc, char **argv);
+int fw_verify(int argc, char **argv);
+
+/* file.c. One line whatever the arguments hold: a control character shows as '?'. All return an exit code. */
+int fw_fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+int fw_fail_file(const char *path, int err); /* err: -errno */
+int fw_bad_value(const char *option, const char *value, const char *right);
+/* What getopt_long() stopped at, with opterr 0 and a leading ':' in its letters */
+int fw_bad_option(int c, char **argv);
+bool fw_is_control(char c);
+/* The whole file, at most `limit` bytes, to be freed; NULL after a message, *code is the exit code then */
+void *fw_read_file(const char *path, size_t limit, size_t *bytes, int *code);
+/* Under its name only when whole: a failed write leaves what was there */
+int fw_write_file(const char *path, const void *data, size_t bytes);
+
+/* key.c. Key files are PEM. Signs the image with a private key, or fails with a message that names `path` */
+int fw_key_sign(const char *path, void *image, size_t bytes);
+/* The public half of a private or public key */
+int fw_key_public(const char *path, uint8_t key[AIPU_PUBLIC_KEY_BYTES]);
+
+/*
+ * image.c: the checks of a boot ROM that need no device and no key: size, magic, header, digest. 0, or -EBADMSG with one
+ * line in `why`.
+ */
+int fw_image_check(const void *image, size_t bytes, char *why, size_t why_bytes);
+
+#endif

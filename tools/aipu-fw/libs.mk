@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+LIBS_aipu-fw = $(dm_a)
