@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Inside libaipu-llm: the loaded model and its sessions, shared by model.c, place.c, session.c and generate.c. Nothing
- * outside userspace/llm includes this, but its own tests.
+ * Inside libaipu-llm: the loaded model and its sessions, shared by the files of userspace/llm. Nothing else
+ * includes this, but its own tests.
  */
 #ifndef AIPU_LLM_INTERNAL_H
 #define AIPU_LLM_INTERNAL_H
@@ -36,6 +36,8 @@ struct aipu_session {
 	uint32_t generation;
 	uint64_t sequence;
 	uint32_t *tokens; /* room for ctx_len + 1 */
+	/* In the generation under way: tokens handed out, and why no more of them come (0: they do) */
+	uint32_t given, reason;
 };
 
 /*
@@ -60,12 +62,16 @@ struct aipu_llm {
 	uint64_t weights_bytes, kv_bytes, scratch_bytes;
 	atomic_bool abort;
 	struct aipu_message error;
+	uint64_t places; /* how often the device's part was made */
+	uint32_t losses; /* of the context, since the call began or the last token came */
 
-	/* The device's part: llm_place() */
+	bool usable; /* the device's part is there, and no call on it has failed */
+
+	/* The device's part: place.c */
 	struct aipu_context *context;
 	struct aipu_queue *queue;
 	struct aipu_program *program;
-	struct llm_memory file; /* the container, mapped */
+	struct llm_memory file; /* the container, mapped for a UMA device */
 	struct llm_memory weights,
 		constants; /* copies in device memory, unless the device is UMA */
 	struct llm_memory kv, scratch, logits, control;
@@ -76,22 +82,33 @@ struct aipu_llm {
 /* Sets the error line and returns err */
 int llm_fail(struct aipu_llm *llm, int err, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
-/* Puts the model on the device; on failure a part of it may be there. llm_unplace() takes off what is there. */
+/*
+ * Whoever uses the device does it between these two: llm_begin() first, and when something failed llm_again(). It returns true
+ * where the context was lost (*err is -ECANCELED) and all is on the device anew, with no session's K and V: start again from
+ * the sessions' tokens. False: *err is to be reported, with the error line set.
+ */
+int llm_begin(struct aipu_llm *llm);
+bool llm_again(struct aipu_llm *llm, int *err);
+/* Puts the model on the device; on failure a part of it may be there */
 int llm_place(struct aipu_llm *llm);
+/* Takes off the device what is there of it; every session's K and V are gone */
 void llm_unplace(struct aipu_llm *llm);
-/* 0 or -errno with the error line set, for the result of a job */
+
+/* A call failed whose jobs may be lost: the next llm_begin() makes everything anew. Returns err as llm_fail() does. */
+int llm_broken(struct aipu_llm *llm, int err, const char *what);
+/* 0 or -errno with the error line set, for the result of a job that nobody aborted */
 int llm_check(struct aipu_llm *llm, const char *what, const struct aipu_result *result);
 
 int llm_memory_create(struct aipu_llm *llm, struct llm_memory *memory, enum aipu_buffer_kind kind,
 		      uint64_t bytes, const char *what);
-/* Submits the job that was just prepped and waits for it */
+/* Submits the job that was just prepped and waits for it. -EINTR: it was given up for aipu_llm_abort() */
 int llm_run(struct aipu_llm *llm, const char *what);
 
 struct aipu_lane *llm_lane(struct aipu_llm *llm, uint32_t index);
 /* Prepares lane `index` for a step of `count` tokens of the session from `position` on */
 void llm_lane_fill(struct aipu_llm *llm, uint32_t index, const struct aipu_session *session,
 		   uint32_t position, uint32_t count, uint32_t logits);
-/* Computes K and V of all tokens below `end` that lack them */
+/* Computes K and V of all tokens below `end` that lack them. -ECANCELED: for llm_again(), as of every function above */
 int llm_session_compute(struct aipu_session *session, uint32_t end);
 
 #endif

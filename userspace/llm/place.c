@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A model's place on the device: its context, queue and program, and all memory that its jobs name. Made after the host's part
- * (model.c) and as often as need be: what is here holds no state that cannot be made again from the container and the
- * sessions' tokens. Weights are bound as they lie in the page cache, or copied once to a device that computes from its own
- * memory only. Everything that later jobs name is prepared here, so that a step is one submission.
+ * (model.c) and again after a loss (rebuild.c): what is here holds no state that cannot be made again from the container and the
+ * sessions' tokens. Weights are bound as they lie in the page cache, or read into the memory of a device that computes from
+ * that only. Everything that later jobs name is prepared here, so that a step is one submission.
  */
 #include <errno.h>
 #include <string.h>
@@ -12,28 +12,6 @@
 #include "llm_internal.h"
 
 #define QUEUE_ENTRIES 8u
-#define COPY_SLICE (64ull << 20)
-
-int llm_check(struct aipu_llm *llm, const char *what, const struct aipu_result *result)
-{
-	if (result->status == AIPU_STATUS_OK)
-		return 0;
-	return llm_fail(llm, aipu_status_errno(result->status), "%s: %s (status %u, detail 0x%x)",
-			what, aipu_status_text(result->status), result->status, result->detail);
-}
-
-int llm_run(struct aipu_llm *llm, const char *what)
-{
-	struct aipu_result result;
-	int err;
-
-	do
-		err = aipu_queue_submit_and_wait(llm->queue, &result);
-	while (err == -EINTR && !atomic_load(&llm->abort));
-	if (err)
-		return llm_fail(llm, err, "%s: %s", what, strerror(-err));
-	return llm_check(llm, what, &result);
-}
 
 static int bind(struct aipu_llm *llm, struct llm_memory *memory, unsigned int access,
 		const char *what)
@@ -68,22 +46,36 @@ int llm_memory_create(struct aipu_llm *llm, struct llm_memory *memory, enum aipu
 	return bind(llm, memory, AIPU_READ | AIPU_WRITE, what);
 }
 
-/* Copies a section of the mapped container to device memory, for devices that are not UMA */
+static void memory_release(struct aipu_llm *llm, struct llm_memory *memory)
+{
+	if (memory->segment >= 0)
+		aipu_segment_unbind(llm->context, memory->segment);
+	if (memory->buffer)
+		aipu_buffer_destroy(memory->buffer);
+	*memory = (struct llm_memory){ .segment = -1 };
+}
+
+static int load_goes_on(void *argument, uint64_t bytes)
+{
+	struct aipu_llm *llm = argument;
+
+	(void)bytes;
+	return atomic_load(&llm->abort) ? -EINTR : 0;
+}
+
+/* Reads a section of the container to device memory, for devices that are not UMA */
 static int upload(struct aipu_llm *llm, const struct aipu_qpc_section *section,
 		  struct llm_memory *memory, const char *what)
 {
-	uint64_t done;
+	struct aipu_load_options options = { .progress = load_goes_on, .argument = llm };
+	struct aipu_message message;
 	int err = llm_memory_create(llm, memory, AIPU_BUFFER_DEVICE, section->bytes, what);
 
-	for (done = 0; !err && done < section->bytes; done += COPY_SLICE) {
-		uint64_t left = section->bytes - done;
-
-		aipu_prep_copy(aipu_queue_get_job(llm->queue, 0), memory->segment, done,
-			       llm->file.segment, section->offset + done,
-			       left < COPY_SLICE ? left : COPY_SLICE);
-		err = llm_run(llm, what);
-	}
-	return err;
+	if (err)
+		return err;
+	err = aipu_load(llm->queue, memory->segment, 0, aipu_qpc_fd(llm->qpc), section->offset,
+			section->bytes, &options, &message);
+	return err ? llm_fail(llm, err, "%s: %s", what, message.text) : 0;
 }
 
 /* The operand for a slot: where this model keeps that kind of memory */
@@ -196,9 +188,8 @@ static int fill_control(struct aipu_llm *llm, bool uma)
 	return 0;
 }
 
-static int load_program(struct aipu_llm *llm)
+static int map_container(struct aipu_llm *llm)
 {
-	const struct aipu_qpc_section *program = aipu_qpc_section(llm->qpc, AIPU_QPC_PROGRAM, 0);
 	int err;
 
 	llm->file.bytes = aipu_qpc_bytes(llm->qpc);
@@ -206,16 +197,27 @@ static int load_program(struct aipu_llm *llm)
 				   &llm->file.buffer);
 	if (err)
 		return llm_fail(llm, err, "container: cannot map: %s", strerror(-err));
-	err = bind(llm, &llm->file, AIPU_READ, "container");
-	if (err)
-		return err;
-	return aipu_program_load(llm->context, llm->file.segment, program->offset,
-				 (uint32_t)program->bytes, &llm->program, &llm->error);
+	return bind(llm, &llm->file, AIPU_READ, "container");
+}
+
+static int load_program(struct aipu_llm *llm, bool uma)
+{
+	const struct aipu_qpc_section *program = aipu_qpc_section(llm->qpc, AIPU_QPC_PROGRAM, 0);
+	struct llm_memory copy = { .segment = -1 };
+	int err = uma ? map_container(llm) : upload(llm, program, &copy, "program");
+
+	if (!err)
+		err = aipu_program_load(llm->context, uma ? llm->file.segment : copy.segment,
+					uma ? program->offset : 0, (uint32_t)program->bytes,
+					&llm->program, &llm->error);
+	memory_release(llm, &copy);
+	return err;
 }
 
 int llm_place(struct aipu_llm *llm)
 {
 	struct aipu_device_info info;
+	bool uma;
 	int err;
 
 	err = aipu_context_create(llm->device, &llm->context);
@@ -226,7 +228,8 @@ int llm_place(struct aipu_llm *llm)
 	err = aipu_device_query(llm->device, &info);
 	if (err)
 		return llm_fail(llm, err, "device: %s", strerror(-err));
-	err = load_program(llm);
+	uma = info.capabilities & AIPU_CAP_UMA;
+	err = load_program(llm, uma);
 	if (err)
 		return err;
 	control_layout(llm);
@@ -234,16 +237,7 @@ int llm_place(struct aipu_llm *llm)
 				"control block");
 	if (err)
 		return err;
-	return fill_control(llm, info.capabilities & AIPU_CAP_UMA);
-}
-
-static void memory_release(struct aipu_llm *llm, struct llm_memory *memory)
-{
-	if (memory->segment >= 0)
-		aipu_segment_unbind(llm->context, memory->segment);
-	if (memory->buffer)
-		aipu_buffer_destroy(memory->buffer);
-	*memory = (struct llm_memory){ .segment = -1 };
+	return fill_control(llm, uma);
 }
 
 void llm_unplace(struct aipu_llm *llm)
@@ -264,4 +258,7 @@ void llm_unplace(struct aipu_llm *llm)
 	llm->queue = NULL;
 	llm->program = NULL;
 	llm->context = NULL;
+	for (i = 0; i < llm->lanes; i++)
+		if (llm->sessions[i])
+			llm->sessions[i]->computed = 0;
 }
