@@ -51,7 +51,7 @@ struct aipu_admin_identify {
 struct aipu_admin_context {
 	aipu_le32 context; /* chosen by the host: 1..MAX_CONTEXTS */
 	aipu_le32 priority; /* enum aipu_priority; CREATE only, else 0 */
-	aipu_le32 weight; /* share within the priority, 1..256; 0 = 1. CREATE only */
+	aipu_le32 weight; /* turns in a round (spec.md, section 9a), 1..256; 0 = 1. CREATE only */
 	aipu_le32 reserved0;
 	aipu_le64 reserved[4];
 };

@@ -183,6 +183,8 @@ static const struct change images[] = {
 };
 static const struct change refusals[] = {
 	A(ADM-3, CREATE_CONTEXT, context.context, INVALID_CONTEXT, 0, ~0u),
+	A(ADM-3, CREATE_CONTEXT, context.priority, INVALID_FIELD, 3, ~0u),
+	A(ADM-3, CREATE_CONTEXT, context.weight, INVALID_FIELD, 257, ~0u),
 	A(RING-10, CREATE_QUEUE, queue.shadow_address, UNSUPPORTED, 4096), QUEUE(queue, BUSY, 1, 3),
 	J(GEN-1, GENERATE, lane[1].logits, INVALID_LANE, LANE(logits), 0),
 	RUN(RUN-3, lane[1].kv_slot, INVALID_LANE, LANE(kv_slot), 0, 4),
@@ -457,9 +459,10 @@ static void test_control(struct test *t)
 	ADMIN(t, OK, ABORT, .abort = { 1, queued });
 	ADMIN(t, OK, ABORT, .abort = { 1, id });
 	CHECK(t, ENDED(t, id, ABORTED) && ENDED(t, queued, ABORTED));
+	CHECK(t, r->got[id % 64].sq_head == r->tail);
 	CHECK(t, t->w->lane[0].result.reason == AIPU_END_ABORT && t->w->lane[0].result.tokens == 2);
 	IS(t, OK, ring_wait(d, admin, unbind));
-	done(t, "[ADM-8] [GEN-8] [PRG-5] [SEG-5] while a job runs");
+	done(t, "[ADM-8] [GEN-8] [PRG-5] [RING-4] [SEG-5] while a job runs");
 	test_fresh(t);
 	id = generate_paused(t);
 	queued = ring_start(d, r, ENTRY(NOP));
@@ -468,12 +471,13 @@ static void test_control(struct test *t)
 	CHECK(t, poll(&t->w->ring.producer, 3) && t->w->record[0].token == 8);
 	ADMIN(t, OK, RESET_CONTEXT, .context = { 1 });
 	CHECK(t, ENDED(t, id, CONTEXT_RESET) && ENDED(t, queued, CONTEXT_RESET));
+	CHECK(t, r->got[queued % 64].sq_head == r->tail);
 	id = generate_paused(t);
 	ADMIN(t, OK, DESTROY_CONTEXT, .context = { 1 });
 	CHECK(t, ENDED(t, id, ABORTED));
 	JOB(t, 3, OK, NOP);
 	ADMIN(t, INVALID_CONTEXT, UNBIND, .unbind = { 1, MEMORY });
-	done(t, "[ADM-4] [ADM-5] [RUN-7] [RING-8] jobs end; all was read once");
+	done(t, "[ADM-4] [ADM-5] [RING-4] [RUN-7] [RING-8] jobs end; all was read once");
 	test_fresh(t);
 	IS(t, TIMEOUT, ring_wait(d, r, copy_long(t, 1)));
 	id = copy_long(t, 0);
@@ -491,6 +495,57 @@ static void test_control(struct test *t)
 	}
 	done(t,
 	     "[JOB-7] [JOB-8] [REG-6] [RST-1] [RST-2] [RST-3] timeout, disable, reset amid a COPY");
+}
+
+/*
+ * Seven NOPs, given at once, of a context of this class and weight, while another, NORMAL with weight 1, copies on so many
+ * queues: steps from the first one's start to the last one's
+ */
+static uint32_t turns(struct test *t, uint32_t priority, uint32_t weight, uint32_t copies)
+{
+	const struct aipu_completion *got = t->q[3].got;
+	uint32_t i, tries = 0, steps;
+	uint16_t id = 0;
+
+	ADMIN(t, OK, DESTROY_CONTEXT, .context = { 2 });
+	ADMIN(t, OK, CREATE_CONTEXT, .context = { 2, priority, weight });
+	ring_restart(&t->q[3]);
+	ADMIN(t, OK, CREATE_QUEUE,
+	      .queue = { 2, 3, t->q[3].sq_address, t->q[3].cq_address, 0, 8, 3 });
+	copy_long(t, 0);
+	if (copies > 1)
+		ring_start(&t->d, &t->q[2], &t->w->job);
+	for (steps = REG(t, STEPS); REG(t, STEPS) - steps < 4 && tries++ < DEVICE_TIMEOUT_MS;)
+		usleep(1000);
+	for (i = 0; i < 6; i++)
+		id = ring_put(&t->q[3], ENTRY(NOP));
+	IS(t, OK, ring_wait(&t->d, &t->q[3], id = ring_start(&t->d, &t->q[3], ENTRY(NOP))));
+	ADMIN(t, OK, RESET_CONTEXT, .context = { 1 });
+	if (priority == AIPU_PRIORITY_HIGH)
+		CHECK(t, got[(id - 6) % 64].step_start - got[(id - 6) % 64].step_seen <= 2);
+	return got[id % 64].step_start - got[(id - 6) % 64].step_start;
+}
+
+static void test_turns(struct test *t)
+{
+	uint32_t n;
+
+	test_fresh(t);
+	CHECK(t, (n = turns(t, AIPU_PRIORITY_NORMAL, 0, 1)) >= 11 && n <= 13);
+	CHECK(t, (n = turns(t, AIPU_PRIORITY_NORMAL, 1, 2)) >= 11 && n <= 13);
+	done(t, "[JOB-8] [PRIO-2] [PRIO-3] contexts take turns, and their queues share them");
+	if (!(REG(t, CAP_LO) & AIPU_CAP_PRIORITIES)) {
+		ADMIN(t, UNSUPPORTED, CREATE_CONTEXT, .context = { 3, AIPU_PRIORITY_LOW });
+		ADMIN(t, UNSUPPORTED, CREATE_CONTEXT, .context = { 3, 0, 2 });
+		done(t, "[ADM-3] priorities are refused where they are not offered");
+		return;
+	}
+	CHECK(t, (n = turns(t, AIPU_PRIORITY_NORMAL, 3, 1)) >= 7 && n <= 9);
+	CHECK(t, (n = turns(t, AIPU_PRIORITY_NORMAL, 256, 1)) >= 6 && n <= 7);
+	done(t, "[PRIO-2] steps are shared by weight");
+	CHECK(t, (n = turns(t, AIPU_PRIORITY_HIGH, 1, 1)) == 6);
+	CHECK(t, (n = turns(t, AIPU_PRIORITY_LOW, 256, 1)) >= 6 * 64 && n <= 6 * 66);
+	done(t, "[PRIO-1] [PRIO-4] a higher class goes first, a lower one does not wait for ever");
 }
 
 int main(int argc, char **argv)
@@ -516,6 +571,7 @@ int main(int argc, char **argv)
 	test_rings(&t);
 	test_generate(&t);
 	test_control(&t);
+	test_turns(&t);
 	access_close(&t.d.access);
 	printf("1..%u\n", t.number);
 	return t.failed ? 1 : 0;

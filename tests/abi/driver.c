@@ -76,7 +76,7 @@ void ring_restart(struct ring *r)
 	r->hold = false;
 }
 
-uint16_t ring_start(struct device *d, struct ring *r, const void *entry)
+uint16_t ring_put(struct ring *r, const void *entry)
 {
 	uint16_t id = r->next_id++;
 
@@ -84,6 +84,13 @@ uint16_t ring_start(struct device *d, struct ring *r, const void *entry)
 	memcpy(r->sq[r->tail], entry, 64);
 	memcpy(r->sq[r->tail] + offsetof(struct aipu_job, id), &id, sizeof(id));
 	r->tail = (r->tail + 1) & (r->entries - 1);
+	return id;
+}
+
+uint16_t ring_start(struct device *d, struct ring *r, const void *entry)
+{
+	uint16_t id = ring_put(r, entry);
+
 	__sync_synchronize();
 	access_write(&d->access, AIPU_DOORBELL_PAGE(r->id) + AIPU_DOORBELL_SQ_TAIL, r->tail);
 	return id;

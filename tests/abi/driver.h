@@ -37,7 +37,8 @@ uint32_t device_enable(struct device *d);
 void *dma_alloc(struct device *d, uint64_t bytes, uint64_t *address);
 void ring_alloc(struct device *d, struct ring *r, uint32_t id, uint32_t entries);
 void ring_restart(struct ring *r);
-uint16_t ring_start(struct device *d, struct ring *r, const void *entry); /* the id given */
+uint16_t ring_put(struct ring *r, const void *entry); /* no doorbell yet; the id given */
+uint16_t ring_start(struct device *d, struct ring *r, const void *entry);
 bool ring_ended(struct device *d, struct ring *r, uint16_t id);
 uint32_t ring_wait(struct device *d, struct ring *r, uint16_t id);
 uint32_t ring_run(struct device *d, struct ring *r, const void *entry);

@@ -100,12 +100,10 @@ static void contexts(void **state)
 	NOT(INVALID_CONTEXT, context.context, CREATE, .context = { .context = 65 });
 	NOT(INVALID_FIELD, context.priority, CREATE, .context = { .context = 2, .priority = 3 });
 	NOT(INVALID_FIELD, context.weight, CREATE, .context = { .context = 2, .weight = 257 });
-	/* What can never be right comes before what is not offered */
 	NOT(INVALID_FIELD, context.weight, CREATE,
 	    .context = { .context = 2, .priority = AIPU_PRIORITY_HIGH, .weight = 257 });
-	NOT(UNSUPPORTED, context.priority, CREATE,
-	    .context = { .context = 2, .priority = AIPU_PRIORITY_HIGH });
-	NOT(UNSUPPORTED, context.weight, CREATE, .context = { .context = 2, .weight = 2 });
+	OK(CREATE, .context = { .context = 5, .priority = AIPU_PRIORITY_HIGH, .weight = 256 });
+	OK(CREATE, .context = { .context = 6, .priority = AIPU_PRIORITY_LOW });
 	NOT(INVALID_FIELD, context.reserved0, CREATE, .context = { .context = 2, .reserved0 = 1 });
 	NOT(INVALID_FIELD, context.reserved[3], CREATE,
 	    .context = { .context = 2, .reserved = { 0, 0, 0, 1 } });

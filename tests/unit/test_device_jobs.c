@@ -363,9 +363,10 @@ static void long_jobs_delay_others_by_one_step(void **state)
 	assert_true(aipu_dm_read32(mount->dm, AIPU_REG_STEPS) >= 200050);
 }
 
-/* [JOB-8] */
+/* [JOB-8] [PRIO-2] [PRIO-3] Two queues of a context have its turns, not two turns */
 static void queues_take_turns(void **state)
 {
+	static const uint32_t starts[] = { 0, 0, 2, 1 }, ends[] = { 0, 2999, 3000, 2000 };
 	struct aipu_job first = run_of(1, 1000, 0);
 
 	(void)state;
@@ -378,9 +379,85 @@ static void queues_take_turns(void **state)
 	for (uint32_t i = 1; i <= 3; i++) {
 		struct aipu_completion completion = mount_wait(queues[i]);
 
-		assert_int_equal(completion.step_start, i - 1);
-		assert_int_equal(completion.step_end, 2997 + i);
+		assert_int_equal(completion.step_start, starts[i]);
+		assert_int_equal(completion.step_end, ends[i]);
 	}
+}
+
+/* A context in place of `context`, with one queue in place of `id` */
+static void share_context(uint32_t context, uint32_t id, uint32_t priority, uint32_t weight)
+{
+	struct aipu_admin entry = { .opcode = AIPU_ADMIN_DESTROY_CONTEXT,
+				    .context = { .context = context } };
+
+	assert_int_equal(mount_admin(mount, &entry, NULL), AIPU_STATUS_OK);
+	entry.opcode = AIPU_ADMIN_CREATE_CONTEXT;
+	entry.context.priority = priority;
+	entry.context.weight = weight;
+	assert_int_equal(mount_admin(mount, &entry, NULL), AIPU_STATUS_OK);
+	free(queues[id]);
+	queues[id] = mount_create_queue(mount, context, id, 8, id);
+}
+
+/* Jobs of queues 1 and 3 that are ready together, with so many steps: the completions of both */
+static void run_together(uint32_t steps_1, uint32_t steps_3, struct aipu_completion done[4])
+{
+	struct aipu_job first = run_of(1, steps_1, 0);
+
+	first.step.block_offset = 1;
+	mount_submit(queues[1], &first);
+	while (!atomic_load(&open_jobs))
+		usleep(20);
+	submit(queues[3], run_of(3, steps_3, 0));
+	atomic_store(&gate, true);
+	done[1] = mount_wait(queues[1]);
+	done[3] = mount_wait(queues[3]);
+}
+
+/* [PRIO-2] [ADM-3] Three turns of four, until it has done 900; the gate's step was the round's first */
+static void weights_share_the_steps(void **state)
+{
+	struct aipu_completion done[4];
+
+	(void)state;
+	share_context(1, 1, AIPU_PRIORITY_NORMAL, 0);
+	share_context(2, 3, AIPU_PRIORITY_NORMAL, 3);
+	run_together(1000, 900, done);
+	assert_int_equal(done[3].step_start, 1);
+	assert_int_equal(done[3].step_end, 1200);
+	assert_int_equal(done[1].step_end, 1900);
+}
+
+/* [PRIO-1] */
+static void higher_classes_go_first(void **state)
+{
+	static const uint32_t classes[] = { AIPU_PRIORITY_LOW, AIPU_PRIORITY_NORMAL,
+					    AIPU_PRIORITY_HIGH };
+	struct aipu_completion done[4];
+
+	(void)state;
+	for (uint32_t i = 0; i < 2; i++) {
+		atomic_store(&gate, false);
+		/* The weight is nothing to another class. */
+		share_context(1, 1, classes[i], 256);
+		share_context(2, 3, classes[i + 1], 1);
+		run_together(100, 64, done);
+		assert_int_equal(done[3].step_start - done[1].step_start, 1);
+		assert_int_equal(done[3].step_end - done[3].step_start, 64);
+		assert_int_equal(done[1].step_end - done[1].step_start, 164);
+	}
+}
+
+/* [PRIO-4] */
+static void a_lower_class_has_a_turn_in_the_end(void **state)
+{
+	struct aipu_completion done[4];
+
+	(void)state;
+	share_context(1, 1, AIPU_PRIORITY_LOW, 1);
+	share_context(2, 3, AIPU_PRIORITY_HIGH, 256);
+	run_together(1 + 10, 100000, done);
+	assert_int_equal(done[1].step_end - done[1].step_start, 1 + 10 * 65);
 }
 
 /* [JOB-8] */
@@ -524,13 +601,36 @@ static void abort_ends_a_queued_job_at_once(void **state)
 	assert_int_equal(completion.sq_head, 1); /* its entry is not free yet */
 	assert_int_equal(mount_abort(mount, 1, 4), AIPU_STATUS_NOT_FOUND);
 	atomic_store(&room, true);
-	assert_int_equal(mount_wait(queues[1]).id, 1);
-	assert_int_equal(mount_wait(queues[1]).id, 2);
-	assert_int_equal(mount_wait(queues[1]).id, 3);
-	assert_int_equal(mount_wait(queues[1]).id, 5);
-	assert_int_equal(mount_wait(queues[1]).id, 6);
+	/* It is freed together with the last one before it. */
+	for (uint16_t id = 1; id <= 6; id++) {
+		if (id == 4)
+			continue;
+		completion = mount_wait(queues[1]);
+		assert_int_equal(completion.id, id);
+		assert_int_equal(completion.sq_head, id == 3 ? 4 : id);
+	}
 	settle();
 	assert_true(nothing(queues[1]));
+}
+
+/* [RING-4] [ADM-8] Nothing runs after it, and its entry is free */
+static void abort_of_the_last_job_frees_its_entry(void **state)
+{
+	struct aipu_completion completion;
+
+	(void)state;
+	submit(queues[1], run_of(1, 10, 5));
+	submit(queues[1], nop_of(2));
+	submit(queues[1], nop_of(3));
+	wait_paused();
+	assert_int_equal(mount_abort(mount, 1, 3), AIPU_STATUS_OK);
+	assert_int_equal(mount_wait(queues[1]).sq_head, 1);
+	assert_int_equal(mount_abort(mount, 1, 2), AIPU_STATUS_OK);
+	completion = mount_wait(queues[1]);
+	assert_int_equal(completion.id, 2);
+	assert_int_equal(completion.sq_head, 3);
+	assert_int_equal(mount_abort(mount, 1, 1), AIPU_STATUS_OK);
+	assert_int_equal(mount_wait(queues[1]).sq_head, 3);
 }
 
 /* [ADM-8] [RING-5] */
@@ -573,7 +673,7 @@ static unsigned int context_command(uint8_t opcode, uint32_t context)
 	return mount_admin(mount, &command, NULL);
 }
 
-/* [ADM-5] */
+/* [ADM-5] [RING-4] */
 static void reset_context_ends_its_jobs_only(void **state)
 {
 	struct aipu_job job = nop_of(9);
@@ -592,6 +692,7 @@ static void reset_context_ends_its_jobs_only(void **state)
 		assert_true(mount_peek(queues[1 + (id - 1) / 2], &completion));
 		assert_int_equal(completion.id, id);
 		assert_int_equal(completion.status, AIPU_STATUS_CONTEXT_RESET);
+		assert_int_equal(completion.sq_head, 1 + (id - 1) % 2);
 	}
 	/* Its queues and segments go on, the other context's job too */
 	assert_int_equal(mount_job(queues[1], &job).status, AIPU_STATUS_OK);
@@ -845,6 +946,9 @@ int main(void)
 		T(bad_doorbells_stop_that_queue_only),
 		T(long_jobs_delay_others_by_one_step),
 		T(queues_take_turns),
+		T(weights_share_the_steps),
+		T(higher_classes_go_first),
+		T(a_lower_class_has_a_turn_in_the_end),
 		T(jobs_of_a_queue_keep_their_order),
 		T(wake_raises_the_interrupt_before_the_end),
 		T(paused_jobs_let_others_pass),
@@ -854,6 +958,7 @@ int main(void)
 						setup_clocked, teardown),
 		T(abort_ends_a_running_job_once),
 		T(abort_ends_a_queued_job_at_once),
+		T(abort_of_the_last_job_frees_its_entry),
 		T(abort_waits_for_room),
 		T(reset_context_ends_its_jobs_only),
 		T(destroy_queue_ends_its_jobs),

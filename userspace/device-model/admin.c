@@ -144,16 +144,13 @@ static unsigned int create_context(struct call *call)
 		return refuse(call, FIELD(context.context), AIPU_STATUS_INVALID_CONTEXT);
 	if (body->priority > AIPU_PRIORITY_HIGH)
 		return invalid(call, FIELD(context.priority));
-	if (body->weight > 256)
+	if (body->weight > DM_MAX_WEIGHT)
 		return invalid(call, FIELD(context.weight));
-	if (body->priority != AIPU_PRIORITY_NORMAL)
-		return refuse(call, FIELD(context.priority), AIPU_STATUS_UNSUPPORTED);
-	if (body->weight > 1)
-		return refuse(call, FIELD(context.weight), AIPU_STATUS_UNSUPPORTED);
 	if (call->dm->contexts[body->context])
 		return refuse(call, FIELD(context.context), AIPU_STATUS_BUSY);
-	return dm_context_create(call->dm, body->context) ? AIPU_STATUS_NO_RESOURCES
-							  : AIPU_STATUS_OK;
+	return dm_context_create(call->dm, body->context, body->priority, body->weight)
+		       ? AIPU_STATUS_NO_RESOURCES
+		       : AIPU_STATUS_OK;
 }
 
 /* Ends the running and the queued jobs; their completions go out as far as there is room */

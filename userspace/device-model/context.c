@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-int dm_context_create(struct aipu_dm *dm, uint32_t id)
+int dm_context_create(struct aipu_dm *dm, uint32_t id, unsigned int priority, uint32_t weight)
 {
 	struct dm_context *context = calloc(1, sizeof(*context));
 
@@ -18,6 +18,7 @@ int dm_context_create(struct aipu_dm *dm, uint32_t id)
 	context->dm = dm;
 	context->id = id;
 	context->serial = ++dm->serial;
+	dm_arbiter_share(&dm->arbiter, priority, weight, &context->share);
 	dm->contexts[id] = context;
 	return 0;
 }

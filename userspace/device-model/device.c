@@ -98,7 +98,7 @@ static int take_config(struct aipu_dm *dm, const struct aipu_dm_config *config)
 static void set_limits(struct aipu_dm *dm)
 {
 	dm->limits = (struct dm_limits){
-		.capabilities = AIPU_CAP_COPY_DIGEST | AIPU_CAP_COALESCING |
+		.capabilities = AIPU_CAP_COPY_DIGEST | AIPU_CAP_COALESCING | AIPU_CAP_PRIORITIES |
 				(dm->config.uma ? AIPU_CAP_UMA : 0),
 		.operations = 1ull << AIPU_OP_EMBED | 1ull << AIPU_OP_RMSNORM |
 			      1ull << AIPU_OP_MATMUL | 1ull << AIPU_OP_ROPE |

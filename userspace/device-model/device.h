@@ -14,6 +14,7 @@
 #include <pthread.h>
 
 #include "aipu_firmware.h"
+#include "arbiter.h"
 #include "model.h"
 
 #define DM_MAX_CONTEXTS 64u
@@ -92,13 +93,15 @@ struct dm_context {
 	uint64_t serial; /* never given twice: tells a context from the next of its id */
 	struct dm_binding *segments[DM_MAX_SEGMENTS];
 	struct dm_program *programs[DM_MAX_PROGRAMS];
+	struct dm_share share; /* of the steps, with all its queues */
 	/* For GET_PROGRESS: the job that the engine turned to last */
 	struct {
 		uint32_t queue, job, running, block, instruction, step;
 	} progress;
 };
 
-int dm_context_create(struct aipu_dm *dm, uint32_t id);
+/* `priority`: enum aipu_priority */
+int dm_context_create(struct aipu_dm *dm, uint32_t id, unsigned int priority, uint32_t weight);
 /* No queue of the context may exist any more */
 void dm_context_destroy(struct dm_context *context);
 
@@ -179,6 +182,7 @@ struct dm_queue {
 	uint32_t stopped; /* slots in head..tail with `end` set and not posted */
 	struct dm_slot *slots;
 	struct dm_job job;
+	struct dm_place place; /* among those that wait for a step; share NULL: the admin queue */
 	/* Interrupts */
 	uint32_t coalesce_count;
 	uint64_t coalesce_ns;
@@ -205,7 +209,7 @@ int dm_queue_read(struct dm_queue *queue, uint64_t index, void *entry);
 int dm_queue_post(struct dm_queue *queue, const struct aipu_completion *fields);
 /* Marks all queued entries up to the tail as ended */
 void dm_queue_stop_all(struct dm_queue *queue, unsigned int status);
-/* Posts what stands marked as far as there is room and drops ended entries at the head */
+/* Posts what stands marked as far as there is room */
 void dm_queue_settle(struct dm_queue *queue);
 void dm_queue_signal(struct dm_queue *queue); /* raises the interrupt now */
 
@@ -274,7 +278,7 @@ struct aipu_dm {
 	unsigned int fatal; /* AIPU_ERROR_* that ends everything at the next boundary */
 	struct dm_queue *admin;
 	struct dm_queue **queues; /* by id, 1..config.max_queues */
-	uint32_t next_queue; /* round robin */
+	struct dm_arbiter arbiter;
 	uint64_t serial; /* the last one given to a queue or context */
 	struct dm_context *contexts[DM_MAX_CONTEXTS + 1];
 	struct dm_deferred *deferred; /* in order */

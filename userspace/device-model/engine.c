@@ -7,6 +7,7 @@
  */
 #include "device.h"
 
+#include <stddef.h>
 #include <string.h>
 #include <time.h>
 
@@ -211,28 +212,23 @@ static bool runnable(struct dm_queue *queue, uint64_t now, uint64_t *deadline)
 		return queue->head != queue->tail &&
 		       !queue->slots[queue->head & (queue->entries - 1)].end &&
 		       dm_queue_room(queue);
-	if (!queue->job.paused || now >= queue->job.poll_ns ||
-	    atomic_exchange(&queue->dm->doorbells[queue->id].kick, false))
+	if (queue->job.paused && atomic_exchange(&queue->dm->doorbells[queue->id].kick, false))
+		queue->job.poll_ns = now; /* others may have the next turn */
+	if (!queue->job.paused || now >= queue->job.poll_ns)
 		return true;
 	earlier(deadline, queue->job.poll_ns);
 	return false;
 }
 
-/* Round robin: the queue after the last one served is asked first */
 static struct dm_queue *next_runnable(struct aipu_dm *dm, uint64_t now, uint64_t *deadline)
 {
-	uint32_t count = dm->config.max_queues;
+	struct dm_place *place;
 
-	for (uint32_t i = 0; i < count; i++) {
-		uint32_t id = (dm->next_queue + i) % count + 1;
-		struct dm_queue *queue = dm->queues[id];
-
-		if (queue && runnable(queue, now, deadline)) {
-			dm->next_queue = id % count;
-			return queue;
-		}
-	}
-	return NULL;
+	for (uint32_t id = 1; id <= dm->config.max_queues; id++)
+		if (dm->queues[id] && runnable(dm->queues[id], now, deadline))
+			dm_arbiter_offer(&dm->arbiter, &dm->queues[id]->place);
+	place = dm_arbiter_take(&dm->arbiter);
+	return place ? (void *)((char *)place - offsetof(struct dm_queue, place)) : NULL;
 }
 
 static void take_doorbell(struct dm_queue *queue)
@@ -309,7 +305,7 @@ void dm_engine_clear(struct aipu_dm *dm)
 	dm_deferred_clear(dm);
 	dm_queue_destroy(dm->admin);
 	dm->admin = NULL;
-	dm->next_queue = 0;
+	dm->arbiter = (struct dm_arbiter){ 0 };
 	dm->events = 0;
 	dm->fatal = AIPU_ERROR_NONE;
 	atomic_store(&dm->rung, false);

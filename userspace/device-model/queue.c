@@ -56,6 +56,7 @@ int dm_queue_create(struct aipu_dm *dm, struct dm_context *context,
 		goto fail;
 	queue->dm = dm;
 	queue->context = context;
+	queue->place.share = context ? &context->share : NULL;
 	queue->id = config->id;
 	queue->serial = ++dm->serial;
 	queue->entries = config->entries;
@@ -170,11 +171,19 @@ void dm_queue_signal(struct dm_queue *queue)
 	queue->dm->ops.interrupt(queue->dm->host, queue->vector);
 }
 
+/* Entries that ended out of turn are passed as soon as those before them are */
+static void pass_ended(struct dm_queue *queue)
+{
+	while (queue->head < queue->tail && queue->slots[queue->head & (queue->entries - 1)].posted)
+		queue->head++;
+}
+
 int dm_queue_post(struct dm_queue *queue, const struct aipu_completion *fields)
 {
 	struct aipu_completion completion = *fields;
 	uint32_t mask = queue->entries - 1;
 
+	pass_ended(queue);
 	completion.time_ns &= (1ull << 48) - 1;
 	completion.sq_head = (uint16_t)(queue->head & mask);
 	completion.phase = queue->cq_tail / queue->entries % 2 == 0;
@@ -228,13 +237,11 @@ void dm_queue_settle(struct dm_queue *queue)
 			continue;
 		if (dm_queue_room(queue) <= reserved)
 			break;
+		slot->posted = true; /* so that the completion's own head is past it */
+		queue->stopped--;
 		if (dm_queue_post(queue, &completion)) {
 			dm_engine_queue_failed(queue, AIPU_ERROR_QUEUE);
 			return;
 		}
-		slot->posted = true;
-		queue->stopped--;
 	}
-	while (queue->head < queue->tail && queue->slots[queue->head & mask].posted)
-		queue->head++;
 }
