@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Generation: one GENERATE job over several sessions, its tokens taken from the token ring as they come. In
- * steady state nothing is submitted: the device samples and feeds the token back to itself.
+ * steady state nothing is submitted: the device samples and feeds the token back to itself. After a reset of the device another
+ * job goes on behind the last token that was taken: what is drawn depends on seed, sequence and position only, so the text is
+ * the one that it would have been.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -37,7 +39,7 @@ static int check_sampling(struct aipu_llm *llm, const struct aipu_sampling *s)
 	return 0;
 }
 
-/* Prepares lane `index`; every token of the session but the last is in the cache */
+/* Prepares lane `index`; every token of the session but the last is in the cache. Idle, if it gave its last one */
 static void fill_lane(struct aipu_llm *llm, uint32_t index, struct aipu_session *session,
 		      const struct aipu_sampling *s)
 {
@@ -45,6 +47,10 @@ static void fill_lane(struct aipu_llm *llm, uint32_t index, struct aipu_session 
 	struct aipu_lane *lane = llm_lane(llm, index);
 	uint32_t n = 0, i;
 
+	if (session->reason) {
+		memset(lane, 0, sizeof(*lane)); /* idle */
+		return;
+	}
 	session->generation++;
 	llm_lane_fill(llm, index, session, session->length - 1, 1, AIPU_LOGITS_LAST);
 	lane->sampler.temperature = f32_bits(s->temperature);
@@ -61,19 +67,34 @@ static void fill_lane(struct aipu_llm *llm, uint32_t index, struct aipu_session 
 		lane->sampler.stop_offset = llm->at.stops + index * LLM_STOP_IDS * sizeof(uint32_t);
 		lane->sampler.stop_count = n;
 	}
-	lane->sampler.token_limit = s->max_tokens ? s->max_tokens
+	lane->sampler.token_limit = s->max_tokens ? s->max_tokens - session->given
 						  : UINT32_MAX; /* the context ends it */
 }
 
 struct generation {
 	struct aipu_llm *llm;
 	struct aipu_session *const *sessions;
+	const struct aipu_sampling *samplings;
 	uint32_t count;
 	aipu_token_fn fn;
 	void *arg;
 	struct aipu_ring ring;
 	bool stopped; /* no further tokens are wanted */
+	bool told; /* the last job has a completion, so that its lanes' results say what is in the cache */
 };
+
+/* Of a token; what the device says, but for what the host knows itself */
+static uint32_t why_it_ended(const struct generation *g, const struct aipu_token_record *r)
+{
+	const struct aipu_session *session = g->sessions[r->lane];
+	uint32_t limit = g->samplings[r->lane].max_tokens;
+
+	if (r->reason)
+		return r->reason;
+	if (limit && session->given >= limit)
+		return AIPU_END_LIMIT;
+	return session->length > g->llm->model.ctx_len ? AIPU_END_CONTEXT : AIPU_END_NONE;
+}
 
 /* Hands out what the ring holds; returns how many records there were */
 static uint32_t take(struct generation *g)
@@ -96,9 +117,14 @@ static uint32_t take(struct generation *g)
 		if (g->stopped || r->lane >= g->count)
 			continue;
 		session = g->sessions[r->lane];
-		if (session->length > g->llm->model.ctx_len || r->position != session->length)
+		if (session->reason || session->length > g->llm->model.ctx_len ||
+		    r->position != session->length)
 			continue;
 		session->tokens[session->length++] = r->token;
+		session->given++;
+		session->reason = why_it_ended(g, r);
+		g->llm->losses = 0;
+		token.reason = session->reason;
 		memcpy(&token.logprob, &r->logprob, sizeof(token.logprob));
 		if (g->fn && g->fn(g->arg, &token))
 			g->stopped = true;
@@ -107,10 +133,11 @@ static uint32_t take(struct generation *g)
 }
 
 /* From submission to completion. A device that stops answering is libaipu's to notice. */
-static int drive(struct generation *g, struct aipu_result *end)
+static int drive(struct generation *g)
 {
 	struct aipu_llm *llm = g->llm;
 	const struct aipu_result *result;
+	struct aipu_result end;
 	bool aborted = false;
 	int err;
 
@@ -120,7 +147,7 @@ static int drive(struct generation *g, struct aipu_result *end)
 		if (g->stopped && !aborted) {
 			err = aipu_queue_abort(llm->queue, 0);
 			if (err && err != -ENOENT)
-				return llm_fail(llm, err, "abort: %s", strerror(-err));
+				return llm_broken(llm, err, "abort");
 			aborted = true;
 		}
 		if (take(g))
@@ -128,27 +155,89 @@ static int drive(struct generation *g, struct aipu_result *end)
 		err = aipu_queue_peek(llm->queue, &result);
 		if (!err)
 			break;
-		if (err != -EAGAIN)
-			return llm_fail(llm, err, "generate: %s", strerror(-err));
-		err = aipu_ring_wait(&g->ring, ABORT_POLL_NS);
+		if (err == -EAGAIN)
+			err = aipu_ring_wait(&g->ring, ABORT_POLL_NS);
 		if (err && err != -ETIME && err != -EINTR)
-			return llm_fail(llm, err, "generate: %s", strerror(-err));
+			break;
 	}
-	*end = *result;
-	aipu_queue_seen(llm->queue, result);
 	while (take(g)) /* records come before the completion, so these are the last */
 		;
-	return 0;
+	if (err)
+		return llm_broken(llm, err, "generate");
+	end = *result;
+	aipu_queue_seen(llm->queue, result);
+	err = end.status == AIPU_STATUS_ABORTED && g->stopped ? 0
+							      : llm_check(llm, "generate", &end);
+	g->told = err != -ECANCELED;
+	return err;
+}
+
+/* One job over the lanes that have not ended */
+static int generate(struct generation *g)
+{
+	struct aipu_llm *llm = g->llm;
+	bool ended = true;
+	uint32_t i;
+	int err;
+
+	g->told = false;
+	for (i = 0; i < g->count; i++) {
+		if (g->sessions[i]->reason)
+			continue;
+		ended = false;
+		err = llm_session_compute(g->sessions[i], g->sessions[i]->length - 1);
+		if (err)
+			return err;
+	}
+	if (ended)
+		return 0;
+	for (i = 0; i < g->count; i++)
+		fill_lane(llm, i, g->sessions[i], &g->samplings[i]);
+	err = aipu_ring_init(&g->ring, llm->queue, llm->control.data + llm->at.ring,
+			     LLM_RING_ENTRIES);
+	if (err)
+		return llm_fail(llm, err, "token ring: %s", strerror(-err));
+	aipu_prep_generate(aipu_queue_get_job(llm->queue, 0), llm->control.segment,
+			   llm->at.blocks + LLM_DECODE * sizeof(struct aipu_block), 1,
+			   llm->control.segment, llm->at.lanes, g->count, llm->control.segment,
+			   llm->at.ring, LLM_RING_ENTRIES);
+	err = aipu_queue_submit(llm->queue);
+	if (err != 1)
+		return llm_broken(llm, err < 0 ? err : -EIO, "generate");
+	return drive(g);
+}
+
+static void finish(const struct generation *g, uint32_t *reasons)
+{
+	uint32_t i;
+
+	for (i = 0; i < g->count; i++) {
+		const struct aipu_lane_result *r = g->told ? &llm_lane(g->llm, i)->result : NULL;
+		struct aipu_session *s = g->sessions[i];
+
+		/* The last token that was handed out is computed when somebody goes on from it. */
+		if (r)
+			s->computed = r->kv_length >= s->length ? s->length - 1 : r->kv_length;
+		if (!reasons)
+			continue;
+		/* The device may have ended by itself before the abort came, with tokens that nobody took. */
+		if (s->reason || !g->stopped)
+			reasons[i] = s->reason || !r ? s->reason : r->reason;
+		else
+			reasons[i] = AIPU_END_ABORT;
+	}
 }
 
 int aipu_llm_generate(struct aipu_llm *llm, struct aipu_session *const *sessions,
 		      const struct aipu_sampling *samplings, uint32_t count, aipu_token_fn fn,
 		      void *arg, uint32_t *reasons)
 {
-	struct generation g = {
-		.llm = llm, .sessions = sessions, .count = count, .fn = fn, .arg = arg
-	};
-	struct aipu_result end;
+	struct generation g = { .llm = llm,
+				.sessions = sessions,
+				.samplings = samplings,
+				.count = count,
+				.fn = fn,
+				.arg = arg };
 	uint32_t i, k;
 	int err;
 
@@ -177,45 +266,22 @@ int aipu_llm_generate(struct aipu_llm *llm, struct aipu_session *const *sessions
 			reasons[i] = AIPU_END_ABORT;
 		return 0;
 	}
-	for (i = 0; i < count; i++) {
-		err = llm_session_compute(sessions[i], sessions[i]->length - 1);
-		if (err)
-			return err;
-	}
 	for (i = 0; i < count; i++)
-		fill_lane(llm, i, sessions[i], &samplings[i]);
-
-	err = aipu_ring_init(&g.ring, llm->queue, llm->control.data + llm->at.ring,
-			     LLM_RING_ENTRIES);
-	if (err)
-		return llm_fail(llm, err, "token ring: %s", strerror(-err));
-	aipu_prep_generate(aipu_queue_get_job(llm->queue, 0), llm->control.segment,
-			   llm->at.blocks + LLM_DECODE * sizeof(struct aipu_block), 1,
-			   llm->control.segment, llm->at.lanes, count, llm->control.segment,
-			   llm->at.ring, LLM_RING_ENTRIES);
-	err = aipu_queue_submit(llm->queue);
-	if (err < 0)
-		return llm_fail(llm, err, "generate: %s", strerror(-err));
-	err = drive(&g, &end);
-	if (err)
-		return err;
-	atomic_store(&llm->abort, false);
-	for (i = 0; i < count; i++) {
-		struct aipu_session *s = sessions[i];
-		const struct aipu_lane_result *r = &llm_lane(llm, i)->result;
-		bool kept_back = r->kv_length >= s->length;
-
-		/* The last token that was handed out is computed when somebody goes on from it. */
-		s->computed = kept_back ? s->length - 1 : r->kv_length;
-		/* The device may have ended by itself before the abort came, with tokens that nobody took. */
-		if (reasons)
-			reasons[i] = g.stopped && (r->reason == AIPU_END_NONE || kept_back)
-					     ? AIPU_END_ABORT
-					     : r->reason;
+		sessions[i]->given = sessions[i]->reason = 0;
+	err = llm_begin(llm);
+	if (!err)
+		do
+			err = generate(&g);
+		while (!g.stopped && llm_again(llm, &err));
+	/* Nobody wants more tokens: a loss is found, and what was given up is made, by whoever wants some. */
+	if (err == (g.stopped ? -ECANCELED : -EINTR)) {
+		g.stopped = true;
+		err = 0;
 	}
-	if (end.status == AIPU_STATUS_ABORTED && g.stopped)
-		return 0;
-	return llm_check(llm, "generate", &end);
+	if (!err || g.told)
+		atomic_store(&llm->abort, false);
+	finish(&g, reasons);
+	return err;
 }
 
 void aipu_llm_abort(struct aipu_llm *llm)

@@ -62,10 +62,9 @@ struct aipu_llm {
 	uint64_t weights_bytes, kv_bytes, scratch_bytes;
 	atomic_bool abort;
 	struct aipu_message error;
+	bool usable; /* the device's part is there, and no call on it has failed */
 	uint64_t places; /* how often the device's part was made */
 	uint32_t losses; /* of the context, since the call began or the last token came */
-
-	bool usable; /* the device's part is there, and no call on it has failed */
 
 	/* The device's part: place.c */
 	struct aipu_context *context;

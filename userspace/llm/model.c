@@ -140,7 +140,7 @@ int aipu_llm_open(struct aipu_device *device, const char *qpc,
 	m->scratch.segment = m->logits.segment = m->control.segment = m->readback.segment = -1;
 	err = load(m, qpc, options, message);
 	if (!err)
-		err = llm_place(m);
+		err = llm_begin(m);
 	if (err) {
 		if (message && m->error.text[0])
 			*message = m->error;
@@ -160,10 +160,10 @@ void aipu_llm_close(struct aipu_llm *llm)
 
 	if (!llm)
 		return;
+	llm_unplace(llm);
 	for (i = 0; llm->sessions && i < llm->lanes; i++)
 		aipu_session_destroy(llm->sessions[i]);
 	free(llm->sessions);
-	llm_unplace(llm);
 	aipu_tokenizer_close(llm->tokenizer);
 	aipu_qpc_close(llm->qpc);
 	free(llm);
@@ -191,6 +191,7 @@ int aipu_llm_query(struct aipu_llm *llm, struct aipu_llm_info *info)
 	info->bos_id = m->bos_id;
 	info->stop_count = m->stop_count;
 	memcpy(info->stop_ids, m->stop_ids, sizeof(info->stop_ids));
+	info->rebuilds = llm->places ? llm->places - 1 : 0;
 	return 0;
 }
 

@@ -258,7 +258,7 @@ void llm_unplace(struct aipu_llm *llm)
 	llm->queue = NULL;
 	llm->program = NULL;
 	llm->context = NULL;
-	for (i = 0; i < llm->lanes; i++)
+	for (i = 0; llm->sessions && i < llm->lanes; i++)
 		if (llm->sessions[i])
 			llm->sessions[i]->computed = 0;
 }

@@ -116,6 +116,16 @@ static int prefill_step(struct aipu_session *session, uint32_t count, float *log
 	uint64_t bytes = (uint64_t)count * llm->model.vocabulary * sizeof(float);
 	int err;
 
+	if (logits && !llm->readback.buffer) {
+		err = llm_memory_create(llm, &llm->readback, AIPU_BUFFER_HOST,
+					(uint64_t)llm->step_tokens * llm->model.vocabulary *
+						sizeof(float),
+					"reading logits");
+		if (err) {
+			llm->usable = false; /* a part of it may be there */
+			return err;
+		}
+	}
 	llm_lane_fill(llm, 0, session, session->computed, count,
 		      logits ? AIPU_LOGITS_ALL : AIPU_LOGITS_NONE);
 	aipu_prep_run(aipu_queue_get_job(llm->queue, 0), llm->control.segment,
@@ -150,11 +160,28 @@ int llm_session_compute(struct aipu_session *session, uint32_t end)
 	return 0;
 }
 
+/* What the session holds from `first` on, with logits or without; what is not in the cache before it, without */
+static int prefill(struct aipu_session *session, uint32_t first, float *logits)
+{
+	uint32_t step = session->llm->step_tokens, count, i;
+	int err;
+
+	if (!logits)
+		return session->length ? llm_session_compute(session, session->length - 1) : 0;
+	err = llm_session_compute(session, first);
+	for (i = first; !err && i < session->length; i += count) {
+		count = session->length - i < step ? session->length - i : step;
+		err = prefill_step(session, count,
+				   logits + (size_t)(i - first) * session->llm->model.vocabulary);
+	}
+	return err;
+}
+
 int aipu_session_prefill(struct aipu_session *session, const uint32_t *tokens, uint32_t count,
 			 float *logits)
 {
 	struct aipu_llm *llm = session ? session->llm : NULL;
-	uint32_t room, i;
+	uint32_t room, first, i;
 	int err;
 
 	if (!llm)
@@ -174,32 +201,15 @@ int aipu_session_prefill(struct aipu_session *session, const uint32_t *tokens, u
 	if (logits && llm->model.logits_entry == ~0u)
 		return llm_fail(llm, -ENOTSUP,
 				"this container has no entry for logits of all rows");
-	if (logits && !llm->readback.buffer) {
-		err = llm_memory_create(llm, &llm->readback, AIPU_BUFFER_HOST,
-					(uint64_t)llm->step_tokens * llm->model.vocabulary *
-						sizeof(float),
-					"reading logits");
-		if (err)
-			return err;
-	}
-	/* What is not in the cache yet comes first, without logits. */
-	if (logits) {
-		err = llm_session_compute(session, session->length);
-		if (err)
-			return err;
-	}
+	err = llm_begin(llm);
+	if (err)
+		return err;
+	first = session->length;
 	if (count)
-		memcpy(session->tokens + session->length, tokens, count * sizeof(*tokens));
+		memcpy(session->tokens + first, tokens, count * sizeof(*tokens));
 	session->length += count;
-	if (!logits)
-		return session->length ? llm_session_compute(session, session->length - 1) : 0;
-	for (i = 0; i < count;) {
-		uint32_t n = count - i < llm->step_tokens ? count - i : llm->step_tokens;
-
-		err = prefill_step(session, n, logits + (size_t)i * llm->model.vocabulary);
-		if (err)
-			return err;
-		i += n;
-	}
-	return 0;
+	do
+		err = prefill(session, first, logits);
+	while (llm_again(llm, &err));
+	return err;
 }

@@ -75,7 +75,13 @@ struct aipu_device_info {
 };
 int aipu_device_query(struct aipu_device *device, struct aipu_device_info *info);
 
-/* ---- context: owns a segment table, programs and queues; isolated from other contexts ---- */
+/*
+ * ---- context: owns a segment table, programs and queues; isolated from other contexts ----
+ *
+ * A reset of the device (its driver's recovery, a reset by an administrator, suspend) loses every context: jobs in flight end
+ * with ABORTED, calls on the context and on what belongs to it give -ECANCELED, but for those that end something, and what was
+ * in device memory is undefined. Buffers stay, and so does the device: a new context can be made on it.
+ */
 
 int aipu_context_create(struct aipu_device *device, struct aipu_context **context);
 void aipu_context_destroy(struct aipu_context *context);

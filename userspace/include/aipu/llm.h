@@ -46,7 +46,20 @@ size_t aipu_utf8_push(struct aipu_utf8 *state, const char *in, size_t bytes, cha
 /* The rest at the end of text */
 size_t aipu_utf8_flush(struct aipu_utf8 *state, char *out);
 
-/* ---- model ---- */
+/*
+ * ---- model ----
+ *
+ * A reset of the device (its driver's recovery, a reset by an administrator, suspend) loses everything that is on it, and is no
+ * error here: whichever call meets it loads the model again, computes the KV cache again from the sessions' tokens, and goes on.
+ * Every session survives, no token is lost or given twice, and the text is the one that it would have been. It costs time;
+ * `rebuilds` of struct aipu_llm_info counts it. Errors of all calls that use the device:
+ *
+ * -ECANCELED: it was reset four times without a new token in between, and the call is given up: it is perhaps this call's own
+ *	jobs that the device fails at. -ETIMEDOUT: the driver ended the job by a reset of its context only.
+ * -EIO, -ENODEV: the device did not come back, or is gone.
+ *
+ * After the first two, and any other error of a job, model and sessions can be used further.
+ */
 
 struct aipu_llm;
 struct aipu_llm_options {
@@ -63,7 +76,8 @@ struct aipu_llm_info {
 	uint64_t weights_bytes, kv_bytes, scratch_bytes; /* of this loaded model, all lanes */
 	uint32_t bos_id; /* ~0: none */
 	uint32_t stop_count, stop_ids[8];
-	uint64_t reserved[8];
+	uint64_t rebuilds; /* how often all was loaded again after a reset of the device */
+	uint64_t reserved[7];
 };
 /*
  * qpc: directory. -ENOENT, -EINVAL (damaged: the message says which check), -EPROTO (newer version),
