@@ -214,6 +214,11 @@ struct aipu_dm_fault;
 
 int emu_faults_create(const struct emu_options *options, struct emu_faults **out);
 void emu_faults_destroy(struct emu_faults *faults);
+/* Before the first job: whose client is to see a power cut. Without one the process ends where it is. */
+void emu_faults_client(struct emu_faults *faults, int socket);
+/* The power is cut: once everything is answered that the client had sent, emu_faults_die() */
+bool emu_faults_cut(struct emu_faults *faults);
+_Noreturn void emu_faults_die(const struct emu_faults *faults);
 /* The model asks at each of its points (enum aipu_dm_point); POWER_CUT does not return */
 void emu_faults_model(struct emu_faults *faults, unsigned int point, struct aipu_dm_fault *fault);
 /* How often the interrupt that comes now is to be raised: 1, 0 (lost), 1 + VALUE (storm) */

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "aipu/dm.h"
@@ -62,6 +63,8 @@ static const struct kind kinds[EMU_FAULT_KINDS] = {
 
 struct emu_faults {
 	const struct emu_options *options;
+	int socket; /* the client's, or -1 */
+	atomic_bool cut;
 	_Atomic uint64_t count[POINTS];
 };
 
@@ -137,6 +140,7 @@ int emu_faults_create(const struct emu_options *options, struct emu_faults **out
 	if (!faults)
 		return -ENOMEM;
 	faults->options = options;
+	faults->socket = -1;
 	*out = faults;
 	return 0;
 }
@@ -166,12 +170,35 @@ static const struct emu_fault *strike(struct emu_faults *faults, enum point poin
 	return NULL;
 }
 
-/* As if the plug were pulled: nothing is flushed, nobody is told */
-static void cut_power(const struct emu_options *options)
+void emu_faults_client(struct emu_faults *faults, int socket)
 {
-	if (options->trace)
-		fflush(options->trace);
+	faults->socket = socket;
+}
+
+bool emu_faults_cut(struct emu_faults *faults)
+{
+	return atomic_load(&faults->cut);
+}
+
+void emu_faults_die(const struct emu_faults *faults)
+{
+	if (faults->options->trace)
+		fflush(faults->options->trace);
 	kill(getpid(), SIGKILL);
+	for (;;)
+		pause();
+}
+
+/*
+ * As if the plug were pulled: nothing is flushed, nobody is told. But a client that waits for a reply waits for minutes, as
+ * no host does for a card without power: so from here on none can ask, and the message thread answers who has asked.
+ */
+static void cut_power(struct emu_faults *faults)
+{
+	if (faults->socket < 0)
+		emu_faults_die(faults);
+	atomic_store(&faults->cut, true);
+	shutdown(faults->socket, SHUT_RD);
 	for (;;)
 		pause();
 }
@@ -217,7 +244,7 @@ void emu_faults_model(struct emu_faults *faults, unsigned int point, struct aipu
 		fault->kind = AIPU_DM_FAULT_FAIL;
 		break;
 	case EMU_FAULT_POWER_CUT:
-		cut_power(faults->options);
+		cut_power(faults);
 		break;
 	default:
 		break;

@@ -18,6 +18,7 @@
 #include "cli.h"
 
 #define KERNEL_MAX_FDS 253 /* SCM_MAX_FD: more never come in one call */
+#define CUT_MS 1000 /* for replies that wait for DMA in flight when the power is cut */
 
 /* --- replies --------------------------------------------------------------------------------------- */
 
@@ -321,6 +322,19 @@ static void serve(struct emu_session *s, uint8_t *out)
 	}
 }
 
+/* After a power cut: replies that are due still go out, then it is the end of all. */
+static _Noreturn void session_die(struct emu_session *s)
+{
+	const double end = cli_now_ms() + CUT_MS;
+	struct pollfd on = { .fd = s->kick, .events = POLLIN };
+	uint64_t kicks;
+
+	while (pending_flush(s) && s->first && cli_now_ms() < end)
+		if (poll(&on, 1, CUT_MS) > 0 && read(s->kick, &kicks, sizeof(kicks)) < 0)
+			break;
+	emu_faults_die(s->card->faults);
+}
+
 static void session_release(struct emu_session *s)
 {
 	struct emu_pending *pending;
@@ -356,7 +370,10 @@ static int session_start(struct emu_session *s)
 	if (!s->payload)
 		return -ENOMEM;
 	err = emu_card_create(s->options, &s->card);
-	return err ? err : emu_pci_create(s->card, &s->pci);
+	if (err)
+		return err;
+	emu_faults_client(s->card->faults, s->socket);
+	return emu_pci_create(s->card, &s->pci);
 }
 
 int emu_session_run(const struct emu_options *options, int socket, const atomic_bool *stop)
@@ -384,6 +401,8 @@ int emu_session_run(const struct emu_options *options, int socket, const atomic_
 		if (options->trace)
 			fprintf(options->trace, "%12.6f client connected: power on\n", 0.0);
 		serve(&s, out);
+		if (emu_faults_cut(s.card->faults))
+			session_die(&s);
 		if (options->trace) {
 			fprintf(options->trace, "%12.6f client gone: power off; ",
 				(cli_now_ms() - s.start_ms) / 1e3);
