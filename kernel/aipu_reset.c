@@ -27,6 +27,7 @@
 
 #define ATTEMPTS 2u /* at starting a card, then it is wedged */
 #define OWN_ENTRIES 16u
+#define OWN_WEIGHT 16u /* who waits for cleared memory waits in the kernel: turns for sixteen */
 
 /**
  * struct aipu_reset - recovery's own
@@ -108,9 +109,10 @@ static int memory_init(struct aipu_device *aipu)
 static int make_own(struct aipu_device *aipu)
 {
 	const struct aipu_ioq_options options = { .entries = OWN_ENTRIES };
+	bool weighted = aipu->limits.capabilities & AIPU_CAP_PRIORITIES;
 	int err;
 
-	err = aipu_context_create(aipu, NULL, 0, 0, &aipu->own);
+	err = aipu_context_create(aipu, NULL, 0, weighted ? OWN_WEIGHT : 0, &aipu->own);
 	if (err)
 		return err;
 	guard(mutex)(&aipu->own->lock);

@@ -39,13 +39,18 @@ static inline int call(int fd, unsigned long request, void *arg)
 	return ioctl(fd, request, arg) ? errno : 0;
 }
 
-static inline int make_context(int fd, uint32_t *context)
+static inline int make_share(int fd, uint32_t priority, uint32_t weight, uint32_t *context)
 {
-	struct drm_aipu_context_create create = {};
+	struct drm_aipu_context_create create = { .priority = priority, .weight = weight };
 	int err = call(fd, DRM_IOCTL_AIPU_CONTEXT_CREATE, &create);
 
 	*context = create.context;
 	return err;
+}
+
+static inline int make_context(int fd, uint32_t *context)
+{
+	return make_share(fd, 0, 0, context);
 }
 
 static inline int make_queue(int fd, uint32_t context, uint32_t entries, uint32_t coalesce,
@@ -180,33 +185,36 @@ static inline int cancel(int fd, uint32_t queue, uint64_t sequence)
 	return call(fd, DRM_IOCTL_AIPU_CANCEL, &args);
 }
 
-/*
- * A context with a queue and a buffer in device memory that its jobs can fill, which takes them
- * some time
- */
-static inline int make_fills(int fd, uint32_t *context, uint32_t *queue, uint32_t *segment)
+/* For a context: a queue, and a buffer in device memory that its jobs can fill, which takes them some time */
+static inline int make_fills_of(int fd, uint32_t context, uint32_t *queue, uint32_t *segment)
 {
 	struct drm_aipu_buffer_create buffer = {
 		.kind = DRM_AIPU_BUFFER_DEVICE,
 		.bytes = FILL_BYTES,
 	};
 	struct drm_aipu_segment_bind bind = {
+		.context = context,
 		.length = FILL_BYTES,
-		.access = DRM_AIPU_ACCESS_WRITE,
+		.access = DRM_AIPU_ACCESS_READ | DRM_AIPU_ACCESS_WRITE,
 	};
 	int err;
 
-	err = make_context(fd, context);
-	if (!err)
-		err = make_queue(fd, *context, ENTRIES, 0, -1, queue);
+	err = make_queue(fd, context, ENTRIES, 0, -1, queue);
 	if (!err)
 		err = call(fd, DRM_IOCTL_AIPU_BUFFER_CREATE, &buffer);
-	bind.context = *context;
 	bind.handle = buffer.handle;
 	if (!err)
 		err = call(fd, DRM_IOCTL_AIPU_SEGMENT_BIND, &bind);
 	*segment = bind.segment;
 	return err;
+}
+
+/* A context with both */
+static inline int make_fills(int fd, uint32_t *context, uint32_t *queue, uint32_t *segment)
+{
+	int err = make_context(fd, context);
+
+	return err ? err : make_fills_of(fd, *context, queue, segment);
 }
 
 /*

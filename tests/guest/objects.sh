@@ -11,7 +11,7 @@ set -u
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 objects="selftest_buffers selftest_objects selftest_arguments"
-jobs="selftest_jobs selftest_fills selftest_uring"
+jobs="selftest_jobs selftest_fills selftest_uring selftest_priorities"
 
 build()
 {
