@@ -147,7 +147,8 @@ mirror()
 	if [ "$rel" != "$dir" ]; then
 		for d in $shared_headers; do
 			[ -d "$top/$d" ] || continue
-			(cd "$top" && find "$d" -name '*.h' -print0 | tar -ch --null -T -) | tar -C "$to" -x
+			(cd "$top" && find "$d" -name '*.h' -print0 -o -name '*.mk' -print0 | tar -ch --null -T -) |
+				tar -C "$to" -x
 		done
 	else
 		rel=${dir##*/}

@@ -1,31 +1,40 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# usage: _kunit.sh MODULE SUITE...
-# Runs in the guest: loads a module with KUnit suites, prints each case as a TAP line of its own and
-# what it said as comments, unloads it. Each SUITE must be there and hold a case. Exit status 1 if one
-# failed. Called by the scripts that test modules, kunit.sh among them.
+# usage: _kunit.sh MODULE SUITE... [MODULE SUITE...]
+# Runs in the guest: loads each MODULE (*.ko), which has KUnit suites, prints each case as a TAP line of its
+# own and what it said as comments, unloads it. Each SUITE must be there and hold a case. Exit status 1 if
+# one failed. Called by the scripts that test modules, kunit.sh among them.
 set -u
-module=$1
-shift
 debug=/sys/kernel/debug/kunit
+module=""
 
-# The results vanish with the module.
-if ! insmod "$module"; then
-	echo "Bail out! $module does not load"
-	exit 1
-fi
-for suite in "$@"; do
-	if ! [ -r "$debug/$suite/results" ]; then
-		echo "Bail out! no suite $suite in $module"
-		exit 1
-	fi
-	cat "$debug/$suite/results"
-	echo "suite-end $suite"
-done >/tmp/kunit-results
-rmmod "$(basename "$module" .ko)" || {
-	echo "Bail out! $module does not unload"
+bail()
+{
+	echo "Bail out! $*"
 	exit 1
 }
+
+unload()
+{
+	[ -z "$module" ] || rmmod "$(basename "$module" .ko)" || bail "$module does not unload"
+}
+
+# The results vanish with the module.
+for argument; do
+	case $argument in
+	*.ko)
+		unload
+		module=$argument
+		insmod "$module" || bail "$module does not load"
+		;;
+	*)
+		[ -r "$debug/$argument/results" ] || bail "no suite $argument in $module"
+		cat "$debug/$argument/results" >>/tmp/kunit-results
+		echo "suite-end $argument" >>/tmp/kunit-results
+		;;
+	esac
+done
+unload
 
 # Cases are indented by four columns, parameters of one case by eight, the suite itself by none.
 awk '
