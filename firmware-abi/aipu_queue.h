@@ -41,6 +41,13 @@ enum aipu_admin_opcode {
 	AIPU_ADMIN_ABORT = 0x8a, /* the job's completion comes exactly once, before this one */
 	AIPU_ADMIN_ASYNC_EVENT = 0x8b, /* completes at the next event; detail = enum aipu_event */
 	AIPU_ADMIN_GET_PROGRESS = 0x8c,
+	/* AIPU_CAP_FLASH, spec.md section 14: */
+	AIPU_ADMIN_FLASH_INFO = 0x8d,
+	AIPU_ADMIN_FLASH_WRITE = 0x8e,
+	AIPU_ADMIN_FLASH_READ = 0x8f,
+	AIPU_ADMIN_FLASH_COMMIT = 0x90, /* checks the slot's image as the boot ROM will */
+	AIPU_ADMIN_FLASH_ACTIVATE = 0x91, /* the next RESET tries the slot first */
+	AIPU_ADMIN_SET_LIMITS = 0x92, /* AIPU_CAP_LIMITS */
 };
 
 struct aipu_admin_identify {
@@ -106,6 +113,20 @@ struct aipu_admin_progress {
 	aipu_le64 reserved[4];
 };
 
+struct aipu_admin_flash {
+	aipu_le32 slot; /* 0: A, 1: B; INFO: 0 */
+	aipu_le32 bytes; /* READ, WRITE: 1..chunk_bytes; WRITE at offset 0 empties the slot first. Else 0 */
+	aipu_le64 offset; /* READ, WRITE: in the slot. Else 0 */
+	aipu_le64 address; /* DMA address; INFO: of struct aipu_flash_info, 4 KiB aligned. Else 0 */
+	aipu_le64 reserved[3];
+};
+
+struct aipu_admin_limits {
+	aipu_le32 power_mw; /* 0: the card's default */
+	aipu_le32 clock_mhz; /* likewise */
+	aipu_le64 reserved[5];
+};
+
 struct aipu_admin {
 	uint8_t opcode;
 	uint8_t flags; /* 0 */
@@ -121,6 +142,8 @@ struct aipu_admin {
 		struct aipu_admin_queue queue;
 		struct aipu_admin_abort abort;
 		struct aipu_admin_progress progress;
+		struct aipu_admin_flash flash;
+		struct aipu_admin_limits limits;
 	};
 	aipu_le64 reserved1;
 };
@@ -130,6 +153,7 @@ enum aipu_event {
 	AIPU_EVENT_TEMPERATURE = 2,
 	AIPU_EVENT_CONTEXT = 3, /* the device reset a context by itself */
 	AIPU_EVENT_FIRMWARE_LOG = 4,
+	AIPU_EVENT_RAS = 5, /* the error counters moved */
 };
 
 /* What cannot be read from registers. Strings are padded with zeros, and end with one. */
@@ -159,6 +183,43 @@ struct aipu_progress {
 	aipu_le64 reserved;
 };
 
+enum aipu_flash_state {
+	AIPU_FLASH_EMPTY = 0, /* nothing that was committed */
+	AIPU_FLASH_GOOD = 1, /* committed, not active */
+	AIPU_FLASH_TRIAL = 2, /* active, was not READY yet; `tries` are left */
+	AIPU_FLASH_CONFIRMED = 3, /* was READY */
+	AIPU_FLASH_FAILED = 4, /* no try is left */
+};
+
+struct aipu_flash_slot {
+	aipu_le32 state; /* enum aipu_flash_state */
+	aipu_le32 tries;
+	aipu_le32 error; /* AIPU_ERROR_* of the last boot or commit */
+	/* Of the image; EMPTY: zero */
+	aipu_le32 version;
+	aipu_le32 abi_oldest;
+	aipu_le32 abi_newest;
+	aipu_le32 board_id;
+	aipu_le32 rollback;
+	aipu_le64 bytes; /* header and payload */
+	char build[64];
+	uint8_t digest[32];
+	uint8_t reserved[120];
+};
+
+/* What a card keeps in flash. FLASH_INFO writes it. */
+struct aipu_flash_info {
+	aipu_le32 rom_version;
+	aipu_le32 rollback; /* smallest anti-rollback counter that the boot ROM accepts */
+	aipu_le32 active; /* slot that the next RESET tries first; ~0: none */
+	aipu_le32 chunk_bytes; /* most that one command reads or writes */
+	aipu_le64 slot_bytes;
+	aipu_le32 source; /* enum aipu_boot_source, of what runs */
+	aipu_le32 reserved0;
+	struct aipu_flash_slot slots[2];
+	uint8_t reserved[3552];
+};
+
 /* Shadow doorbells: the host writes the first two, the device the third and fourth */
 struct aipu_shadow {
 	aipu_le32 sq_tail;
@@ -182,10 +243,16 @@ AIPU_ASSERT_SIZE(struct aipu_admin_program, 48);
 AIPU_ASSERT_SIZE(struct aipu_admin_queue, 48);
 AIPU_ASSERT_SIZE(struct aipu_admin_abort, 48);
 AIPU_ASSERT_SIZE(struct aipu_admin_progress, 48);
+AIPU_ASSERT_SIZE(struct aipu_admin_flash, 48);
+AIPU_ASSERT_SIZE(struct aipu_admin_limits, 48);
 AIPU_ASSERT_SIZE(struct aipu_admin, 64);
 AIPU_ASSERT_OFFSET(struct aipu_admin, body, 8);
 AIPU_ASSERT_SIZE(struct aipu_identify, 4096);
 AIPU_ASSERT_SIZE(struct aipu_progress, 32);
+AIPU_ASSERT_SIZE(struct aipu_flash_slot, 256);
+AIPU_ASSERT_OFFSET(struct aipu_flash_slot, digest, 104);
+AIPU_ASSERT_SIZE(struct aipu_flash_info, 4096);
+AIPU_ASSERT_OFFSET(struct aipu_flash_info, slots, 32);
 AIPU_ASSERT_SIZE(struct aipu_shadow, 256);
 
 #endif

@@ -27,6 +27,17 @@
 #define AIPU_REG_ROLLBACK 0x014 /* smallest anti-rollback counter that the boot ROM accepts */
 #define AIPU_REG_SERIAL_LO 0x018
 #define AIPU_REG_SERIAL_HI 0x01c
+#define AIPU_REG_ROM_VERSION 0x020 /* of the boot ROM, as FIRMWARE_VERSION; 0: not told */
+#define AIPU_REG_BOOT_SOURCE 0x024 /* of the firmware that runs: enum aipu_boot_source */
+#define AIPU_REG_SLOT_A_ERROR \
+	0x028 /* AIPU_ERROR_*: why the boot ROM did not start slot A; CAP FLASH */
+#define AIPU_REG_SLOT_B_ERROR 0x02c
+enum aipu_boot_source {
+	AIPU_BOOT_FROM_NONE = 0,
+	AIPU_BOOT_FROM_HOST = 1, /* LOAD */
+	AIPU_BOOT_FROM_SLOT_A = 2,
+	AIPU_BOOT_FROM_SLOT_B = 3
+};
 
 /* Capabilities and limits (read only; valid once firmware runs) */
 #define AIPU_REG_CAP_LO 0x040 /* AIPU_CAP_* */
@@ -78,11 +89,16 @@
 #define AIPU_CAP_EMBEDDINGS_IN (1ull << 20) /* token source EMBEDDINGS */
 #define AIPU_CAP_COALESCING (1ull << 21)
 #define AIPU_CAP_SINKS (1ull << 22)
+#define AIPU_CAP_FLASH (1ull << 23) /* keeps firmware images of its own: spec.md, section 14 */
+#define AIPU_CAP_LIMITS (1ull << 24) /* SET_LIMITS: power and clock */
+#define AIPU_CAP_RAS (1ull << 25) /* counts errors of its memory and links */
 
 /* Control */
 #define AIPU_REG_CONTROL 0x0c0
 #define AIPU_CONTROL_ENABLE (1u << 0) /* admin queue registers are sampled at 0 -> 1 */
 #define AIPU_CONTROL_RESET (1u << 1) /* write 1: everything back to the state after power-on */
+/* With RESET: the boot ROM starts nothing from flash, whatever is there, and waits for LOAD */
+#define AIPU_CONTROL_RECOVERY (1u << 2)
 #define AIPU_REG_STATUS 0x0c4
 #define AIPU_STATUS_STATE_MASK 0xfu
 #define AIPU_STATE_ROM 0 /* boot ROM waits for firmware */
@@ -117,7 +133,10 @@
 	X(ADMIN_DMA, 14, "the admin queue could not be read or written")                           \
 	X(FATAL, 15, "internal failure")                                                           \
 	X(QUEUE, 16,                                                                               \
-	  "a doorbell value or a ring of an I/O queue is not valid: that queue has stopped")
+	  "a doorbell value or a ring of an I/O queue is not valid: that queue has stopped")       \
+	X(SLOT_EMPTY, 17, "the flash slot holds no image")                                         \
+	X(SLOT_TRIED, 18, "the image in the flash slot did not become ready in any of its tries")  \
+	X(OVERHEATED, 19, "the temperature passed its limit: the cores were switched off")
 #define AIPU_ERROR_ENUM(name, code, text) AIPU_ERROR_##name = (code),
 enum aipu_error { AIPU_ERROR_LIST(AIPU_ERROR_ENUM) AIPU_ERROR_COUNT };
 #undef AIPU_ERROR_ENUM
@@ -148,6 +167,26 @@ enum aipu_error { AIPU_ERROR_LIST(AIPU_ERROR_ENUM) AIPU_ERROR_COUNT };
 #define AIPU_REG_BUSY_US_HI 0x19c
 #define AIPU_REG_RESCUES \
 	0x1a0 /* submissions found by the device's rescue timer, not by a doorbell */
+
+#define AIPU_REG_POWER_LIMIT 0x1a4 /* mW */
+#define AIPU_REG_CLOCK_LIMIT 0x1a8 /* MHz */
+#define AIPU_REG_TEMPERATURE_THROTTLE 0x1ac /* millidegrees: the clock is lowered from here on */
+#define AIPU_REG_TEMPERATURE_SHUTDOWN 0x1b0 /* millidegrees: FAILED with OVERHEATED */
+#define AIPU_REG_THROTTLE 0x1b4 /* AIPU_THROTTLE_*: why the clock is below its limit right now */
+#define AIPU_THROTTLE_TEMPERATURE (1u << 0)
+#define AIPU_THROTTLE_POWER (1u << 1)
+#define AIPU_REG_CORRECTED_ERRORS 0x1b8 /* since power-on; wraps. CAP RAS */
+#define AIPU_REG_UNCORRECTED_ERRORS 0x1bc
+/* 64-bit counters since power-on; ~0 in both halves: unknown */
+#define AIPU_REG_ENERGY_UJ_LO 0x1c0 /* microjoules */
+#define AIPU_REG_ENERGY_UJ_HI 0x1c4
+#define AIPU_REG_MEMORY_READ_LO 0x1c8 /* bytes that steps read of device memory */
+#define AIPU_REG_MEMORY_READ_HI 0x1cc
+#define AIPU_REG_MEMORY_WRITTEN_LO 0x1d0
+#define AIPU_REG_MEMORY_WRITTEN_HI 0x1d4
+#define AIPU_REG_OPERATIONS_LO 0x1d8 /* multiplications with addition */
+#define AIPU_REG_OPERATIONS_HI 0x1dc
+#define AIPU_REG_MEMORY_PEAK_MBS 0x1e0 /* bandwidth of device memory, 10^6 bytes per second */
 
 /* Doorbells: page 1 + queue id */
 #define AIPU_DOORBELL_PAGE(queue) ((1u + (uint32_t)(queue)) * AIPU_PAGE_BYTES)

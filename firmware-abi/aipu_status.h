@@ -33,7 +33,8 @@
 	X(NOT_FOUND, 22, "no such job or program")                                              \
 	X(INTERNAL, 23, "the device failed")                                                    \
 	X(VERSION, 24, "the contract versions do not overlap")                                  \
-	X(INVALID_RING, 25, "an index in the token ring is out of range")
+	X(INVALID_RING, 25, "an index in the token ring is out of range")                       \
+	X(FIRMWARE_REFUSED, 26, "the firmware image was refused, detail is the boot ROM's code")
 
 #define AIPU_STATUS_ENUM(name, code, text) AIPU_STATUS_##name = (code),
 enum aipu_status { AIPU_STATUS_LIST(AIPU_STATUS_ENUM) AIPU_STATUS_COUNT };

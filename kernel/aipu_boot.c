@@ -32,17 +32,15 @@ static u32 state_of(u32 status)
 	return status & AIPU_STATUS_STATE_MASK;
 }
 
-/* Waits for state `want`, or FAILED; *state is what it came to */
-static int wait_state(struct aipu_device *aipu, u32 want, u32 timeout_ms, u32 *state)
+/* Waits for one of the states whose bits are set; *state is what it came to */
+static int wait_state(struct aipu_device *aipu, u32 states, u32 timeout_ms, u32 *state)
 {
 	u32 status;
 	int err;
 
 	err = read_poll_timeout(aipu_read, status,
-				aipu_gone(status) || state_of(status) == want ||
-					(want != AIPU_STATE_ROM &&
-					 state_of(status) == AIPU_STATE_FAILED),
-				POLL_US, timeout_ms * 1000ull, false, aipu, AIPU_REG_STATUS);
+				aipu_gone(status) || BIT(state_of(status)) & states, POLL_US,
+				timeout_ms * 1000ull, false, aipu, AIPU_REG_STATUS);
 	if (aipu_gone(status))
 		return -ENODEV;
 	*state = state_of(status);
@@ -55,7 +53,8 @@ int aipu_boot_disable(struct aipu_device *aipu)
 	int err;
 
 	aipu_write(aipu, AIPU_REG_CONTROL, 0);
-	err = wait_state(aipu, AIPU_STATE_RUNNING, aipu_timeout_ms(aipu), &state);
+	err = wait_state(aipu, BIT(AIPU_STATE_RUNNING) | BIT(AIPU_STATE_FAILED),
+			 aipu_timeout_ms(aipu), &state);
 	return err ?: state == AIPU_STATE_RUNNING ? 0 : -EIO;
 }
 
@@ -64,7 +63,9 @@ int aipu_boot_reset(struct aipu_device *aipu)
 	u32 state;
 
 	aipu_write(aipu, AIPU_REG_CONTROL, AIPU_CONTROL_RESET);
-	return wait_state(aipu, AIPU_STATE_ROM, aipu_timeout_ms(aipu), &state);
+	/* RUNNING: with firmware of its own */
+	return wait_state(aipu, BIT(AIPU_STATE_ROM) | BIT(AIPU_STATE_RUNNING),
+			  aipu_timeout_ms(aipu), &state);
 }
 
 /* --- firmware --------------------------------------------------------------------------------- */
@@ -89,7 +90,8 @@ static int give_image(struct aipu_device *aipu, const struct firmware *image, co
 	aipu_write64(aipu, AIPU_REG_BOOT_ADDRESS_LO, address);
 	aipu_write(aipu, AIPU_REG_BOOT_BYTES, image->size);
 	aipu_write(aipu, AIPU_REG_BOOT_COMMAND, AIPU_BOOT_LOAD);
-	err = wait_state(aipu, AIPU_STATE_RUNNING, AIPU_ROM_TIMEOUT_MS, &state);
+	err = wait_state(aipu, BIT(AIPU_STATE_RUNNING) | BIT(AIPU_STATE_FAILED),
+			 AIPU_ROM_TIMEOUT_MS, &state);
 	if (!err && state == AIPU_STATE_FAILED) {
 		error = aipu_read(aipu, AIPU_REG_ERROR);
 		drm_err(&aipu->drm, "the card refused firmware %s: %s (error %u)\n", name,
@@ -234,7 +236,8 @@ static int enable(struct aipu_device *aipu)
 	aipu_write(aipu, AIPU_REG_ADMIN_ENTRIES, AIPU_ADMIN_ENTRIES);
 	aipu_write(aipu, AIPU_REG_ADMIN_VECTOR, 0);
 	aipu_write(aipu, AIPU_REG_CONTROL, AIPU_CONTROL_ENABLE);
-	err = wait_state(aipu, AIPU_STATE_READY, aipu_timeout_ms(aipu), &state);
+	err = wait_state(aipu, BIT(AIPU_STATE_READY) | BIT(AIPU_STATE_FAILED),
+			 aipu_timeout_ms(aipu), &state);
 	if (err)
 		return err;
 	if (state == AIPU_STATE_READY) {

@@ -192,7 +192,7 @@ static const struct change refusals[] = {
 	RUN(RUN-2, operand[2].length, INVALID_OPERAND, 2, 6143), PROG(slot[1].access, ACCESS, 4, 1),
 	SEG(SEG-2, address, OUT_OF_RANGE, 1ull << 50, ~63ull), QUEUE(sq_address, ALIGNMENT, 0, 64),
 	A(PRG-2, LOAD_PROGRAM, program.offset, ALIGNMENT, 4), SEG(SEG-1, kind, INVALID_FIELD, 0, 4),
-	A(ADM-1, IDENTIFY, opcode, INVALID_OPCODE, 0, 0x8d), QUEUE(entries, INVALID_FIELD, 0, 1, 3),
+	A(ADM-1, IDENTIFY, opcode, INVALID_OPCODE, 0, 0x93), QUEUE(entries, INVALID_FIELD, 0, 1, 3),
 	A(ADM-2, IDENTIFY, identify.address, ALIGNMENT, 8), SEG(SEG-1, access, INVALID_FIELD, 0, 4),
 	A(SEG-1, BIND, bind.segment, INVALID_SEGMENT, ~0u), SEG(SEG-2, address, ALIGNMENT, 1, 96),
 	A(ADM-1, IDENTIFY, reserved1, INVALID_FIELD, 1), A(ADM-8, ABORT, abort.job, NOT_FOUND, 998),

@@ -59,7 +59,14 @@ static void header_fields(void **state)
 	(void)state;
 	NOT(INVALID_OPCODE, opcode, .opcode = 0);
 	NOT(INVALID_OPCODE, opcode, .opcode = 0x7f);
-	NOT(INVALID_OPCODE, opcode, .opcode = 0x8d);
+	NOT(INVALID_OPCODE, opcode, .opcode = 0x93);
+	/* Defined, not offered */
+	NOT(UNSUPPORTED, opcode, .opcode = AIPU_ADMIN_FLASH_INFO);
+	NOT(UNSUPPORTED, opcode, .opcode = AIPU_ADMIN_FLASH_WRITE);
+	NOT(UNSUPPORTED, opcode, .opcode = AIPU_ADMIN_FLASH_READ);
+	NOT(UNSUPPORTED, opcode, .opcode = AIPU_ADMIN_FLASH_COMMIT);
+	NOT(UNSUPPORTED, opcode, .opcode = AIPU_ADMIN_FLASH_ACTIVATE);
+	NOT(UNSUPPORTED, opcode, .opcode = AIPU_ADMIN_SET_LIMITS);
 	NOT(INVALID_OPCODE, opcode, .opcode = 0xff);
 	NOT(INVALID_FIELD, flags, .opcode = AIPU_ADMIN_IDENTIFY, .flags = 1);
 	NOT(INVALID_FIELD, reserved0, .opcode = AIPU_ADMIN_IDENTIFY, .reserved0 = 1);

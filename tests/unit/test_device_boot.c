@@ -26,14 +26,17 @@ static void boots_and_enables(void **state)
 	assert_int_equal(mount_state(mount), AIPU_STATE_ROM);
 	assert_true(mount_wait_idle(mount));
 	assert_int_equal(R(AIPU_REG_FIRMWARE_VERSION), 0);
+	assert_int_equal(R(AIPU_REG_BOOT_SOURCE), AIPU_BOOT_FROM_NONE);
 	for (uint32_t offset = AIPU_REG_CAP_LO; offset < AIPU_REG_CONTROL; offset += 4)
 		assert_int_equal(R(offset), 0);
 	assert_int_equal(mount_boot(mount), AIPU_STATE_RUNNING);
 	assert_int_equal(R(AIPU_REG_FIRMWARE_VERSION), 1u << 24 | 2u << 16 | 3u);
+	assert_int_equal(R(AIPU_REG_BOOT_SOURCE), AIPU_BOOT_FROM_HOST);
 	assert_int_equal(R(AIPU_REG_MEMORY_LO), 64u << 20);
 	assert_int_equal(R(AIPU_REG_CORES), 2);
 	assert_int_equal(R(AIPU_REG_MAX_QUEUES), 64);
-	assert_int_equal(R(AIPU_REG_CAP_LO), AIPU_CAP_COPY_DIGEST | AIPU_CAP_COALESCING);
+	assert_int_equal(R(AIPU_REG_CAP_LO),
+			 AIPU_CAP_COPY_DIGEST | AIPU_CAP_COALESCING | AIPU_CAP_PRIORITIES);
 	assert_int_equal(R(AIPU_REG_ABI_IN_USE), 0);
 	assert_int_equal(mount_enable(mount), AIPU_STATE_READY);
 	assert_int_equal(R(AIPU_REG_ABI_IN_USE), AIPU_ABI_CURRENT);
@@ -397,6 +400,24 @@ static void heartbeat_moves_while_the_device_rests(void **state)
 	mount_destroy(mount);
 }
 
+/* [REG-5] */
+static void what_is_not_known_is_not_zero(void **state)
+{
+	static const uint32_t unknown[] = { AIPU_REG_TEMPERATURE,   AIPU_REG_POWER,
+					    AIPU_REG_CLOCK,	    AIPU_REG_POWER_LIMIT,
+					    AIPU_REG_THROTTLE,	    AIPU_REG_CORRECTED_ERRORS,
+					    AIPU_REG_ENERGY_UJ_LO,  AIPU_REG_ENERGY_UJ_HI,
+					    AIPU_REG_OPERATIONS_HI, AIPU_REG_MEMORY_PEAK_MBS };
+	struct mount *mount = mount_ready(NULL);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++)
+		assert_int_equal(R(unknown[i]), UINT32_MAX);
+	assert_int_equal(R(AIPU_REG_RESCUES), 0);
+	assert_int_equal(R(AIPU_REG_MEMORY_PEAK_MBS + 4), 0);
+	mount_destroy(mount);
+}
+
 /* [BOOT-4] [BOOT-6] [RST-1] [RST-2] The first read after a write never shows the state before it as settled */
 static void the_first_read_shows_the_command(void **state)
 {
@@ -557,6 +578,7 @@ int main(void)
 		cmocka_unit_test(disable_keeps_firmware_and_reset_loses_it),
 		cmocka_unit_test(stray_accesses_do_nothing),
 		cmocka_unit_test(heartbeat_moves_while_the_device_rests),
+		cmocka_unit_test(what_is_not_known_is_not_zero),
 		cmocka_unit_test(the_first_read_shows_the_command),
 		cmocka_unit_test(offers_at_least_the_minimum),
 		cmocka_unit_test(two_devices_share_nothing),

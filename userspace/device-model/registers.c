@@ -44,6 +44,8 @@ static uint32_t read_identity(const struct aipu_dm *dm, uint32_t offset)
 	case AIPU_REG_SERIAL_LO:
 	case AIPU_REG_SERIAL_HI:
 		return half(dm->config.serial, offset, AIPU_REG_SERIAL_LO);
+	case AIPU_REG_BOOT_SOURCE:
+		return runs ? AIPU_BOOT_FROM_HOST : AIPU_BOOT_FROM_NONE;
 	default:
 		return 0;
 	}
@@ -123,7 +125,8 @@ static uint32_t read_telemetry(struct aipu_dm *dm, uint32_t offset)
 	case AIPU_REG_TEMPERATURE:
 	case AIPU_REG_POWER:
 	case AIPU_REG_CLOCK:
-		return UINT32_MAX; /* no sensors */
+	case AIPU_REG_POWER_LIMIT ... AIPU_REG_MEMORY_PEAK_MBS:
+		return UINT32_MAX; /* no sensors, and nothing that counts */
 	case AIPU_REG_STEPS:
 		return dm_steps(dm);
 	case AIPU_REG_LONGEST_STEP_US:
