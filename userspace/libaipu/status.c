@@ -72,6 +72,8 @@ int aipu_status_errno(unsigned int status)
 		return -ENOENT;
 	case AIPU_STATUS_VERSION:
 		return -EPROTO;
+	case AIPU_STATUS_FIRMWARE_REFUSED:
+		return -EKEYREJECTED;
 	default:
 		return -EIO;
 	}
