@@ -61,7 +61,7 @@ int aipu_status_errno(unsigned int status)
 
 struct aipu_command *aipu_command_create(u8 opcode)
 {
-	struct aipu_command *command = kzalloc(sizeof(*command), GFP_KERNEL);
+	struct aipu_command *command = kzalloc(sizeof(*command), GFP_KERNEL_ACCOUNT);
 
 	if (!command)
 		return NULL;
@@ -78,16 +78,17 @@ static void command_release(struct kref *refs)
 
 void aipu_command_put(struct aipu_command *command)
 {
-	kref_put(&command->refs, command_release);
+	if (command)
+		kref_put(&command->refs, command_release);
 }
 
 /* The queue's reference ends here */
 static void command_end(struct aipu_device *aipu, struct aipu_command *command, int error)
 {
 	command->error = error;
+	complete_all(&command->done);
 	if (command->ended)
 		command->ended(aipu, command);
-	complete_all(&command->done);
 	aipu_command_put(command);
 }
 
@@ -282,16 +283,16 @@ int aipu_command_give(struct aipu_device *aipu, struct aipu_command *command)
 	int err, idx;
 
 	do {
+		/* No signal ends it: half of what is being ended would stay. */
+		wait_event(aipu->admin.room, has_room(&aipu->admin));
 		if (!drm_dev_enter(&aipu->drm, &idx))
 			return -ENODEV;
 		err = try_give(aipu, command);
 		if (!err && command->entry.opcode != AIPU_ADMIN_ASYNC_EVENT)
 			aipu_watch(aipu);
 		drm_dev_exit(idx);
-		if (err != -EAGAIN)
-			return err;
-	} while (!wait_event_interruptible(aipu->admin.room, has_room(&aipu->admin)));
-	return -ERESTARTSYS;
+	} while (err == -EAGAIN);
+	return err;
 }
 
 int aipu_command_run(struct aipu_device *aipu, struct aipu_command *command)

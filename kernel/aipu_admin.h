@@ -26,7 +26,7 @@ struct aipu_device;
  * @done: completed once, with @result or @error set
  * @result: the card's completion, valid when @error is 0
  * @error: 0, or -ECANCELED: the queue was stopped first
- * @ended: called in interrupt context in place of waking @done; NULL for most
+ * @ended: called in interrupt context after @done; NULL for most
  * @link: among those that end now
  */
 struct aipu_command {
@@ -84,10 +84,10 @@ bool aipu_admin_busy(struct aipu_device *aipu);
 bool aipu_admin_rescue(struct aipu_device *aipu);
 
 struct aipu_command *aipu_command_create(u8 opcode);
-void aipu_command_put(struct aipu_command *command);
+void aipu_command_put(struct aipu_command *command); /* may be NULL, as one that was not made */
 /*
- * Gives a command to the card; waits for a free id. 0, -ERESTARTSYS, -ECANCELED (stopped), -ENODEV
- * (gone). The caller keeps its reference.
+ * Gives a command to the card; waits for a free id, which the card's next answer gives. 0,
+ * -ECANCELED (stopped), -ENODEV (gone). The caller keeps its reference.
  */
 int aipu_command_give(struct aipu_device *aipu, struct aipu_command *command);
 /*

@@ -21,6 +21,8 @@ static void context_release(struct kref *refs)
 {
 	struct aipu_context *context = container_of(refs, struct aipu_context, refs);
 
+	aipu_command_put(context->destroy);
+	aipu_command_put(context->unbind);
 	xa_destroy(&context->segments);
 	xa_destroy(&context->programs);
 	mutex_destroy(&context->unbind_lock);
@@ -82,7 +84,11 @@ static struct aipu_context *context_alloc(struct aipu_device *aipu, struct aipu_
 	xa_init_flags(&context->segments, XA_FLAGS_ALLOC);
 	xa_init_flags(&context->programs, XA_FLAGS_ALLOC);
 	INIT_LIST_HEAD(&context->queues);
-	return context;
+	context->destroy = aipu_command_create(AIPU_ADMIN_DESTROY_CONTEXT);
+	if (context->destroy)
+		return context;
+	aipu_context_put(context);
+	return NULL;
 }
 
 int aipu_context_create(struct aipu_device *aipu, struct aipu_file *file, u32 priority, u32 weight,
@@ -112,9 +118,13 @@ int aipu_context_create(struct aipu_device *aipu, struct aipu_file *file, u32 pr
 	return 0;
 }
 
-/* What the card had of it is the host's again. Under reset_lock. */
+/* What the card had of it is the host's again. Under reset_lock and the context's. */
 static void context_forget(struct aipu_context *context)
 {
+	struct aipu_ioq *queue, *next;
+
+	list_for_each_entry_safe(queue, next, &context->queues, in_context)
+		aipu_ioq_forget(queue);
 	aipu_segments_release(context);
 	xa_erase(&context->aipu->contexts, context->id);
 	aipu_context_put(context);
@@ -123,6 +133,7 @@ static void context_forget(struct aipu_context *context)
 void aipu_context_destroy(struct aipu_context *context)
 {
 	struct aipu_device *aipu = context->aipu;
+	struct aipu_command *destroy = context->destroy;
 	struct aipu_ioq *queue, *next;
 	int idx, err = 0;
 
@@ -136,7 +147,9 @@ void aipu_context_destroy(struct aipu_context *context)
 		context->dead = true;
 		list_for_each_entry_safe(queue, next, &context->queues, in_context)
 			aipu_ioq_destroy(queue);
-		err = command(context, AIPU_ADMIN_DESTROY_CONTEXT, 0, 0);
+		destroy->entry.context.context = cpu_to_le32(context->id);
+		err = aipu_command_run(aipu, destroy)
+			      ?: aipu_status_errno(le16_to_cpu(destroy->result.status));
 		if (!err)
 			context_forget(context);
 	}
@@ -149,14 +162,10 @@ void aipu_context_destroy(struct aipu_context *context)
 
 void aipu_context_lost(struct aipu_context *context)
 {
-	struct aipu_ioq *queue, *next;
-
 	/* The reference that context_forget() puts may be the last, and the lock is in it. */
 	kref_get(&context->refs);
 	scoped_guard(mutex, &context->lock) {
 		context->dead = true;
-		list_for_each_entry_safe(queue, next, &context->queues, in_context)
-			aipu_ioq_forget(queue);
 		context_forget(context);
 	}
 	aipu_context_put(context);

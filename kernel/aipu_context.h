@@ -16,13 +16,13 @@
  * struct aipu_segment - a binding
  * @buffer: held
  * @pinned: host memory, pinned and mapped while this exists
- * @unbind: the UNBIND that the card has and perhaps nobody waits for (its caller was interrupted),
- * or NULL
+ * @unbind: made beforehand: ending something needs no memory
+ * @unbinding: the card has @unbind, and perhaps nobody waits for it (its caller was interrupted)
  * @extents: the list that a BIND without an answer left to the card, or NULL
  */
 struct aipu_segment {
 	struct aipu_buffer *buffer;
-	bool pinned;
+	bool pinned, unbinding;
 	struct aipu_command *unbind;
 	struct aipu_extent_list *extents;
 };
@@ -37,10 +37,11 @@ struct aipu_segment {
  * @dead: being destroyed: nothing new is made in it. Under @lock
  * @lock: segments, programs, queues of this context
  * @unbind_lock: one UNBIND at a time: they wait on the card, each in a place of the admin queue
+ * @unbind: the last one, which the card may still have; held
+ * @destroy: the command that ends it, made beforehand
  * @segments: struct aipu_segment by id
  * @programs: ids in use (values are marks)
  * @queues: struct aipu_ioq.in_context, under @lock
- * @guilty: a job of it made a reset necessary
  */
 struct aipu_context {
 	struct kref refs;
@@ -51,9 +52,9 @@ struct aipu_context {
 	bool dead;
 	struct mutex lock;
 	struct mutex unbind_lock;
+	struct aipu_command *unbind, *destroy;
 	struct xarray segments, programs;
 	struct list_head queues;
-	bool guilty;
 };
 
 /*
@@ -84,10 +85,10 @@ void aipu_context_lost(struct aipu_context *context);
 int aipu_segment_bind(struct aipu_context *context, struct aipu_buffer *buffer, u64 offset,
 		      u64 length, u32 access, u32 *id);
 /*
- * 0 when no access runs or can start, also where the card was stopped; -ENOENT; -ERESTARTSYS: it
- * goes on without us
+ * 0 when no access runs or can start, also where the card was stopped; -ENOENT. `held`: jobs may
+ * hold it, so the wait can be interrupted: -ERESTARTSYS, and it goes on without us
  */
-int aipu_segment_unbind(struct aipu_context *context, u32 id, bool interruptible);
+int aipu_segment_unbind(struct aipu_context *context, u32 id, bool held);
 /* All of them, when the card no longer reaches them. Under context->lock. */
 void aipu_segments_release(struct aipu_context *context);
 

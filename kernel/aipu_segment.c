@@ -11,6 +11,7 @@
 
 #include "aipu_check.h"
 #include "aipu_context.h"
+#include "aipu_reset.h"
 
 /* --- extent lists ----------------------------------------------------------------------------- */
 
@@ -140,8 +141,7 @@ static void segment_free(struct aipu_segment *segment)
 	if (segment->pinned)
 		aipu_buffer_unpin(segment->buffer);
 	drm_gem_object_put(&segment->buffer->shmem.base);
-	if (segment->unbind)
-		aipu_command_put(segment->unbind);
+	aipu_command_put(segment->unbind);
 	if (segment->extents)
 		extents_free(segment->extents);
 	kfree(segment);
@@ -157,9 +157,10 @@ static struct aipu_segment *segment_alloc(struct aipu_buffer *buffer, struct sg_
 		return ERR_PTR(-ENOMEM);
 	drm_gem_object_get(&buffer->shmem.base);
 	segment->buffer = buffer;
-	if (in_device(buffer))
+	segment->unbind = aipu_command_create(AIPU_ADMIN_UNBIND);
+	if (segment->unbind && in_device(buffer))
 		return segment;
-	err = aipu_buffer_pin(buffer, table);
+	err = segment->unbind ? aipu_buffer_pin(buffer, table) : -ENOMEM;
 	if (err) {
 		segment_free(segment);
 		return ERR_PTR(err);
@@ -224,7 +225,10 @@ int aipu_segment_bind(struct aipu_context *context, struct aipu_buffer *buffer, 
 
 /* --- unbind ----------------------------------------------------------------------------------- */
 
-/* The UNBIND of a segment with a reference, given now or before; NULL: no such segment any more */
+/*
+ * With a reference, the UNBIND of a segment, given now or before, or the one that has to end first:
+ * the card has one of each context at most. NULL: no such segment any more
+ */
 static struct aipu_command *unbind_begin(struct aipu_context *context, u32 id)
 {
 	struct aipu_segment *segment;
@@ -235,24 +239,28 @@ static struct aipu_command *unbind_begin(struct aipu_context *context, u32 id)
 	segment = xa_load(&context->segments, id);
 	if (!segment)
 		return NULL;
-	if (!segment->unbind) {
-		command = aipu_command_create(AIPU_ADMIN_UNBIND);
-		if (!command)
-			return ERR_PTR(-ENOMEM);
+	if (!segment->unbinding && (!context->unbind || completion_done(&context->unbind->done))) {
+		command = segment->unbind;
 		command->entry.unbind.context = cpu_to_le32(context->id);
 		command->entry.unbind.segment = cpu_to_le32(id);
+		reinit_completion(&command->done);
 		err = aipu_command_give(context->aipu, command);
-		if (err) {
-			aipu_command_put(command);
+		if (err)
 			return ERR_PTR(err);
-		}
-		segment->unbind = command;
+		segment->unbinding = true;
+		kref_get(&command->refs);
+		aipu_command_put(context->unbind);
+		context->unbind = command;
 	}
-	kref_get(&segment->unbind->refs);
-	return segment->unbind;
+	command = segment->unbinding ? segment->unbind : context->unbind;
+	kref_get(&command->refs);
+	return command;
 }
 
-/* After the command has ended; what the card refused to unbind it still has */
+/*
+ * After the command has ended; what the card refused to unbind it still has. -EAGAIN: it was
+ * another segment's
+ */
 static int unbind_end(struct aipu_context *context, u32 id, struct aipu_command *command)
 {
 	struct aipu_segment *segment;
@@ -260,13 +268,14 @@ static int unbind_end(struct aipu_context *context, u32 id, struct aipu_command 
 
 	guard(mutex)(&context->lock);
 	segment = xa_load(&context->segments, id);
+	if (segment && !segment->unbinding)
+		return -EAGAIN;
 	/* Gone with its context, or with the card's stop: as good. */
 	if (!segment || segment->unbind != command)
 		return 0;
 	err = command->error ?: aipu_status_errno(le16_to_cpu(command->result.status));
 	if (err) {
-		aipu_command_put(segment->unbind);
-		segment->unbind = NULL;
+		segment->unbinding = false;
 		return err;
 	}
 	xa_erase(&context->segments, id);
@@ -274,34 +283,48 @@ static int unbind_end(struct aipu_context *context, u32 id, struct aipu_command 
 	return 0;
 }
 
-int aipu_segment_unbind(struct aipu_context *context, u32 id, bool interruptible)
+/* Where no job holds the segment the card answers soon, or is reset, and no signal ends the wait. */
+static int unbind_wait(struct aipu_device *aipu, struct aipu_command *command, bool held)
+{
+	if (held)
+		return wait_for_completion_interruptible(&command->done);
+	if (!wait_for_completion_timeout(&command->done, msecs_to_jiffies(aipu_timeout_ms(aipu)))) {
+		aipu_reset_ask(aipu, "an UNBIND had no answer");
+		wait_for_completion(&command->done);
+	}
+	return 0;
+}
+
+static int unbind(struct aipu_context *context, u32 id, bool held)
 {
 	struct aipu_device *aipu = context->aipu;
 	struct aipu_command *command;
 	int idx, err;
 
-	if (!interruptible)
-		mutex_lock(&context->unbind_lock);
-	else if (mutex_lock_interruptible(&context->unbind_lock))
-		return -ERESTARTSYS;
 	err = aipu_enter(aipu, &idx);
 	if (err)
-		goto out;
+		return err;
 	err = aipu_context_alive(context);
 	command = err ? ERR_PTR(err) : unbind_begin(context, id);
 	aipu_exit(aipu, idx);
-	if (IS_ERR_OR_NULL(command)) {
-		err = command ? PTR_ERR(command) : -ENOENT;
-		goto out;
-	}
-	if (interruptible)
-		err = wait_for_completion_interruptible(&command->done);
-	else
-		wait_for_completion(&command->done);
-	if (!err)
-		err = unbind_end(context, id, command);
+	if (IS_ERR_OR_NULL(command))
+		return command ? PTR_ERR(command) : -ENOENT;
+	err = unbind_wait(aipu, command, held) ?: unbind_end(context, id, command);
 	aipu_command_put(command);
-out:
+	return err;
+}
+
+int aipu_segment_unbind(struct aipu_context *context, u32 id, bool held)
+{
+	int err;
+
+	if (!held)
+		mutex_lock(&context->unbind_lock);
+	else if (mutex_lock_interruptible(&context->unbind_lock))
+		return -ERESTARTSYS;
+	do {
+		err = unbind(context, id, held);
+	} while (err == -EAGAIN);
 	mutex_unlock(&context->unbind_lock);
 	return err;
 }

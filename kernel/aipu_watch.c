@@ -113,8 +113,8 @@ static void event_work(struct work_struct *work)
 	if (wrong)
 		aipu_reset_ask(aipu, wrong);
 	if (watch->event && completion_done(&watch->event->done)) {
-		aipu_command_put(watch->event);
-		aipu_watch_events(aipu);
+		reinit_completion(&watch->event->done);
+		aipu_command_give(aipu, watch->event);
 	}
 	aipu_exit(aipu, idx);
 }
@@ -166,8 +166,8 @@ static void context_work(struct work_struct *work)
 
 	if (!aipu_enter(aipu, &idx)) {
 		err = reset_context(queue);
-		/* -ECANCELED: the card is about to be stopped as it is. */
-		if (err && err != -ECANCELED)
+		/* -ECANCELED: the card is about to be stopped as it is; -ENOMEM: with a later tick */
+		if (err && err != -ECANCELED && err != -ENOMEM)
 			aipu_reset_ask(aipu, "a context could not be reset");
 		aipu_exit(aipu, idx);
 	}
@@ -284,8 +284,7 @@ void aipu_watch_stopped(struct aipu_device *aipu)
 {
 	struct aipu_watch *watch = aipu->watch;
 
-	if (watch->event)
-		aipu_command_put(watch->event);
+	aipu_command_put(watch->event);
 	watch->event = NULL;
 }
 

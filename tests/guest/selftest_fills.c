@@ -7,6 +7,8 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/mman.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 
 #include "kselftest_harness.h"
@@ -165,6 +167,114 @@ TEST_F(fills, reset)
 	ASSERT_EQ(0, make_queue(self->fd, context, ENTRIES, 0, -1, &queue));
 	ASSERT_EQ(0, nops(self->fd, queue, &next, 5, &taken));
 	EXPECT_EQ(0, take_all(self->fd, queue, 1, 5));
+}
+
+/* --- what is left to the card --------------------------------------------------------------------- */
+
+#define LEFT 20u
+#define LONG_LIST 1000u
+
+static void no_more(int signal)
+{
+	(void)signal;
+}
+
+/* Signals come all the time from now on, and end what they find: for 0, no longer. */
+static void interrupt_every(int us)
+{
+	const struct itimerval every = { { .tv_usec = us }, { .tv_usec = us } };
+	const struct sigaction action = { .sa_handler = no_more };
+
+	sigaction(SIGALRM, &action, NULL);
+	setitimer(ITIMER_REAL, &every, NULL);
+}
+
+/* A job that holds LEFT small segments of the fixture's buffer, from 1 on, and goes on for long */
+static int hold_segments(int fd, uint32_t context, uint32_t queue, uint32_t segment)
+{
+	struct drm_aipu_buffer_create create = { .kind = DRM_AIPU_BUFFER_HOST, .bytes = 1 << 20 };
+	struct drm_aipu_segment_bind bind = { .context = context, .access = 3, .length = 4096 };
+	struct aipu_job job = { .opcode = AIPU_JOB_COPY, .copy = { .list_count = LONG_LIST } };
+	struct drm_aipu_buffer_info info = {};
+	struct aipu_copy_entry *list;
+	uint64_t next = 1;
+	uint32_t taken;
+
+	if (call(fd, DRM_IOCTL_AIPU_BUFFER_CREATE, &create))
+		return -1;
+	bind.handle = create.handle;
+	for (uint32_t i = 1; i <= LEFT; i++)
+		if (call(fd, DRM_IOCTL_AIPU_SEGMENT_BIND, &bind) || bind.segment != i)
+			return -2;
+	bind.length = create.bytes;
+	info.handle = create.handle;
+	if (call(fd, DRM_IOCTL_AIPU_SEGMENT_BIND, &bind) ||
+	    call(fd, DRM_IOCTL_AIPU_BUFFER_INFO, &info))
+		return -3;
+	list = mmap(NULL, create.bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, info.map_offset);
+	if (list == MAP_FAILED)
+		return -4;
+	for (uint32_t i = 0; i < LONG_LIST; i++)
+		list[i] = i < LEFT ? (struct aipu_copy_entry){ .src_segment = i + 1,
+							       .dst_segment = segment,
+							       .length = 64 }
+				   : (struct aipu_copy_entry){ .src_segment = segment,
+							       .dst_segment = segment,
+							       .dst_offset = FILL_BYTES / 2,
+							       .length = FILL_BYTES / 2 };
+	munmap(list, create.bytes);
+	job.copy.src_segment = bind.segment;
+	return submit(fd, queue, &next, &job, 1, 0, &taken);
+}
+
+/* Commands that the card was given so far, modulo 256; -1: nobody knows */
+static int commands_given(void)
+{
+	char target[256] = "", path[320], line[128];
+	int tail = -1;
+	FILE *state;
+
+	if (readlink("/sys/class/accel/accel0/device", target, sizeof(target) - 1) < 0)
+		return -1;
+	snprintf(path, sizeof(path), "/sys/kernel/debug/accel%s/state", strrchr(target, '/'));
+	state = fopen(path, "re");
+	while (state && tail < 0 && fgets(line, sizeof(line), state))
+		sscanf(line, "admin: tail %d", &tail);
+	if (state)
+		fclose(state);
+	return tail;
+}
+
+/*
+ * The card has one UNBIND of a context at a time, however many were left to it by signals: else one process could take all
+ * the room that there is for commands.
+ */
+TEST_F(fills, unbinds_left_by_signals)
+{
+	struct drm_aipu_segment_unbind unbind = { .context = self->context };
+	struct drm_aipu_result result;
+	int before, after, left = 0;
+	uint32_t taken;
+
+	ASSERT_EQ(0, hold_segments(self->fd, self->context, self->queue, self->segment));
+	before = commands_given();
+	ASSERT_LE(0, before);
+	interrupt_every(500);
+	for (unbind.segment = 1; unbind.segment <= LEFT; unbind.segment++)
+		left += call(self->fd, DRM_IOCTL_AIPU_SEGMENT_UNBIND, &unbind) == EINTR;
+	interrupt_every(0);
+	after = commands_given();
+	/* The job runs on, so all of them are held still. */
+	EXPECT_EQ(ETIME, wait_for(self->fd, self->queue, &result, 1, 1, 0, &taken));
+	EXPECT_EQ(LEFT, left);
+	EXPECT_EQ(1, (after - before) & 255);
+	EXPECT_EQ(0, cancel(self->fd, self->queue, 1));
+	for (unbind.segment = 1; unbind.segment <= LEFT; unbind.segment++)
+		EXPECT_EQ(0, call(self->fd, DRM_IOCTL_AIPU_SEGMENT_UNBIND, &unbind));
+	unbind.segment = 1;
+	EXPECT_EQ(ENOENT, call(self->fd, DRM_IOCTL_AIPU_SEGMENT_UNBIND, &unbind));
+	EXPECT_EQ(0, wait_for(self->fd, self->queue, &result, 1, 1, FOREVER, &taken));
+	EXPECT_EQ(-ECANCELED, result.error);
 }
 
 TEST_HARNESS_MAIN
