@@ -25,10 +25,8 @@ static void ioq_release(struct kref *refs)
 
 	if (queue->eventfd)
 		eventfd_ctx_put(queue->eventfd);
-	if (queue->abort)
-		aipu_command_put(queue->abort);
-	if (queue->destroy)
-		aipu_command_put(queue->destroy);
+	aipu_command_put(queue->abort);
+	aipu_command_put(queue->destroy);
 	if (queue->file)
 		aipu_file_put(queue->file);
 	aipu_context_put(queue->context);
@@ -317,6 +315,9 @@ void aipu_ioq_destroy(struct aipu_ioq *queue)
 	int err;
 
 	lockdep_assert_held(&queue->context->lock);
+	/* Given before, without an answer: the card has it still, until the reset that comes. */
+	if (command->entry.queue.queue)
+		return;
 	aipu_ioq_freeze(queue);
 	command->entry.queue.context = cpu_to_le32(queue->context->id);
 	command->entry.queue.queue = cpu_to_le32(queue->id);
@@ -392,9 +393,9 @@ static struct aipu_ioq *ioq_alloc(struct aipu_context *context,
 	queue->destroy = aipu_command_create(AIPU_ADMIN_DESTROY_QUEUE);
 	/* Whole pages, which both begin at one; zero, as the phase needs it */
 	queue->sq = dma_alloc_coherent(dev, queue->entries * sizeof(*queue->sq), &queue->sq_address,
-				       GFP_KERNEL);
+				       GFP_KERNEL_ACCOUNT);
 	queue->cq = dma_alloc_coherent(dev, queue->entries * sizeof(*queue->cq), &queue->cq_address,
-				       GFP_KERNEL);
+				       GFP_KERNEL_ACCOUNT);
 	if (queue->slots && queue->ended && queue->abort && queue->destroy && queue->sq &&
 	    queue->cq)
 		return queue;
@@ -442,7 +443,7 @@ static int create_on_card(struct aipu_ioq *queue, const struct aipu_ioq_options 
 	/*
 	 * Refused, or never given. Else nobody knows, until the card is stopped, which will happen.
 	 */
-	if (!err || err == -ENOMEM || err == -ERESTARTSYS)
+	if (!err || err == -ENOMEM)
 		aipu_ioq_forget(queue);
 	else
 		aipu_ioq_freeze(queue);
