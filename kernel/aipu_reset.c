@@ -150,7 +150,7 @@ static int start_once(struct aipu_device *aipu)
 /* Is it worth another attempt? A card that never ran this image will not do so now. */
 static bool may_pass(const struct aipu_device *aipu, int err)
 {
-	return err == -ETIMEDOUT || err == -EIO || err == -ECANCELED ||
+	return err == -ETIMEDOUT || err == -EIO || err == -ECANCELED || err == -ENOMEM ||
 	       (err == -EKEYREJECTED && aipu->memory_total);
 }
 
