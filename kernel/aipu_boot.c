@@ -13,6 +13,7 @@
 #include "aipu_firmware.h"
 
 #define POLL_US 1000u
+#define RANGES_BYTES 144u /* of the text of ranges() */
 
 /* X(name, code, text) of the contract */
 static const char *error_text(u32 error)
@@ -68,14 +69,41 @@ int aipu_boot_reset(struct aipu_device *aipu)
 			  aipu_timeout_ms(aipu), &state);
 }
 
+/* What both sides speak, for messages; of `who` it is what the limits say. */
+static const char *ranges(const struct aipu_limits *limits, const char *who,
+			  char text[RANGES_BYTES])
+{
+	snprintf(text, RANGES_BYTES,
+		 "%s speaks the contract from %u.%u to %u.%u, this driver from %u.%u to %u.%u", who,
+		 AIPU_ABI_ARGS(limits->abi_oldest), AIPU_ABI_ARGS(limits->abi_newest),
+		 AIPU_ABI_ARGS(AIPU_ABI_OLDEST), AIPU_ABI_ARGS(AIPU_ABI_CURRENT));
+	return text;
+}
+
 /* --- firmware --------------------------------------------------------------------------------- */
+
+static void say_refused(struct aipu_device *aipu, const struct firmware *image, const char *name)
+{
+	static const struct aipu_firmware_header none;
+	const struct aipu_firmware_header *header =
+		image->size < sizeof(none) ? &none : (const void *)image->data;
+	u32 error = aipu_read(aipu, AIPU_REG_ERROR);
+	char text[RANGES_BYTES];
+
+	drm_err(&aipu->drm,
+		"the card refused firmware %s: %s (error %u); image %u.%u.%u is for the contract from %u.%u to %u.%u, %s\n",
+		name, error_text(error), error, AIPU_FIRMWARE_ARGS(le32_to_cpu(header->version)),
+		AIPU_ABI_ARGS(le32_to_cpu(header->abi_oldest)),
+		AIPU_ABI_ARGS(le32_to_cpu(header->abi_newest)),
+		ranges(&aipu->limits, "the boot ROM", text));
+}
 
 static int give_image(struct aipu_device *aipu, const struct firmware *image, const char *name)
 {
 	struct device *dev = aipu->drm.dev;
 	dma_addr_t address;
-	u32 state, error;
 	void *copy;
+	u32 state;
 	int err;
 
 	if (!image->size || image->size > AIPU_FIRMWARE_MAX_BYTES) {
@@ -93,9 +121,7 @@ static int give_image(struct aipu_device *aipu, const struct firmware *image, co
 	err = wait_state(aipu, BIT(AIPU_STATE_RUNNING) | BIT(AIPU_STATE_FAILED),
 			 AIPU_ROM_TIMEOUT_MS, &state);
 	if (!err && state == AIPU_STATE_FAILED) {
-		error = aipu_read(aipu, AIPU_REG_ERROR);
-		drm_err(&aipu->drm, "the card refused firmware %s: %s (error %u)\n", name,
-			error_text(error), error);
+		say_refused(aipu, image, name);
 		err = -EKEYREJECTED;
 	}
 	/*
@@ -116,15 +142,17 @@ static int load_firmware(struct aipu_device *aipu)
 {
 	u32 board = aipu_read(aipu, AIPU_REG_BOARD_ID);
 	const struct firmware *image;
-	char name[32];
+	char name[32], text[RANGES_BYTES];
 	int err;
 
+	aipu->limits.abi_newest = aipu_read(aipu, AIPU_REG_ABI_NEWEST);
+	aipu->limits.abi_oldest = aipu_read(aipu, AIPU_REG_ABI_OLDEST);
 	snprintf(name, sizeof(name), "aipu/%08x.fw", board);
 	err = request_firmware(&image, name, aipu->drm.dev);
 	if (err) {
 		drm_err(&aipu->drm,
-			"the card (board %08x) runs no firmware, and /lib/firmware/%s cannot be read (%d): install an image for this board\n",
-			board, name, err);
+			"the card (board %08x) runs no firmware, and /lib/firmware/%s cannot be read (%d): install an image for this board; %s\n",
+			board, name, err, ranges(&aipu->limits, "the boot ROM", text));
 		return err == -ENOENT ? -ENOENT : err;
 	}
 	err = give_image(aipu, image, name);
@@ -137,6 +165,7 @@ static int load_firmware(struct aipu_device *aipu)
 static int check_versions(struct aipu_device *aipu)
 {
 	struct aipu_limits *limits = &aipu->limits;
+	char text[RANGES_BYTES];
 	int err;
 
 	limits->firmware_version = aipu_read(aipu, AIPU_REG_FIRMWARE_VERSION);
@@ -145,11 +174,8 @@ static int check_versions(struct aipu_device *aipu)
 	err = aipu_version_choose(AIPU_ABI_OLDEST, AIPU_ABI_CURRENT, limits->abi_oldest,
 				  limits->abi_newest, &limits->abi_in_use);
 	if (err)
-		drm_err(&aipu->drm,
-			"firmware %u.%u.%u speaks the contract from %u.%u to %u.%u, this driver from %u.%u to %u.%u: %s\n",
-			AIPU_FIRMWARE_ARGS(limits->firmware_version),
-			AIPU_ABI_ARGS(limits->abi_oldest), AIPU_ABI_ARGS(limits->abi_newest),
-			AIPU_ABI_ARGS(AIPU_ABI_OLDEST), AIPU_ABI_ARGS(AIPU_ABI_CURRENT),
+		drm_err(&aipu->drm, "firmware %u.%u.%u: %s: %s\n",
+			AIPU_FIRMWARE_ARGS(limits->firmware_version), ranges(limits, "it", text),
 			err == -EPROTO ? "the firmware is too old, install a newer one"
 			: err == -EPROTONOSUPPORT
 				? "the firmware is too new, install a newer driver"

@@ -67,6 +67,9 @@ tap_ok "--cores 0" refuses 2 "from 1 to 256 is expected" --socket "$socket" --co
 tap_ok "--queues 1023" refuses 2 "from 1 to 1022 is expected" --socket "$socket" --queues 1023
 tap_ok "--vectors 2049" refuses 2 "from 1 to 2048 is expected" --socket "$socket" --vectors 2049
 tap_ok "--rollback beyond 32 bits" refuses 2 "from 0 to 4294967295 is expected" --socket "$socket" --rollback 4294967296
+for range in 1.0 1.0-1.1. 0.0-1.0 2.0-1.9 1.0-1.65536 " 1.0-1.1" 1.0-+1.1; do
+	tap_ok "--abi '$range'" refuses 2 "a range of versions from 0.1 on is expected" --socket "$socket" --abi "$range"
+done
 tap_ok "--serial x" refuses 2 "--serial 'x'" --socket "$socket" --serial x
 for fault in hang hang@0 hang@1:1 nothing@1 slow-job@1:0 bad-completion@1:3 hang@; do
 	tap_ok "--fault $fault" refuses 2 "--fault '$fault': " --socket "$socket" --fault "$fault"

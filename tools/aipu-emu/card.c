@@ -64,6 +64,8 @@ static int make_model(struct emu_card *card)
 		.max_queues = options->queues ? options->queues : DEFAULT_QUEUES,
 		.vectors = card->vectors,
 		.rollback = options->rollback,
+		.abi_oldest = options->abi_oldest,
+		.abi_newest = options->abi_newest,
 		.serial = options->serial,
 	};
 	int err = aipu_dm_create(&config, &ops, card, &card->dm);

@@ -49,6 +49,7 @@ struct emu_options {
 	uint32_t cores; /* 0: the model's default */
 	uint32_t queues, vectors; /* 0: likewise */
 	uint32_t rollback;
+	uint32_t abi_oldest, abi_newest; /* of the boot ROM; both 0: the model's default */
 	uint64_t serial;
 	bool msi; /* MSI in place of MSI-X */
 	bool trap_memory; /* BAR2 without mmap: each access is a message, and counted */

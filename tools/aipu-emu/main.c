@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "aipu_types.h"
 #include "cli.h"
 #include "emu.h"
 #include "listen.h"
@@ -27,8 +28,8 @@
 
 static const char help[] =
 	"usage: aipu-emu --socket PATH [--memory SIZE] [--cores N] [--queues N]\n"
-	"                [--vectors N] [--rollback N] [--serial N] [--msi] [--trap-bar2]\n"
-	"                [--trace FILE] [--fault KIND@N[:VALUE]]...\n"
+	"                [--vectors N] [--rollback N] [--abi OLDEST-NEWEST] [--serial N]\n"
+	"                [--msi] [--trap-bar2] [--trace FILE] [--fault KIND@N[:VALUE]]...\n"
 	"       aipu-emu --help | --version\n"
 	"\n"
 	"Serves the software AIPU as a PCIe function by the vfio-user protocol, for the\n"
@@ -41,6 +42,8 @@ static const char help[] =
 	"  --queues N        I/O queues, 1 to 1022; default 64\n"
 	"  --vectors N       interrupt vectors, 1 to 2048; default 64\n"
 	"  --rollback N      the smallest anti-rollback counter of firmware that boots; default 0\n"
+	"  --abi OLDEST-NEWEST\n"
+	"                    contract versions of the boot ROM, as 1.0-1.4; default: this build's\n"
 	"  --serial N        the serial number; default 0\n"
 	"  --msi             MSI in place of MSI-X, with at most 32 messages\n"
 	"  --trap-bar2       each access to BAR2 is a message, and its bytes are counted\n"
@@ -133,6 +136,25 @@ static bool take_u32(const char *option, const char *text, uint32_t min, uint32_
 	return true;
 }
 
+static bool take_abi(const char *text, struct emu_options *options)
+{
+	unsigned int v[4];
+	int end = 0;
+
+	/* %u alone would take spaces and signs. */
+	if (strspn(text, "0123456789.-") == strlen(text) &&
+	    sscanf(text, "%5u.%5u-%5u.%5u%n", &v[0], &v[1], &v[2], &v[3], &end) == 4 &&
+	    !text[end] && (v[0] | v[1] | v[2] | v[3]) <= UINT16_MAX) {
+		options->abi_oldest = AIPU_ABI_VERSION(v[0], v[1]);
+		options->abi_newest = AIPU_ABI_VERSION(v[2], v[3]);
+		if (options->abi_oldest && options->abi_oldest <= options->abi_newest)
+			return true;
+	}
+	cli_fail(TOOL, CLI_USAGE,
+		 "--abi '%s': a range of versions from 0.1 on is expected, as 1.0-1.4", text);
+	return false;
+}
+
 static bool take_fault(const char *text, struct emu_options *options)
 {
 	const char *wrong;
@@ -158,6 +180,7 @@ enum {
 	OPT_QUEUES,
 	OPT_VECTORS,
 	OPT_ROLLBACK,
+	OPT_ABI,
 	OPT_SERIAL,
 	OPT_MSI,
 	OPT_TRAP,
@@ -174,6 +197,7 @@ static const struct option long_options[] = {
 	{ "queues", required_argument, NULL, OPT_QUEUES },
 	{ "vectors", required_argument, NULL, OPT_VECTORS },
 	{ "rollback", required_argument, NULL, OPT_ROLLBACK },
+	{ "abi", required_argument, NULL, OPT_ABI },
 	{ "serial", required_argument, NULL, OPT_SERIAL },
 	{ "msi", no_argument, NULL, OPT_MSI },
 	{ "trap-bar2", no_argument, NULL, OPT_TRAP },
@@ -202,6 +226,8 @@ static bool take_option(int option, const char *value, struct emu_options *o,
 		return take_u32("--vectors", value, 1, MAX_VECTORS, &o->vectors);
 	case OPT_ROLLBACK:
 		return take_u32("--rollback", value, 0, UINT32_MAX, &o->rollback);
+	case OPT_ABI:
+		return take_abi(value, o);
 	case OPT_SERIAL:
 		return cli_integer(TOOL, "--serial", value, 0, UINT64_MAX, &o->serial);
 	case OPT_MSI:
