@@ -5,6 +5,7 @@
 #   make                      libraries, tools, default firmware -> $(BUILD)
 #   make check [PATTERN=...]  build the tests and run them
 #   make install DESTDIR= PREFIX=/usr/local
+#   make modules | modules_install | install-dkms    the kernel driver, for the headers in KDIR
 #   make guest-tests          tests for guests that are written with the kernel's harness (fetches it)
 #   make fuzz                 fuzz targets (clang, libFuzzer) -> $(BUILD)/tests/fuzz
 #   make format-check | clean | uninstall
@@ -40,6 +41,10 @@ LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 MANDIR ?= $(PREFIX)/share/man
 UDEVDIR ?= $(PREFIX)/lib/udev/rules.d
+# Where the kernel looks, whatever the prefix
+FIRMWAREDIR ?= /lib/firmware
+KDIR ?= /lib/modules/$(shell uname -r)/build
+INSTALL_MOD_PATH ?= $(DESTDIR)
 
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-7s %s\n' $(1) $(2))
@@ -161,8 +166,9 @@ guest_programs := $(filter-out $(guest_selftests),$(patsubst %.c,$(BUILD)/%,$(gu
 FUZZ_OUT ?= $(BUILD)/tests/fuzz
 fuzzers := $(patsubst tests/fuzz/%.c,$(FUZZ_OUT)/%,$(fuzz_src))
 
+module_goals := modules modules_install modules_uninstall install-dkms
 .PHONY: all tests guest-tests check install install-files uninstall clean format-check format fuzz \
-	fuzz-targets
+	fuzz-targets $(module_goals)
 .DELETE_ON_ERROR:
 .SUFFIXES:
 MAKEFLAGS += --no-builtin-rules
@@ -175,7 +181,7 @@ guest-tests: $(guest_programs) $(guest_selftests)
 
 # A change of compiler or flags rebuilds; WERROR is not one of them (see below).
 flags_now := $(CC) $(CXX) $(base_cpp) $(base_c) $(WARN) $(CPPFLAGS) $(CFLAGS) $(CXXFLAGS) $(LDFLAGS)
-ifeq ($(filter clean uninstall install-files format-check format,$(MAKECMDGOALS)),)
+ifeq ($(filter clean uninstall install-files format-check format $(module_goals),$(MAKECMDGOALS)),)
 $(shell mkdir -p $(BUILD) && f=$(BUILD)/.flags && printf '%s\n' '$(subst ','\'',$(flags_now))' >$$f.$$$$ && \
 	if cmp -s $$f.$$$$ $$f; then rm -f $$f.$$$$; else mv $$f.$$$$ $$f; fi)
 # An object that compiled with warnings while they were no errors is compiled again now that they are.
@@ -491,8 +497,56 @@ uninstall:
 		$(addprefix $(D)$(LIBDIR)/pkgconfig/,aipu.pc aipu-llm.pc)
 	rm -rf $(D)$(LIBDIR)/aipu $(D)$(INCLUDEDIR)/aipu
 
+# -- the kernel driver -----------------------------------------------------------------------------
+
+ifneq ($(filter modules modules_install modules_uninstall,$(MAKECMDGOALS)),)
+$(if $(wildcard $(KDIR)/Makefile),,$(error no headers of a kernel in KDIR="$(KDIR)": install the package \
+	linux-headers-$(shell uname -r), or name their directory))
+$(if $(word 2,-$(SRC)-),$(error kernels build no modules in "$(SRC)": it has a space in it))
+endif
+kbuild = $(MAKE) -C $(KDIR) M=$(SRC)
+release = $(shell cat $(KDIR)/include/config/kernel.release)
+modules_at = $(INSTALL_MOD_PATH)/lib/modules/$(release)
+# Headers without System.map install without depmod. A staging directory that holds no kernel needs none.
+depmod = PATH=$$PATH:/usr/sbin:/sbin; test ! -e $(modules_at)/modules.builtin || \
+	depmod $(if $(INSTALL_MOD_PATH),-b $(INSTALL_MOD_PATH)) $(release)
+# Headers of distributions have no key, and would complain of that at each module.
+unsigned = $(if $(wildcard $(KDIR)/certs/signing_key.pem),,CONFIG_MODULE_SIG_ALL=)
+# Boards whose firmware is built here, see AIPU_BOARD_SOFT
+firmware_at = $(D)$(FIRMWAREDIR)/aipu/534f4654.fw
+
+modules:
+	+$(Q)$(kbuild) modules
+
+# What an insmod by hand has no need of: where modprobe finds it, its firmware, the rights of its node.
+modules_install: $(FW_IMAGE)
+	$(Q)test -e aipu_accel.ko || { echo "make: there is no aipu_accel.ko: run make modules" >&2; exit 1; }
+	+$(Q)mkdir -p $(BUILD) && said=$(BUILD)/modules_install.err && rc=0 && \
+		$(kbuild) INSTALL_MOD_PATH=$(INSTALL_MOD_PATH) $(unsigned) modules_install 2>$$said || rc=$$?; \
+		grep -v "'System.map'" $$said >&2; exit $$rc
+	$(depmod)
+	install -d $(D)$(UDEVDIR) $(dir $(firmware_at))
+	install -m 644 $(FW_IMAGE) $(firmware_at)
+	for r in udev/*.rules; do install -m 644 $$r $(D)$(UDEVDIR)/ || exit 1; done
+
+modules_uninstall:
+	rm -f $(modules_at)/updates/aipu_accel.ko* $(firmware_at) \
+		$(addprefix $(D)$(UDEVDIR)/,$(notdir $(wildcard udev/*.rules)))
+	$(depmod)
+
+# The driver's source where DKMS finds it: then dkms install aipu/$(VERSION)
+dkms_at = $(D)/usr/src/aipu-$(VERSION)
+install-dkms:
+	install -d $(addprefix $(dkms_at)/,kernel/include/uapi/drm firmware-abi)
+	install -m 644 Kbuild $(dkms_at)/
+	install -m 644 $(wildcard kernel/*.c kernel/*.h kernel/*.mk) $(dkms_at)/kernel/
+	install -m 644 $(wildcard kernel/include/uapi/drm/*.h) $(dkms_at)/kernel/include/uapi/drm/
+	install -m 644 $(abi_headers) $(dkms_at)/firmware-abi/
+	sed 's/@VERSION@/$(VERSION)/' kernel/dkms.conf.in >$(dkms_at)/dkms.conf
+
 clean:
 	rm -rf $(BUILD)
+	rm -f aipu_accel.* Module.symvers modules.order .module-common.o .*.cmd kernel/*.o kernel/.*.cmd kernel/.*.d
 
 -include $(patsubst %.o,%.d,$(call objs,$(dm_src) $(aipu_src) $(soft_src) $(drm_src) $(llm_src) $(all_part_src) $(common_src) \
 	$(all_tool_src) $(ref_src) $(unit_src) $(unit_common_src) $(abi_src) $(gen_src) $(emu_src) $(bench_src) $(fuzz_src) \
