@@ -23,6 +23,9 @@ enum aipu_job_opcode {
 	AIPU_JOB_GENERATE = 0x04, /* steps until every lane has ended; tokens go to a token ring */
 };
 
+/* Of a context: whose jobs have the next step, spec.md section 9a */
+enum aipu_priority { AIPU_PRIORITY_NORMAL = 0, AIPU_PRIORITY_LOW = 1, AIPU_PRIORITY_HIGH = 2 };
+
 struct aipu_job_copy {
 	aipu_le32 src_segment;
 	aipu_le32 dst_segment;

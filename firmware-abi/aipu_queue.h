@@ -57,12 +57,11 @@ struct aipu_admin_identify {
 
 struct aipu_admin_context {
 	aipu_le32 context; /* chosen by the host: 1..MAX_CONTEXTS */
-	aipu_le32 priority; /* enum aipu_priority; CREATE only, else 0 */
+	aipu_le32 priority; /* enum aipu_priority (aipu_job.h); CREATE only, else 0 */
 	aipu_le32 weight; /* turns in a round (spec.md, section 9a), 1..256; 0 = 1. CREATE only */
 	aipu_le32 reserved0;
 	aipu_le64 reserved[4];
 };
-enum aipu_priority { AIPU_PRIORITY_NORMAL = 0, AIPU_PRIORITY_LOW = 1, AIPU_PRIORITY_HIGH = 2 };
 
 struct aipu_admin_bind {
 	aipu_le32 context;

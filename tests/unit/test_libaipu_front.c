@@ -52,9 +52,11 @@ static void fake_close(struct aipu_transport_device *device)
 }
 
 static int fake_context_create(struct aipu_transport_device *device,
+			       const struct aipu_context_options *options,
 			       struct aipu_transport_context **context)
 {
 	(void)device;
+	(void)options;
 	*context = &fake_context;
 	return 0;
 }

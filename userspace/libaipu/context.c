@@ -9,25 +9,43 @@
 #include "aipu_program.h"
 #include "internal.h"
 
-int aipu_context_create(struct aipu_device *device, struct aipu_context **context)
+static bool options_valid(const struct aipu_context_options *options)
 {
+	uint64_t reserved = 0;
+
+	for (size_t i = 0; i < sizeof(options->reserved) / sizeof(*options->reserved); i++)
+		reserved |= options->reserved[i];
+	return options->priority <= AIPU_PRIORITY_HIGH && options->weight <= 256 && !reserved;
+}
+
+int aipu_context_create_with(struct aipu_device *device, const struct aipu_context_options *options,
+			     struct aipu_context **context)
+{
+	static const struct aipu_context_options defaults;
 	struct aipu_context *created;
 	int error;
 
-	if (!device || !context)
+	if (!options)
+		options = &defaults;
+	if (!device || !context || !options_valid(options))
 		return -EINVAL;
 	*context = NULL;
 	created = calloc(1, sizeof(*created));
 	if (!created)
 		return -ENOMEM;
 	created->device = device;
-	error = device->ops->context_create(device->transport, &created->transport);
+	error = device->ops->context_create(device->transport, options, &created->transport);
 	if (error) {
 		free(created);
 		return error;
 	}
 	*context = created;
 	return 0;
+}
+
+int aipu_context_create(struct aipu_device *device, struct aipu_context **context)
+{
+	return aipu_context_create_with(device, NULL, context);
 }
 
 void aipu_context_destroy(struct aipu_context *context)

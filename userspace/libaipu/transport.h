@@ -18,7 +18,7 @@
 #include "aipu_queue.h"
 
 /* Raised with every change of this header: front and transports are of one build */
-#define AIPU_TRANSPORT_VERSION 3u
+#define AIPU_TRANSPORT_VERSION 4u
 
 struct aipu_transport_device;
 struct aipu_transport_context;
@@ -37,7 +37,9 @@ struct aipu_transport_ops {
 	/* Any thread */
 	int (*device_query)(struct aipu_transport_device *device, struct aipu_device_info *info);
 
+	/* The options are right in themselves; -EOPNOTSUPP: what the device does not offer */
 	int (*context_create)(struct aipu_transport_device *device,
+			      const struct aipu_context_options *options,
 			      struct aipu_transport_context **context);
 	void (*context_destroy)(struct aipu_transport_context *context);
 	int (*context_reset)(struct aipu_transport_context *context);

@@ -84,6 +84,16 @@ int aipu_device_query(struct aipu_device *device, struct aipu_device_info *info)
  */
 
 int aipu_context_create(struct aipu_device *device, struct aipu_context **context);
+
+/* All zero: the default of each */
+struct aipu_context_options {
+	uint32_t priority; /* enum aipu_priority: jobs of a higher one go first at each step boundary */
+	uint32_t weight; /* share of the steps among contexts of one priority, 1..256; 0 = 1 */
+	uint64_t reserved[3];
+};
+/* -EACCES: HIGH on a card without CAP_SYS_NICE; -EOPNOTSUPP: the device has no priorities. `options` may be NULL. */
+int aipu_context_create_with(struct aipu_device *device, const struct aipu_context_options *options,
+			     struct aipu_context **context);
 void aipu_context_destroy(struct aipu_context *context);
 /* Ends all its jobs with CONTEXT_RESET */
 int aipu_context_reset(struct aipu_context *context);

@@ -59,6 +59,7 @@ struct aipu_transport_queue {
 int card_ioctl(const struct aipu_transport_device *device, unsigned long request, void *argument);
 
 int card_context_create(struct aipu_transport_device *device,
+			const struct aipu_context_options *options,
 			struct aipu_transport_context **context);
 void card_context_destroy(struct aipu_transport_context *context);
 int card_context_reset(struct aipu_transport_context *context);

@@ -5,9 +5,12 @@
 
 #include "card.h"
 
-int card_context_create(struct aipu_transport_device *device, struct aipu_transport_context **out)
+int card_context_create(struct aipu_transport_device *device,
+			const struct aipu_context_options *options,
+			struct aipu_transport_context **out)
 {
-	struct drm_aipu_context_create create = { 0 };
+	struct drm_aipu_context_create create = { .priority = options->priority,
+						  .weight = options->weight };
 	struct aipu_transport_context *context = calloc(1, sizeof(*context));
 	int err = -ENOMEM;
 

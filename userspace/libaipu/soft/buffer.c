@@ -26,10 +26,11 @@ static struct aipu_transport_buffer *buffer_new(struct aipu_transport_device *de
 /* Under zero_lock: what a FILL needs, once */
 static int zero_prepare(struct aipu_transport_device *device)
 {
+	static const struct aipu_context_options options;
 	int error = 0;
 
 	if (!device->zero_context)
-		error = soft_context_create(device, &device->zero_context);
+		error = soft_context_create(device, &options, &device->zero_context);
 	if (!error && !device->zero_queue)
 		error = soft_queue_create(device->zero_context, 1, &device->zero_queue);
 	return error;

@@ -79,8 +79,10 @@ static int context_command(struct aipu_transport_context *context, enum aipu_adm
 }
 
 int soft_context_create(struct aipu_transport_device *device,
+			const struct aipu_context_options *options,
 			struct aipu_transport_context **context)
 {
+	struct aipu_admin command = { .opcode = AIPU_ADMIN_CREATE_CONTEXT };
 	struct aipu_transport_context *created = calloc(1, sizeof(*created));
 	int id, error;
 
@@ -103,7 +105,10 @@ int soft_context_create(struct aipu_transport_device *device,
 		return id;
 	}
 	created->id = (uint32_t)id;
-	error = context_command(created, AIPU_ADMIN_CREATE_CONTEXT);
+	command.context.context = created->id;
+	command.context.priority = options->priority;
+	command.context.weight = options->weight;
+	error = soft_admin_command(device, &command);
 	if (error) {
 		locked_give(&device->lock, &device->contexts, created->id);
 		context_free(created);

@@ -209,6 +209,7 @@ extern const unsigned char aipu_soft_firmware_end[];
 
 /* context.c */
 int soft_context_create(struct aipu_transport_device *device,
+			const struct aipu_context_options *options,
 			struct aipu_transport_context **context);
 void soft_context_destroy(struct aipu_transport_context *context);
 int soft_context_reset(struct aipu_transport_context *context);
