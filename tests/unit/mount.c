@@ -4,6 +4,7 @@
  */
 #include "mount.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -119,6 +120,25 @@ static void strike(void *host, enum aipu_dm_point point, struct aipu_dm_fault *f
 		*fault = mount->fault->fault;
 }
 
+static int flash_read(void *host, uint64_t offset, void *to, size_t bytes)
+{
+	struct mount *mount = host;
+
+	memcpy(to, mount->flash->bytes + offset, bytes);
+	return 0;
+}
+
+static int flash_write(void *host, uint64_t offset, const void *from, size_t bytes)
+{
+	struct mount_flash *flash = ((struct mount *)host)->flash;
+	uint64_t left = flash->power - flash->written;
+	uint64_t most = bytes < left ? bytes : left;
+
+	memcpy(flash->bytes + offset, from, most);
+	flash->written += most;
+	return most < bytes ? -EIO : 0;
+}
+
 /* --- making --------------------------------------------------------------------------------------- */
 
 struct mount *mount_create(const struct mount_options *options)
@@ -144,6 +164,11 @@ struct mount *mount_create(const struct mount_options *options)
 	memset(mount->arena, 0, mount->bytes);
 	mount->map = options->map;
 	ops.clock = options->clock;
+	mount->flash = options->flash;
+	if (options->flash) {
+		ops.flash_read = flash_read;
+		ops.flash_write = flash_write;
+	}
 	mount->fault = options->fault;
 	ops.fault = options->fault ? strike : NULL;
 	if (options->map) {

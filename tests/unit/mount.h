@@ -40,6 +40,7 @@ struct mount {
 	/* What the flag of mappings of [lost_from, ..) points to */
 	volatile bool lost_flag;
 	uint64_t lost_from;
+	struct mount_flash *flash;
 	const struct mount_fault *fault;
 	atomic_uint asked[AIPU_DM_POINT_REPLY + 1]; /* how often, at each point */
 	struct mount_queue *admin;
@@ -50,6 +51,13 @@ struct mount_fault {
 	enum aipu_dm_point point;
 	unsigned int at;
 	struct aipu_dm_fault fault;
+};
+
+/* A card's flash, which outlives mounts; config.flash_bytes of it are used */
+struct mount_flash {
+	uint8_t *bytes;
+	uint64_t power; /* so many bytes are still written, the rest is lost: the power is gone then */
+	uint64_t written; /* so far */
 };
 
 struct mount_queue {
@@ -66,6 +74,7 @@ struct mount_options {
 	bool map;
 	uint64_t (*clock)(void *mount); /* NULL: the model's own */
 	const struct mount_fault *fault; /* NULL: the host does not offer that operation */
+	struct mount_flash *flash; /* likewise */
 };
 
 /* Powered on, in state ROM. Fails the test when that does not work. */

@@ -131,6 +131,11 @@ static unsigned int async_event(struct call *call)
 	return defer(call, &(struct dm_deferred){ 0 });
 }
 
+static unsigned int flash(struct call *call)
+{
+	return dm_flash_admin(call->dm, &call->entry, &call->detail);
+}
+
 static unsigned int not_offered(struct call *call)
 {
 	return refuse(call, FIELD(opcode), AIPU_STATUS_UNSUPPORTED);
@@ -475,11 +480,11 @@ static unsigned int execute(struct call *call)
 		[AIPU_ADMIN_ABORT - AIPU_ADMIN_IDENTIFY] = abort_job,
 		[AIPU_ADMIN_ASYNC_EVENT - AIPU_ADMIN_IDENTIFY] = async_event,
 		[AIPU_ADMIN_GET_PROGRESS - AIPU_ADMIN_IDENTIFY] = get_progress,
-		[AIPU_ADMIN_FLASH_INFO - AIPU_ADMIN_IDENTIFY] = not_offered,
-		[AIPU_ADMIN_FLASH_WRITE - AIPU_ADMIN_IDENTIFY] = not_offered,
-		[AIPU_ADMIN_FLASH_READ - AIPU_ADMIN_IDENTIFY] = not_offered,
-		[AIPU_ADMIN_FLASH_COMMIT - AIPU_ADMIN_IDENTIFY] = not_offered,
-		[AIPU_ADMIN_FLASH_ACTIVATE - AIPU_ADMIN_IDENTIFY] = not_offered,
+		[AIPU_ADMIN_FLASH_INFO - AIPU_ADMIN_IDENTIFY] = flash,
+		[AIPU_ADMIN_FLASH_WRITE - AIPU_ADMIN_IDENTIFY] = flash,
+		[AIPU_ADMIN_FLASH_READ - AIPU_ADMIN_IDENTIFY] = flash,
+		[AIPU_ADMIN_FLASH_COMMIT - AIPU_ADMIN_IDENTIFY] = flash,
+		[AIPU_ADMIN_FLASH_ACTIVATE - AIPU_ADMIN_IDENTIFY] = flash,
 		[AIPU_ADMIN_SET_LIMITS - AIPU_ADMIN_IDENTIFY] = not_offered,
 	};
 	const struct aipu_admin *entry = &call->entry;

@@ -31,17 +31,30 @@ static uint8_t *read_image(struct aipu_dm *dm, uint64_t address, uint32_t bytes)
 	return image;
 }
 
-unsigned int dm_boot_load(struct aipu_dm *dm, uint64_t address, uint32_t bytes,
-			  struct aipu_firmware_header *firmware)
+struct aipu_firmware_policy dm_boot_policy(const struct aipu_dm *dm)
 {
-	const struct aipu_firmware_policy policy = {
+	return (struct aipu_firmware_policy){
 		.board_id = dm->config.board_id,
-		.rollback = dm->config.rollback,
+		.rollback = dm_flash_rollback(dm),
 		.abi_oldest = dm->config.abi_oldest,
 		.abi_newest = dm->config.abi_newest,
 		.keys = dm->config.firmware_keys,
 		.key_count = dm->config.firmware_key_count,
 	};
+}
+
+void dm_boot_narrow(const struct aipu_dm *dm, struct aipu_firmware_header *firmware)
+{
+	if (firmware->abi_oldest < dm->config.abi_oldest)
+		firmware->abi_oldest = dm->config.abi_oldest;
+	if (firmware->abi_newest > dm->config.abi_newest)
+		firmware->abi_newest = dm->config.abi_newest;
+}
+
+unsigned int dm_boot_load(struct aipu_dm *dm, uint64_t address, uint32_t bytes,
+			  struct aipu_firmware_header *firmware)
+{
+	const struct aipu_firmware_policy policy = dm_boot_policy(dm);
 	unsigned int error;
 	uint8_t *image;
 
@@ -53,11 +66,6 @@ unsigned int dm_boot_load(struct aipu_dm *dm, uint64_t address, uint32_t bytes,
 	error = aipu_firmware_check(image, bytes, &policy);
 	memcpy(firmware, image, sizeof(*firmware));
 	free(image);
-	/* What runs speaks what both do. */
-	if (firmware->abi_oldest < dm->config.abi_oldest)
-		firmware->abi_oldest = dm->config.abi_oldest;
-	if (firmware->abi_newest > dm->config.abi_newest)
-		firmware->abi_newest = dm->config.abi_newest;
 	return error;
 }
 

@@ -81,6 +81,8 @@ static int take_config(struct aipu_dm *dm, const struct aipu_dm_config *config)
 		own->max_queues = 64;
 	if (!own->vectors)
 		own->vectors = 64;
+	if (!own->ready_timeout_ms)
+		own->ready_timeout_ms = DM_READY_TIMEOUT_MS;
 	if (!own->board_id)
 		own->board_id = AIPU_BOARD_SOFT;
 	if (!own->abi_oldest && !own->abi_newest) {
@@ -99,6 +101,7 @@ static void set_limits(struct aipu_dm *dm)
 {
 	dm->limits = (struct dm_limits){
 		.capabilities = AIPU_CAP_COPY_DIGEST | AIPU_CAP_COALESCING | AIPU_CAP_PRIORITIES |
+				(dm->config.flash_bytes ? AIPU_CAP_FLASH : 0) |
 				(dm->config.uma ? AIPU_CAP_UMA : 0),
 		.operations = 1ull << AIPU_OP_EMBED | 1ull << AIPU_OP_RMSNORM |
 			      1ull << AIPU_OP_MATMUL | 1ull << AIPU_OP_ROPE |
@@ -177,12 +180,13 @@ int aipu_dm_create(const struct aipu_dm_config *config, const struct aipu_dm_ops
 	dm->memory_fd = -1;
 	dm->ops = *ops;
 	dm->host = host;
-	dm->state = AIPU_STATE_ROM;
-	dm->idle = true;
 	init_sync(dm);
 	err = take_config(dm, config);
+	if (!err)
+		err = dm_flash_open(dm);
 	if (err)
 		goto fail;
+	dm_rom_begin(dm);
 	set_limits(dm);
 	err = aipu_kernels_select((enum aipu_simd)dm->config.simd, &dm->kernels);
 	if (err)

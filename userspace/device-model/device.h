@@ -13,8 +13,10 @@
 
 #include <pthread.h>
 
+#include "aipu/firmware.h"
 #include "aipu_firmware.h"
 #include "arbiter.h"
+#include "flash.h"
 #include "model.h"
 
 #define DM_MAX_CONTEXTS 64u
@@ -27,7 +29,8 @@
 #define DM_MAX_CORES 256u
 #define DM_MAX_PROGRAM_BYTES (16u << 20)
 #define DM_MAX_EXTENTS (1u << 20)
-#define DM_READY_TIMEOUT_MS 30000u
+#define DM_READY_TIMEOUT_MS 30000u /* unless configured */
+#define DM_ROM_VERSION (1u << 24) /* 1.0.0 */
 #define DM_MAX_DEFERRED 1024u /* admin commands that wait for something, events included */
 #define DM_MAX_EVENT_WAITS 8u
 #define DM_SLICE_BYTES (4u << 20) /* of COPY and FILL: one step */
@@ -252,10 +255,15 @@ struct aipu_dm {
 	bool quit;
 	enum dm_stop stop;
 	bool load_pending, enable_pending;
+	bool flash_pending; /* the boot ROM is to look at the flash */
+	bool recovery; /* CONTROL.RECOVERY came with the RESET: it is not */
 	uint64_t load_address;
 	uint32_t load_bytes;
 	struct dm_enable enable;
 	struct aipu_firmware_header firmware; /* version 0: none runs */
+	uint32_t boot_source; /* of it: enum aipu_boot_source */
+	uint32_t slot_errors[DM_FLASH_SLOTS]; /* copies of flash.errors */
+	uint32_t rollback; /* of dm_flash_rollback() */
 	uint32_t abi_in_use, reset_count;
 	bool sleeping, idle;
 	bool hung; /* by fault.c */
@@ -283,6 +291,7 @@ struct aipu_dm {
 	struct dm_context *contexts[DM_MAX_CONTEXTS + 1];
 	struct dm_deferred *deferred; /* in order */
 	uint32_t deferred_count, event_waits;
+	struct dm_flash flash;
 	uint32_t events; /* bit n: enum aipu_event n happened and was not reported */
 };
 
@@ -297,12 +306,17 @@ void dm_stop_request(struct aipu_dm *dm, enum dm_stop stop);
 unsigned int dm_cores_progress(struct dm_cores *cores);
 
 /* boot.c; the engine calls. enum aipu_error. */
+struct aipu_firmware_policy dm_boot_policy(const struct aipu_dm *dm);
+/* Cuts the range of versions that the image speaks down to the boot ROM's */
+void dm_boot_narrow(const struct aipu_dm *dm, struct aipu_firmware_header *firmware);
 unsigned int dm_boot_load(struct aipu_dm *dm, uint64_t address, uint32_t bytes,
 			  struct aipu_firmware_header *firmware);
 unsigned int dm_boot_enable(struct aipu_dm *dm, const struct aipu_firmware_header *firmware,
 			    const struct dm_enable *enable, uint32_t *abi_in_use);
 
 /* engine.c */
+/* After power-on or RESET, firmware gone; under lock, or before there is an engine */
+void dm_rom_begin(struct aipu_dm *dm);
 void *dm_engine_main(void *aipu_dm);
 /* Drops everything that ENABLE and the admin queue made, without any DMA */
 void dm_engine_clear(struct aipu_dm *dm);

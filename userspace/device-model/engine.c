@@ -311,6 +311,19 @@ void dm_engine_clear(struct aipu_dm *dm)
 	atomic_store(&dm->rung, false);
 }
 
+/* With a flash the boot ROM looks at that first; it is not at rest until it has */
+void dm_rom_begin(struct aipu_dm *dm)
+{
+	dm->flash_pending = dm->config.flash_bytes && !dm->recovery;
+	dm->state = dm->flash_pending ? AIPU_STATE_LOADING : AIPU_STATE_ROM;
+	dm->idle = !dm->flash_pending;
+	dm->boot_source = AIPU_BOOT_FROM_NONE;
+	dm->flash.running = DM_FLASH_NONE;
+	dm->rollback = dm_flash_rollback(dm);
+	memset(dm->slot_errors, 0, sizeof(dm->slot_errors));
+	dm->recovery = false;
+}
+
 /* Called and left with the lock held */
 static void do_stop(struct aipu_dm *dm)
 {
@@ -326,12 +339,14 @@ static void do_stop(struct aipu_dm *dm)
 		atomic_store(&dm->longest_us, 0);
 		atomic_store(&dm->busy_ns, 0);
 	}
-	dm->state = dm->firmware.version ? AIPU_STATE_RUNNING : AIPU_STATE_ROM;
+	dm->state = AIPU_STATE_RUNNING;
+	dm->idle = true;
+	if (!dm->firmware.version)
+		dm_rom_begin(dm);
 	dm->abi_in_use = 0;
 	dm->stop = DM_STOP_NONE;
 	dm->stops++;
 	dm->engine_generation = atomic_load(&dm->generation);
-	dm->idle = true;
 }
 
 static void fail(struct aipu_dm *dm, unsigned int error)
@@ -358,6 +373,17 @@ static void do_fatal(struct aipu_dm *dm)
 
 /* --- boot and enable ------------------------------------------------------------------------------ */
 
+static void run_firmware(struct aipu_dm *dm, struct aipu_firmware_header *firmware, uint32_t source)
+{
+	dm_boot_narrow(dm, firmware); /* what runs speaks what both do */
+	dm->firmware = *firmware;
+	dm->boot_source = source;
+	dm->limits.abi_oldest = firmware->abi_oldest;
+	dm->limits.abi_newest = firmware->abi_newest;
+	dm->state = AIPU_STATE_RUNNING;
+	dm->idle = true;
+}
+
 static void do_load(struct aipu_dm *dm)
 {
 	struct aipu_firmware_header firmware = { 0 };
@@ -378,10 +404,28 @@ static void do_load(struct aipu_dm *dm)
 		fail(dm, error);
 		return;
 	}
-	dm->firmware = firmware;
-	dm->limits.abi_oldest = firmware.abi_oldest;
-	dm->limits.abi_newest = firmware.abi_newest;
-	dm->state = AIPU_STATE_RUNNING;
+	run_firmware(dm, &firmware, AIPU_BOOT_FROM_HOST);
+}
+
+/* Where nothing starts, the device waits for LOAD */
+static void do_flash(struct aipu_dm *dm)
+{
+	struct aipu_firmware_header firmware = { 0 };
+	unsigned int error;
+
+	dm->flash_pending = false;
+	pthread_mutex_unlock(&dm->lock);
+	error = dm_flash_boot(dm, &firmware);
+	pthread_mutex_lock(&dm->lock);
+	if (dm->stop)
+		return;
+	memcpy(dm->slot_errors, dm->flash.errors, sizeof(dm->slot_errors));
+	if (!error) {
+		run_firmware(dm, &firmware, AIPU_BOOT_FROM_SLOT_A + dm->flash.running);
+		return;
+	}
+	dm->error = dm->flash.record.active == DM_FLASH_NONE ? AIPU_ERROR_NONE : error;
+	dm->state = AIPU_STATE_ROM;
 	dm->idle = true;
 }
 
@@ -396,7 +440,10 @@ static void do_enable(struct aipu_dm *dm)
 	error = dm_boot_enable(dm, &dm->firmware, &enable, &abi_in_use);
 	if (!error && dm_queue_create(dm, NULL, &enable.admin, &dm->admin))
 		error = AIPU_ERROR_ADMIN_DMA;
+	if (!error)
+		dm_flash_confirm(dm, &dm->firmware);
 	pthread_mutex_lock(&dm->lock);
+	dm->rollback = dm_flash_rollback(dm);
 	if (dm->stop)
 		return;
 	if (error) {
@@ -441,7 +488,7 @@ static void rest(struct aipu_dm *dm, uint64_t deadline)
 
 static bool commanded(const struct aipu_dm *dm)
 {
-	return dm->stop || dm->load_pending || dm->enable_pending || dm->fatal;
+	return dm->stop || dm->flash_pending || dm->load_pending || dm->enable_pending || dm->fatal;
 }
 
 static void work(struct aipu_dm *dm)
@@ -474,6 +521,8 @@ void *dm_engine_main(void *aipu_dm)
 				break;
 		} else if (dm->fatal) {
 			do_fatal(dm);
+		} else if (dm->flash_pending) {
+			do_flash(dm);
 		} else if (dm->load_pending) {
 			do_load(dm);
 		} else if (dm->enable_pending) {

@@ -40,12 +40,17 @@ static uint32_t read_identity(const struct aipu_dm *dm, uint32_t offset)
 	case AIPU_REG_FIRMWARE_VERSION:
 		return dm->firmware.version;
 	case AIPU_REG_ROLLBACK:
-		return dm->config.rollback;
+		return dm->rollback;
 	case AIPU_REG_SERIAL_LO:
 	case AIPU_REG_SERIAL_HI:
 		return half(dm->config.serial, offset, AIPU_REG_SERIAL_LO);
 	case AIPU_REG_BOOT_SOURCE:
-		return runs ? AIPU_BOOT_FROM_HOST : AIPU_BOOT_FROM_NONE;
+		return dm->boot_source;
+	case AIPU_REG_ROM_VERSION:
+		return DM_ROM_VERSION;
+	case AIPU_REG_SLOT_A_ERROR:
+	case AIPU_REG_SLOT_B_ERROR:
+		return dm->slot_errors[offset == AIPU_REG_SLOT_B_ERROR];
 	default:
 		return 0;
 	}
@@ -95,7 +100,7 @@ static uint32_t read_capability(const struct aipu_dm *dm, uint32_t offset)
 	case AIPU_REG_VECTORS:
 		return dm->config.vectors;
 	case AIPU_REG_READY_TIMEOUT_MS:
-		return DM_READY_TIMEOUT_MS;
+		return dm->config.ready_timeout_ms;
 	case AIPU_REG_MAX_PROGRAM_BYTES:
 		return dm->limits.max_program_bytes;
 	case AIPU_REG_MAX_EXTENTS:
@@ -248,6 +253,7 @@ static void write_enable(struct aipu_dm *dm)
 static void write_control(struct aipu_dm *dm, uint32_t value)
 {
 	if (value & AIPU_CONTROL_RESET) {
+		dm->recovery = value & AIPU_CONTROL_RECOVERY;
 		dm_stop_request(dm, DM_STOP_RESET);
 	} else if (value & AIPU_CONTROL_ENABLE) {
 		if (!dm->enabled)

@@ -83,6 +83,13 @@ struct aipu_dm_ops {
 	 * the point does not know does nothing.
 	 */
 	void (*fault)(void *host, enum aipu_dm_point point, struct aipu_dm_fault *fault);
+	/*
+	 * The card's flash of config.flash_bytes bytes, zeros at first, which outlives the model; optional where that is
+	 * 0. 0 or -errno. What flash_write returned for is kept whatever happens next; of a write under way when the
+	 * power goes any part may be.
+	 */
+	int (*flash_read)(void *host, uint64_t offset, void *to, size_t bytes);
+	int (*flash_write)(void *host, uint64_t offset, const void *from, size_t bytes);
 };
 
 /* SIMD level of the compute kernels; all give the same bits */
@@ -109,6 +116,8 @@ struct aipu_dm_config {
 	 */
 	const uint8_t *firmware_keys;
 	uint32_t firmware_key_count;
+	uint64_t flash_bytes; /* 64 KiB to 32 MiB; default none: firmware comes from the host only */
+	uint32_t ready_timeout_ms; /* READY_TIMEOUT_MS; default 30000 */
 	uint64_t serial;
 	enum aipu_dm_simd simd;
 	bool uma; /* offer AIPU_CAP_UMA (needs dma_map) */
