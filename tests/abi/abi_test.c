@@ -391,6 +391,9 @@ static void test_rings(struct test *t)
 		    .copy = { way[i], way[i + 1], at[i], at[i + 1], FAR_BYTES - 1 });
 	for (i = 0; i < FAR_BYTES - 1; i++)
 		CHECK(t, t->w->data[i] == i % 251 && t->w->far[FAR_AT(i) + FAR_PIECE] == 0xee);
+	ring_put(r, ENTRY(FILL, .fill = { BIG, 0x5a5a5a5a, 64, 64 }));
+	JOB(t, 1, OK, COPY, .copy = { BIG, WORK, 96, IN_WORK(tokens), 4 });
+	CHECK(t, t->w->tokens[0] == 0x5a5a5a5a);
 	JOB(t, 1, OUT_OF_RANGE, COPY, .copy = { BIG, FAR, 0, 1, FAR_BYTES });
 	CHECK(t, t->w->far[2] == 1);
 	GOOD(t, FILL);
@@ -398,7 +401,7 @@ static void test_rings(struct test *t)
 	GOOD(t, COPY);
 	CHECK(t, !memcmp(t->d.access.memory + BIG_BYTES, t->d.access.memory + 2 * BIG_BYTES,
 			 BIG_BYTES));
-	done(t, "[JOB-3] [JOB-4] [JOB-6] [SEG-3] COPY all ways, 300 extents, list; FILL");
+	done(t, "[JOB-3] [JOB-4] [JOB-6] [RING-11] [SEG-3] COPY all ways, 300 extents, list; FILL");
 }
 
 static void test_generate(struct test *t)
@@ -494,7 +497,7 @@ static void test_control(struct test *t)
 		test_fresh(t);
 	}
 	done(t,
-	     "[JOB-7] [JOB-8] [REG-6] [RST-1] [RST-2] [RST-3] timeout, disable, reset amid a COPY");
+	     "[JOB-7] [JOB-8] [PCI-3] [REG-6] [RST-1] [RST-2] [RST-3] timeout, disable, reset amid a COPY");
 }
 
 /*
@@ -503,6 +506,7 @@ static void test_control(struct test *t)
  */
 static uint32_t turns(struct test *t, uint32_t priority, uint32_t weight, uint32_t copies)
 {
+	const struct aipu_progress *progress = (const void *)t->w->page;
 	const struct aipu_completion *got = t->q[3].got;
 	uint32_t i, tries = 0, steps;
 	uint16_t id = 0;
@@ -520,6 +524,9 @@ static uint32_t turns(struct test *t, uint32_t priority, uint32_t weight, uint32
 	for (i = 0; i < 6; i++)
 		id = ring_put(&t->q[3], ENTRY(NOP));
 	IS(t, OK, ring_wait(&t->d, &t->q[3], id = ring_start(&t->d, &t->q[3], ENTRY(NOP))));
+	ADMIN(t, OK, GET_PROGRESS, .progress = { .context = 1, .address = PAGES });
+	CHECK(t, t->d.done.step_end - t->d.done.step_seen <= 1);
+	CHECK(t, progress->running == 1);
 	ADMIN(t, OK, RESET_CONTEXT, .context = { 1 });
 	if (priority == AIPU_PRIORITY_HIGH)
 		CHECK(t, got[(id - 6) % 64].step_start - got[(id - 6) % 64].step_seen <= 2);
@@ -533,7 +540,8 @@ static void test_turns(struct test *t)
 	test_fresh(t);
 	CHECK(t, (n = turns(t, AIPU_PRIORITY_NORMAL, 0, 1)) >= 11 && n <= 13);
 	CHECK(t, (n = turns(t, AIPU_PRIORITY_NORMAL, 1, 2)) >= 11 && n <= 13);
-	done(t, "[JOB-8] [PRIO-2] [PRIO-3] contexts take turns, and their queues share them");
+	done(t,
+	     "[ADM-6] [ADM-11] [JOB-8] [PRIO-2] [PRIO-3] contexts take turns, and their queues share them");
 	if (!(REG(t, CAP_LO) & AIPU_CAP_PRIORITIES)) {
 		ADMIN(t, UNSUPPORTED, CREATE_CONTEXT, .context = { 3, AIPU_PRIORITY_LOW });
 		ADMIN(t, UNSUPPORTED, CREATE_CONTEXT, .context = { 3, 0, 2 });
