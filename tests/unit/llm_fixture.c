@@ -90,6 +90,11 @@ struct aipu_session *llm_fixture_session(struct llm_fixture *f)
 
 int llm_fixture_random(uint32_t context)
 {
+	return llm_fixture_random_lanes(context, 1);
+}
+
+int llm_fixture_random_lanes(uint32_t context, uint32_t lanes)
+{
 	struct compile_shape shape = {
 		.vocabulary = 96,
 		.layers = 2,
@@ -106,7 +111,8 @@ int llm_fixture_random(uint32_t context)
 	};
 	struct compile_options options = { .precision = AIPU_PRECISION_INT8,
 					   .ctx_len = context,
-					   .prompt_len = 4 };
+					   .prompt_len = 4,
+					   .batch_size = lanes };
 	struct aipu_message message = { "" };
 	struct compile_source source;
 	int fd = memfd_create("container", MFD_CLOEXEC);

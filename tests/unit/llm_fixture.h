@@ -38,6 +38,7 @@ struct aipu_session *llm_fixture_session(struct llm_fixture *f);
  * /proc/self/fd/N. It generates until the context is full.
  */
 int llm_fixture_random(uint32_t context);
+int llm_fixture_random_lanes(uint32_t context, uint32_t lanes);
 
 /* SIMD levels of this machine, best first: enum aipu_dm_simd; returns their number */
 unsigned int llm_fixture_simd_levels(uint32_t levels[3]);

@@ -176,8 +176,7 @@ int aipu_program_unload(struct aipu_program *program)
 		return -EINVAL;
 	error = program->context->device->ops->program_unload(program->context->transport,
 							      program->id);
-	if (!error)
-		free(program);
+	free(program);
 	return error;
 }
 

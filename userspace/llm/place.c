@@ -48,7 +48,7 @@ int llm_memory_create(struct aipu_llm *llm, struct llm_memory *memory, enum aipu
 
 static void memory_release(struct aipu_llm *llm, struct llm_memory *memory)
 {
-	if (memory->segment >= 0)
+	if (memory->segment >= 0 && llm->context)
 		aipu_segment_unbind(llm->context, memory->segment);
 	if (memory->buffer)
 		aipu_buffer_destroy(memory->buffer);
@@ -251,13 +251,14 @@ void llm_unplace(struct aipu_llm *llm)
 		aipu_queue_destroy(llm->queue);
 	if (llm->program)
 		aipu_program_unload(llm->program);
-	for (i = 0; i < sizeof(memories) / sizeof(memories[0]); i++)
-		memory_release(llm, memories[i]);
+	/* With all its bindings, also where the device cannot be told any more */
 	if (llm->context)
 		aipu_context_destroy(llm->context);
+	llm->context = NULL;
+	for (i = 0; i < sizeof(memories) / sizeof(memories[0]); i++)
+		memory_release(llm, memories[i]);
 	llm->queue = NULL;
 	llm->program = NULL;
-	llm->context = NULL;
 	for (i = 0; llm->sessions && i < llm->lanes; i++)
 		if (llm->sessions[i])
 			llm->sessions[i]->computed = 0;

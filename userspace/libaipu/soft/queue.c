@@ -260,7 +260,7 @@ int soft_queue_wait(struct aipu_transport_queue *queue, int64_t timeout_ns)
 	bool last = timeout_ns >= 0 && timeout_ns <= SLICE_NS;
 	int64_t slice = last ? timeout_ns : SLICE_NS;
 	struct timespec timeout = { .tv_sec = slice / 1000000000, .tv_nsec = slice % 1000000000 };
-	int ready;
+	int ready, error;
 
 	if (device->spins && spin(queue))
 		return 0;
@@ -269,10 +269,12 @@ int soft_queue_wait(struct aipu_transport_queue *queue, int64_t timeout_ns)
 		return -errno;
 	if (ready)
 		return 0;
-	if (last)
-		return -ETIME;
-	/* Nothing for a second is no sign of anything: jobs may be long. The caller looks and comes back. */
-	return soft_check_alive(device);
+	/*
+	 * Nothing is no sign of anything: jobs may be long. The caller looks and comes back, and one that waits a little at a
+	 * time learns of a dead device like any other.
+	 */
+	error = soft_check_alive(device);
+	return !error && last ? -ETIME : error;
 }
 
 int soft_queue_fd(struct aipu_transport_queue *queue)

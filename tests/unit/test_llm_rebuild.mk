@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: MIT
+# A fault of the device model is put in where the soft transport makes one.
+LDFLAGS_test_llm_rebuild := -Wl,--wrap=aipu_dm_create
