@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "internal.h"
 
@@ -76,10 +77,23 @@ int aipu_buffer_import(struct aipu_device *device, void *memory, uint64_t bytes,
 			     buffer);
 }
 
+/* 0 or -errno: a regular file of at least `bytes` */
+static int file_check(int fd, uint64_t bytes)
+{
+	struct stat st;
+
+	if (fstat(fd, &st))
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EINVAL;
+	return (uint64_t)st.st_size < bytes ? -ENODATA : 0;
+}
+
 int aipu_buffer_map_file(struct aipu_device *device, int fd, uint64_t offset, uint64_t bytes,
 			 struct aipu_buffer **buffer)
 {
 	struct aipu_buffer *created;
+	int error;
 
 	if (!device || !buffer)
 		return -EINVAL;
@@ -87,6 +101,9 @@ int aipu_buffer_map_file(struct aipu_device *device, int fd, uint64_t offset, ui
 	if (fd < 0 || offset % AIPU_PAGE_BYTES || !bytes || bytes > BUFFER_MAX_BYTES ||
 	    offset > INT64_MAX - bytes)
 		return -EINVAL;
+	error = file_check(fd, offset + bytes);
+	if (error)
+		return error;
 	created = buffer_new(device, bytes, AIPU_READ);
 	if (!created)
 		return -ENOMEM;

@@ -49,6 +49,7 @@ struct aipu_transport_ops {
 			     uint64_t bytes, struct aipu_transport_buffer **buffer);
 	int (*buffer_import)(struct aipu_transport_device *device, void *memory, uint64_t bytes,
 			     unsigned int access, struct aipu_transport_buffer **buffer);
+	/* The front has looked that the file is that long */
 	int (*buffer_map_file)(struct aipu_transport_device *device, int fd, uint64_t offset,
 			       uint64_t bytes, struct aipu_transport_buffer **buffer);
 	int (*buffer_destroy)(struct aipu_transport_buffer *buffer);

@@ -113,7 +113,8 @@ int aipu_buffer_import(struct aipu_device *device, void *memory, uint64_t bytes,
 		       unsigned int access, struct aipu_buffer **buffer);
 /*
  * Maps [offset, offset + bytes) of a file read-only, offset page aligned. If the file becomes shorter
- * while mapped, jobs that touch the lost part end with DATA_LOST. -ENODATA: it is shorter already.
+ * while mapped, jobs that touch the lost part end with DATA_LOST, or, on a card, which holds the pages that it had when it was
+ * bound, see what was there. -ENODATA: it is shorter already.
  */
 int aipu_buffer_map_file(struct aipu_device *device, int fd, uint64_t offset, uint64_t bytes,
 			 struct aipu_buffer **buffer);
@@ -140,6 +141,7 @@ int aipu_segment_unbind(struct aipu_context *context, int segment);
 /* Loads the image at (segment, offset). -ENOEXEC: refused, the message says why and where */
 int aipu_program_load(struct aipu_context *context, int segment, uint64_t offset, uint32_t bytes,
 		      struct aipu_program **program, struct aipu_message *message);
+/* The object is no more, also when that could not be told to the device */
 int aipu_program_unload(struct aipu_program *program);
 uint32_t aipu_program_id(const struct aipu_program *program); /* for struct aipu_block */
 
@@ -174,9 +176,9 @@ int aipu_queue_submit(struct aipu_queue *queue);
 
 struct aipu_result {
 	uint64_t user_data;
-	uint64_t time_ns; /* device time */
+	uint64_t time_ns; /* device time; on a card only of jobs that ended with OK, else 0 */
 	uint32_t detail;
-	uint32_t step_seen, step_start, step_end;
+	uint32_t step_seen, step_start, step_end; /* of the device's step counter; on a card 0 */
 	uint16_t status; /* enum aipu_status */
 	uint16_t reserved[3];
 };
@@ -196,7 +198,10 @@ int aipu_queue_submit_and_wait(struct aipu_queue *queue, struct aipu_result *res
  * clears it. So peek first, then look at the token ring, then poll.
  */
 int aipu_queue_fd(struct aipu_queue *queue);
-/* Aborts the job; its result comes as usual. -ENOENT: not submitted, or it has ended. Any thread */
+/*
+ * Aborts the job; its result comes as usual, and says whether the job had ended by itself before. -ENOENT: not submitted, or it
+ * has ended. Any thread
+ */
 int aipu_queue_abort(struct aipu_queue *queue, uint64_t user_data);
 
 /* ---- device memory from a file ---- */

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
- * Buffers: GEM objects of the driver. Device and host memory is mapped through the node; memory of the caller, and mapped
- * files, become user-pointer buffers when they are bound first, so that what is never bound is never pinned.
+ * Buffers: GEM objects of the driver. Device and host memory is mapped through the node; memory of the caller becomes a
+ * user-pointer buffer at once, a mapped file when it is bound first, so that what is never bound is never pinned.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 
 #include <xf86drm.h>
 
@@ -69,9 +68,12 @@ int card_buffer_create(struct aipu_transport_device *device, enum aipu_buffer_ki
 
 	if (!buffer)
 		return -ENOMEM;
-	err = create_handle(
-		buffer, kind == AIPU_BUFFER_HOST ? DRM_AIPU_BUFFER_HOST : DRM_AIPU_BUFFER_DEVICE,
-		0);
+	buffer->in_device = kind == AIPU_BUFFER_DEVICE;
+	err = create_handle(buffer,
+			    buffer->in_device ? DRM_AIPU_BUFFER_DEVICE : DRM_AIPU_BUFFER_HOST, 0);
+	/* More than any buffer can have: all else was checked before. */
+	if (err == -EINVAL)
+		err = buffer->in_device ? -ENOSPC : -ENOMEM;
 	if (!err)
 		err = map_handle(buffer);
 	if (err) {
@@ -86,11 +88,17 @@ int card_buffer_import(struct aipu_transport_device *device, void *memory, uint6
 		       unsigned int access, struct aipu_transport_buffer **out)
 {
 	struct aipu_transport_buffer *buffer = buffer_new(device, bytes);
+	int err;
 
 	if (!buffer)
 		return -ENOMEM;
 	buffer->data = memory;
 	buffer->read_only = !(access & AIPU_WRITE);
+	err = card_buffer_realize(buffer);
+	if (err) {
+		free(buffer);
+		return err;
+	}
 	*out = buffer;
 	return 0;
 }
@@ -99,13 +107,8 @@ int card_buffer_map_file(struct aipu_transport_device *device, int fd, uint64_t 
 			 uint64_t bytes, struct aipu_transport_buffer **out)
 {
 	struct aipu_transport_buffer *buffer;
-	struct stat st;
 	void *data;
 
-	if (fstat(fd, &st))
-		return -errno;
-	if ((uint64_t)st.st_size < offset + bytes)
-		return -ENODATA;
 	buffer = buffer_new(device, bytes);
 	if (!buffer)
 		return -ENOMEM;

@@ -30,12 +30,21 @@ struct aipu_transport_context {
 
 struct aipu_transport_buffer {
 	struct aipu_transport_device *device;
-	uint32_t handle; /* 0: a file's or caller's memory that was not bound yet */
+	uint32_t handle; /* 0: a file's memory that was not bound yet */
+	bool in_device; /* device memory */
 	uint64_t bytes; /* whole pages */
 	void *data; /* mapped, or NULL */
 	bool mapped; /* by us */
 	bool read_only;
 	atomic_uint bindings;
+};
+
+/* A job in flight */
+struct card_job {
+	uint64_t sequence; /* 0: not in flight */
+	/* What becomes of it although it is a NOP to the card: the driver would not pass it on */
+	uint32_t detail;
+	uint16_t status;
 };
 
 struct aipu_transport_queue {
@@ -44,9 +53,12 @@ struct aipu_transport_queue {
 	uint32_t mask; /* of `ids`: at least as many as can be in flight */
 	int event;
 	uint64_t next; /* sequence of the next job */
-	pthread_mutex_t lock; /* `sequences`: abort comes from other threads */
+	uint64_t oldest; /* none before it is in flight */
+	uint64_t orphans; /* those from here on get no result from the driver, but `lost` */
+	int lost; /* why, or 0 */
+	pthread_mutex_t lock; /* `slots`: abort comes from other threads */
 	uint16_t *ids; /* the front's id of a sequence in flight */
-	uint64_t *sequences; /* of each of the front's ids; 0: not in flight */
+	struct card_job *slots; /* by the front's ids */
 	bool uring;
 	struct io_uring ring;
 	/* Room for one ioctl, so that nothing is allocated on the way */

@@ -74,6 +74,8 @@ int card_segment_bind(struct aipu_transport_context *context, struct aipu_transp
 	if (err)
 		return err;
 	bind.handle = buffer->handle;
+	if (buffer->in_device)
+		bind.length = (length + 63) & ~63ull; /* the rest is the buffer's too */
 	err = card_ioctl(context->device, DRM_IOCTL_AIPU_SEGMENT_BIND, &bind);
 	if (err)
 		return err;
@@ -104,6 +106,11 @@ int card_program_load(struct aipu_transport_context *context, uint32_t segment, 
 
 	*id = load.program;
 	*detail = load.detail;
+	/* As results of jobs that name what is not there: the segment, or the range */
+	if (err == -ENOENT)
+		return -EFAULT;
+	if (err == -EINVAL && bytes <= context->device->info.max_program_bytes)
+		return -ERANGE;
 	/* What is well-formed but not offered is refused like the rest; the detail tells them apart. */
 	return err == -EOPNOTSUPP && load.detail ? -ENOEXEC : err;
 }

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
  * Queues by both doors of the driver: io_uring where it is permitted, ioctls else; who calls sees no difference. A submission is
- * one system call however many jobs it has, and one doorbell: all jobs but the last say that more follow.
+ * one system call however many jobs it has, and one doorbell: all jobs but the last say that more follow. Every job that was
+ * taken gets a result, also where the driver refused it or lost its queue. What only one door tells (steps, the time of a job
+ * that failed) is told by none.
  */
 #include <errno.h>
 #include <poll.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -43,16 +46,26 @@ static void queue_free(struct aipu_transport_queue *queue)
 		close(queue->event);
 	pthread_mutex_destroy(&queue->lock);
 	free(queue->ids);
-	free(queue->sequences);
+	free(queue->slots);
 	free(queue->jobs);
 	free(queue->results);
 	free(queue);
 }
 
+/* Twice as many as are ever in flight: the card tells of the places of jobs that were aborted unread with a later one only. */
+static uint32_t ring_entries(const struct aipu_transport_device *device, uint32_t capacity)
+{
+	uint32_t most = device->info.max_queue_entries - 1;
+
+	if (capacity > most / 2)
+		return capacity > most ? capacity : most;
+	return 2 * capacity;
+}
+
 int card_queue_create(struct aipu_transport_context *context, uint32_t capacity,
 		      struct aipu_transport_queue **out)
 {
-	struct drm_aipu_queue_create create = { .context = context->id, .entries = capacity };
+	struct drm_aipu_queue_create create = { .context = context->id };
 	struct aipu_transport_queue *queue = calloc(1, sizeof(*queue));
 	int err = -ENOMEM;
 
@@ -60,7 +73,8 @@ int card_queue_create(struct aipu_transport_context *context, uint32_t capacity,
 		return -ENOMEM;
 	queue->context = context;
 	queue->capacity = capacity;
-	queue->next = 1;
+	queue->next = queue->oldest = 1;
+	queue->orphans = UINT64_MAX;
 	pthread_mutex_init(&queue->lock, NULL);
 	for (queue->mask = 1; queue->mask < capacity; queue->mask = queue->mask * 2 + 1)
 		;
@@ -70,12 +84,13 @@ int card_queue_create(struct aipu_transport_context *context, uint32_t capacity,
 		goto fail;
 	}
 	queue->ids = calloc(queue->mask + 1, sizeof(*queue->ids));
-	queue->sequences = calloc(capacity, sizeof(*queue->sequences));
+	queue->slots = calloc(capacity, sizeof(*queue->slots));
 	queue->jobs = calloc(capacity, sizeof(*queue->jobs));
 	queue->results = calloc(capacity, sizeof(*queue->results));
-	if (!queue->ids || !queue->sequences || !queue->jobs || !queue->results)
+	if (!queue->ids || !queue->slots || !queue->jobs || !queue->results)
 		goto fail;
 	create.eventfd = queue->event;
+	create.entries = ring_entries(context->device, capacity);
 	err = card_ioctl(context->device, DRM_IOCTL_AIPU_QUEUE_CREATE, &create);
 	if (err)
 		goto fail;
@@ -101,13 +116,54 @@ void card_queue_destroy(struct aipu_transport_queue *queue)
 
 /* --- submitting ----------------------------------------------------------------------------------- */
 
-/* Before the driver has it: a completion may come at once */
-static void note(struct aipu_transport_queue *queue, uint64_t sequence, uint16_t id)
+/* What the card would say of a job that the driver does not pass on; 0: it does */
+static uint16_t refusal(const struct aipu_job *job, uint32_t *detail)
 {
-	queue->ids[sequence & queue->mask] = id;
+	*detail = offsetof(struct aipu_job, opcode);
+	if (job->opcode > AIPU_JOB_GENERATE)
+		return AIPU_STATUS_INVALID_OPCODE;
+	*detail = offsetof(struct aipu_job, reserved);
+	return job->reserved ? AIPU_STATUS_INVALID_FIELD : AIPU_STATUS_OK;
+}
+
+/* Before the driver has it: a completion may come at once */
+static void note(struct aipu_transport_queue *queue, uint64_t sequence, const struct aipu_job *job,
+		 struct aipu_job *passed)
+{
+	struct card_job slot = { .sequence = sequence };
+
+	slot.status = refusal(job, &slot.detail);
+	*passed = *job;
+	passed->id = 0;
+	passed->flags = 0;
+	if (slot.status)
+		*passed = (struct aipu_job){ .opcode = AIPU_JOB_NOP };
+	queue->ids[sequence & queue->mask] = job->id;
 	pthread_mutex_lock(&queue->lock);
-	queue->sequences[id] = sequence;
+	queue->slots[job->id] = slot;
 	pthread_mutex_unlock(&queue->lock);
+}
+
+/* The driver's window, and ours: as many sequences as the capacity from the oldest in flight on */
+static uint32_t room(struct aipu_transport_queue *queue)
+{
+	while (queue->oldest < queue->next &&
+	       queue->slots[queue->ids[queue->oldest & queue->mask]].sequence != queue->oldest)
+		queue->oldest++;
+	return queue->capacity - (uint32_t)(queue->next - queue->oldest);
+}
+
+/* Jobs from `first` on have no result to wait for. */
+static void lose(struct aipu_transport_queue *queue, uint64_t first, int error)
+{
+	uint64_t one = 1;
+
+	queue->lost = error;
+	if (first < queue->orphans)
+		queue->orphans = first;
+	/* The only failure is a counter that is full, and readable with it. */
+	if (write(queue->event, &one, sizeof(one)) < 0)
+		return;
 }
 
 static int submit_ioctl(struct aipu_transport_queue *queue, uint32_t count)
@@ -118,18 +174,23 @@ static int submit_ioctl(struct aipu_transport_queue *queue, uint32_t count)
 					  .sequence = queue->next };
 	int err = card_ioctl(queue->context->device, DRM_IOCTL_AIPU_SUBMIT, &submit);
 
+	if (err && err != -EAGAIN) {
+		lose(queue, queue->next + submit.taken, err);
+		submit.taken = count;
+	}
 	queue->next += submit.taken;
-	return submit.taken || err == -EAGAIN ? (int)submit.taken : err;
+	return (int)submit.taken;
 }
 
 static int submit_uring(struct aipu_transport_queue *queue, uint32_t count)
 {
 	struct drm_aipu_uring_submit payload = { .queue = queue->id };
 	struct io_uring_sqe *sqe;
+	uint64_t first = queue->next;
 	uint32_t taken = 0;
 	int ret;
 
-	while (taken < count && (sqe = io_uring_get_sqe(&queue->ring))) {
+	while (taken < count && !queue->lost && (sqe = io_uring_get_sqe(&queue->ring))) {
 		io_uring_prep_rw(IORING_OP_URING_CMD, sqe, queue->context->device->fd, NULL, 0, 0);
 		sqe->cmd_op = DRM_AIPU_URING_SUBMIT;
 		sqe->user_data = queue->next;
@@ -140,21 +201,25 @@ static int submit_uring(struct aipu_transport_queue *queue, uint32_t count)
 	}
 	do {
 		ret = io_uring_submit(&queue->ring);
-	} while (ret == -EINTR);
-	return ret < 0 ? ret : (int)taken;
+	} while (ret == -EINTR || ret == -EAGAIN);
+	/* The ring itself failed: what it still has is never given. */
+	if (ret < 0 || queue->lost) {
+		queue->next = first + count;
+		lose(queue, first, ret < 0 ? ret : queue->lost);
+		return (int)count;
+	}
+	return (int)taken;
 }
 
 int card_queue_submit(struct aipu_transport_queue *queue, const struct aipu_job *jobs,
 		      uint32_t count)
 {
-	if (count > queue->capacity)
-		count = queue->capacity;
-	for (uint32_t i = 0; i < count; i++) {
-		note(queue, queue->next + i, jobs[i].id);
-		queue->jobs[i] = jobs[i];
-		queue->jobs[i].id = 0;
-		queue->jobs[i].flags = 0;
-	}
+	uint32_t most = room(queue);
+
+	if (count > most)
+		count = most;
+	for (uint32_t i = 0; i < count; i++)
+		note(queue, queue->next + i, &jobs[i], &queue->jobs[i]);
 	if (!count)
 		return 0;
 	return queue->uring ? submit_uring(queue, count) : submit_ioctl(queue, count);
@@ -162,14 +227,53 @@ int card_queue_submit(struct aipu_transport_queue *queue, const struct aipu_job 
 
 /* --- taking --------------------------------------------------------------------------------------- */
 
-static uint16_t forget(struct aipu_transport_queue *queue, uint64_t sequence)
+/* What the driver refused or lost has no status of the card */
+static uint16_t status_of(int error, uint16_t status)
+{
+	if (status || !error)
+		return status;
+	return error == -ECANCELED ? AIPU_STATUS_ABORTED : AIPU_STATUS_INTERNAL;
+}
+
+/* value: the time of a job that ended well, else the detail of its status */
+static struct aipu_completion completion_of(struct aipu_transport_queue *queue, uint64_t sequence,
+					    uint16_t status, uint64_t value)
 {
 	uint16_t id = queue->ids[sequence & queue->mask];
+	struct aipu_completion completion = { .id = id, .status = status };
+	struct card_job job;
 
 	pthread_mutex_lock(&queue->lock);
-	queue->sequences[id] = 0;
+	job = queue->slots[id];
+	queue->slots[id].sequence = 0;
 	pthread_mutex_unlock(&queue->lock);
-	return id;
+	if (status) {
+		completion.detail = (uint32_t)value;
+	} else if (job.status) {
+		completion.status = job.status;
+		completion.detail = job.detail;
+	} else {
+		completion.time_ns = value;
+	}
+	return completion;
+}
+
+static int take_orphans(struct aipu_transport_queue *queue, struct aipu_completion *completions,
+			uint32_t count)
+{
+	uint16_t status = status_of(queue->lost, 0);
+	uint32_t taken = 0;
+
+	room(queue);
+	if (queue->orphans < queue->oldest)
+		queue->orphans = queue->oldest;
+	for (; queue->orphans < queue->next && taken < count; queue->orphans++) {
+		uint16_t id = queue->ids[queue->orphans & queue->mask];
+
+		if (queue->slots[id].sequence == queue->orphans)
+			completions[taken++] = completion_of(queue, queue->orphans, status, 0);
+	}
+	return (int)taken;
 }
 
 static int take_ioctl(struct aipu_transport_queue *queue, struct aipu_completion *completions,
@@ -180,30 +284,21 @@ static int take_ioctl(struct aipu_transport_queue *queue, struct aipu_completion
 				      .results = (uintptr_t)queue->results };
 	int err = card_ioctl(queue->context->device, DRM_IOCTL_AIPU_WAIT, &wait);
 
-	if (err && err != -ETIME)
-		return err;
 	for (uint32_t i = 0; i < wait.taken; i++) {
 		const struct drm_aipu_result *result = &queue->results[i];
+		uint16_t status = status_of(result->error, result->status);
 
-		completions[i] = (struct aipu_completion){ .time_ns = result->time_ns,
-							   .detail = result->detail,
-							   .step_seen = result->step_seen,
-							   .step_start = result->step_start,
-							   .step_end = result->step_end,
-							   .id = forget(queue, result->sequence),
-							   .status = result->status };
+		completions[i] = completion_of(queue, result->sequence, status,
+					       status ? result->detail : result->time_ns);
 	}
-	return (int)wait.taken;
-}
-
-/* What the driver refused or lost has no status of the device */
-static uint16_t status_of(const struct io_uring_cqe *cqe)
-{
-	uint16_t status = AIPU_URING_STATUS(cqe->big_cqe[0]);
-
-	if (status || !cqe->res)
-		return status;
-	return cqe->res == -ECANCELED ? AIPU_STATUS_ABORTED : AIPU_STATUS_INTERNAL;
+	if (wait.taken)
+		return (int)wait.taken;
+	/* A lost queue has given its results, a card that is gone gives none. */
+	if (err && err != -ETIME) {
+		queue->lost = err;
+		queue->orphans = 0;
+	}
+	return 0;
 }
 
 static int take_uring(struct aipu_transport_queue *queue, struct aipu_completion *completions,
@@ -213,14 +308,12 @@ static int take_uring(struct aipu_transport_queue *queue, struct aipu_completion
 	uint32_t taken = 0;
 
 	while (taken < count && !io_uring_peek_cqe(&queue->ring, &cqe)) {
-		struct aipu_completion *completion = &completions[taken++];
+		uint64_t word = cqe->big_cqe[0];
+		uint16_t status = status_of(cqe->res, AIPU_URING_STATUS(word));
 
-		*completion = (struct aipu_completion){ .id = forget(queue, cqe->user_data),
-							.status = status_of(cqe) };
-		if (completion->status)
-			completion->detail = AIPU_URING_DETAIL(cqe->big_cqe[0]);
-		else
-			completion->time_ns = AIPU_URING_TIME_NS(cqe->big_cqe[0]);
+		completions[taken++] =
+			completion_of(queue, cqe->user_data, status,
+				      status ? AIPU_URING_DETAIL(word) : AIPU_URING_TIME_NS(word));
 		io_uring_cqe_seen(&queue->ring, cqe);
 	}
 	return (int)taken;
@@ -229,8 +322,10 @@ static int take_uring(struct aipu_transport_queue *queue, struct aipu_completion
 static int take(struct aipu_transport_queue *queue, struct aipu_completion *completions,
 		uint32_t count)
 {
-	return queue->uring ? take_uring(queue, completions, count)
-			    : take_ioctl(queue, completions, count);
+	int taken = queue->uring ? take_uring(queue, completions, count)
+				 : take_ioctl(queue, completions, count);
+
+	return taken || !queue->lost ? taken : take_orphans(queue, completions, count);
 }
 
 int card_queue_reap(struct aipu_transport_queue *queue, struct aipu_completion *completions,
@@ -277,7 +372,7 @@ int card_queue_abort(struct aipu_transport_queue *queue, uint16_t id)
 	struct drm_aipu_cancel cancel = { .queue = queue->id };
 
 	pthread_mutex_lock(&queue->lock);
-	cancel.sequence = id < queue->capacity ? queue->sequences[id] : 0;
+	cancel.sequence = id < queue->capacity ? queue->slots[id].sequence : 0;
 	pthread_mutex_unlock(&queue->lock);
 	if (!cancel.sequence)
 		return -ENOENT;

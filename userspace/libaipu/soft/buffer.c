@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 
 #include "soft.h"
 
@@ -164,16 +163,9 @@ int soft_buffer_map_file(struct aipu_transport_device *device, int fd, uint64_t 
 			 uint64_t bytes, struct aipu_transport_buffer **buffer)
 {
 	struct aipu_transport_buffer *created;
-	struct stat status;
 	void *memory;
 	int error;
 
-	if (fstat(fd, &status))
-		return -errno;
-	if (!S_ISREG(status.st_mode))
-		return -EINVAL;
-	if ((uint64_t)status.st_size < offset + bytes)
-		return -ENODATA;
 	memory = mmap(NULL, bytes, PROT_READ, MAP_SHARED, fd, (off_t)offset);
 	if (memory == MAP_FAILED)
 		return -errno;
