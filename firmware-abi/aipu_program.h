@@ -26,7 +26,7 @@ enum aipu_format {
 	AIPU_FMT_F16 = 2, /* IEEE binary16 */
 	AIPU_FMT_BF16 = 3,
 	AIPU_FMT_I8_G32 = 4, /* signed 8-bit, one fp16 scale per row and 32 columns */
-	AIPU_FMT_I4_G32 = 5, /* the rest is defined by name only in 0.9 */
+	AIPU_FMT_I4_G32 = 5, /* the rest is defined by name only in 1.0 */
 	AIPU_FMT_I4_G64 = 6,
 	AIPU_FMT_I4_G128 = 7,
 	AIPU_FMT_I8_CHANNEL = 8,
@@ -164,7 +164,7 @@ enum aipu_opcode {
 	AIPU_OP_ADD = 8,
 	/* dst[S][C] = the selected rows of a[T][C] */
 	AIPU_OP_SELECT = 9,
-	/* defined by name in 0.9, executed by no device yet */
+	/* defined by name in 1.0, executed by no device yet */
 	AIPU_OP_QUANTIZE = 10,
 	AIPU_OP_REQUANTIZE = 11,
 	AIPU_OP_KV_SHIFT = 12,

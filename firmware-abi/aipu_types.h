@@ -38,13 +38,13 @@ typedef uint64_t aipu_le64;
 /*
  * A version of the contract: major in the upper, minor in the lower 16 bits. Within one major version
  * the contract only grows; a device, a firmware image, a driver, a container each name the *range* that
- * they work with, and two of them fit when their ranges overlap. 0.x may still change.
+ * they work with, and two of them fit when their ranges overlap.
  */
 #define AIPU_ABI_VERSION(major, minor) (((uint32_t)(major) << 16) | (uint32_t)(minor))
 #define AIPU_ABI_MAJOR(version) ((uint32_t)(version) >> 16)
 #define AIPU_ABI_MINOR(version) (0xffffu & (uint32_t)(version))
-#define AIPU_ABI_CURRENT AIPU_ABI_VERSION(0, 9)
-#define AIPU_ABI_OLDEST AIPU_ABI_VERSION(0, 9)
+#define AIPU_ABI_CURRENT AIPU_ABI_VERSION(1, 0)
+#define AIPU_ABI_OLDEST AIPU_ABI_VERSION(1, 0)
 
 #define AIPU_PAGE_BYTES 4096u
 #define AIPU_DIGEST_BYTES 32u /* SHA-256, FIPS 180-4 */

@@ -156,7 +156,7 @@ void aipu_file_put(struct aipu_file *file);
 int aipu_enter(struct aipu_device *aipu, int *idx);
 void aipu_exit(struct aipu_device *aipu, int idx);
 
-/* For messages: "0.9" as two arguments of "%u.%u" */
+/* For messages: "1.0" as two arguments of "%u.%u" */
 #define AIPU_ABI_ARGS(version) AIPU_ABI_MAJOR(version), AIPU_ABI_MINOR(version)
 #define AIPU_FIRMWARE_ARGS(version) (version) >> 24, (version) >> 16 & 0xff, lower_16_bits(version)
 

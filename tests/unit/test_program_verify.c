@@ -104,8 +104,8 @@ static void header(void **state)
 	BAD(HEADER, 0, H.magic++);
 	BAD(HEADER, 0, H.header_bytes--);
 	BAD(HEADER, 0, H.abi_oldest = H.abi_newest + 1);
-	ABSENT(VERSION, 0, H.abi_newest = H.abi_oldest = AIPU_ABI_VERSION(1, 0));
-	ABSENT(VERSION, 0, H.abi_newest = H.abi_oldest = AIPU_ABI_VERSION(0, 8));
+	ABSENT(VERSION, 0, H.abi_newest = H.abi_oldest = AIPU_ABI_VERSION(1, 1));
+	ABSENT(VERSION, 0, H.abi_newest = H.abi_oldest = AIPU_ABI_VERSION(0, 9));
 	ABSENT(NUMERICS, 0, H.numerics = 2);
 	ABSENT(NUMERICS, 0, H.numerics = 0xffffffff);
 	BAD(OPCODE, 0, H.operations |= 1ull << AIPU_OP_COUNT);

@@ -125,7 +125,7 @@ static void versions(void **state)
 	header_of(bytes)->abi_oldest = AIPU_ABI_VERSION(7, 3);
 	header_of(bytes)->abi_newest = AIPU_ABI_VERSION(7, 4);
 	seal(bytes);
-	expect(bytes, good_size, -EPROTO, "contract 7.3 to 7.4, this runtime speaks 0.9 to 0.9");
+	expect(bytes, good_size, -EPROTO, "contract 7.3 to 7.4, this runtime speaks 1.0 to 1.0");
 	free(bytes);
 }
 

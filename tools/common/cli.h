@@ -29,7 +29,7 @@ int cli_fail(const char *tool, int code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 /* The exit code for an -errno of libaipu */
 int cli_exit_code(int err);
-/* "tool 0.9.0 (contract 0.9)" on stdout */
+/* "tool 0.9.0 (contract 1.0)" on stdout */
 void cli_version(const char *tool);
 
 /*
