@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A file that plays a card's flash, for mounts of the device model: aipu_dm_ops.flash_read and flash_write over it. A
+ * file that is not there reads as zeros and comes to be with the first write, so that looking at a card leaves nothing
+ * behind. One writer at a time. In libaipu-dm.a.
+ */
+#ifndef AIPU_FLASH_FILE_H
+#define AIPU_FLASH_FILE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define AIPU_FLASH_FILE_BYTES (4ull << 20) /* a size that serves, for a new one */
+
+struct aipu_flash_file;
+
+/*
+ * `bytes`: of the flash, where the file is not there yet. 0; -EFBIG: what is there has a size that no flash has;
+ * -EINVAL: it is not a regular file; another -errno of open().
+ */
+int aipu_flash_file_open(const char *path, uint64_t bytes, struct aipu_flash_file **file);
+void aipu_flash_file_close(struct aipu_flash_file *file);
+uint64_t aipu_flash_file_bytes(const struct aipu_flash_file *file);
+
+/* Within the file's bytes. The written is on its medium when it returns. 0; -EBUSY: another writer has the file; -errno */
+int aipu_flash_file_read(struct aipu_flash_file *file, uint64_t offset, void *to, size_t bytes);
+int aipu_flash_file_write(struct aipu_flash_file *file, uint64_t offset, const void *from,
+			  size_t bytes);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
