@@ -77,6 +77,9 @@ done
 many=()
 for i in $(seq 17); do many+=(--fault "hang@$i"); done
 tap_ok "17 faults" refuses 2 "at most 16 of them are expected" --socket "$socket" "${many[@]}"
+tap_ok "a flash that is a directory" refuses 1 "--flash $work: a regular file" --socket "$socket" --flash "$work"
+head -c 1000 /dev/zero >"$work/small"
+tap_ok "a flash of no size that there is" refuses 1 "64 KiB to 32 MiB" --socket "$socket" --flash "$work/small"
 tap_ok "a trace that cannot be written" refuses 1 "--trace $work/none/trace: " --socket "$socket" --trace "$work/none/trace"
 tap_ok "a directory that is not there" refuses 1 "No such file or directory" --socket "$work/none/socket"
 echo kept >"$work/file"

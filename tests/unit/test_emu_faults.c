@@ -44,6 +44,8 @@ static void good_texts(void **state)
 		{ "boot-failure@1", { EMU_FAULT_BOOT_FAILURE, 1, AIPU_ERROR_FIRMWARE_DIGEST } },
 		{ "boot-failure@1:15", { EMU_FAULT_BOOT_FAILURE, 1, AIPU_ERROR_FATAL } },
 		{ "power-cut@2", { EMU_FAULT_POWER_CUT, 2, 0 } },
+		{ "flash-cut@3", { EMU_FAULT_FLASH_CUT, 3, 0 } },
+		{ "flash-cut@3:700", { EMU_FAULT_FLASH_CUT, 3, 700 } },
 	};
 	unsigned int seen = 0;
 
@@ -88,6 +90,7 @@ static void bad_texts(void **state)
 		{ "hang@1:1", "no VALUE" },
 		{ "all-ones@1:0", "no VALUE" },
 		{ "power-cut@1:1", "no VALUE" },
+		{ "flash-cut@1:65537", "bytes from 0 to 65536" },
 		{ "slow-job@1:", "1 to 600000" },
 		{ "slow-job@1:0", "1 to 600000" },
 		{ "slow-job@1:600001", "1 to 600000" },
@@ -97,7 +100,7 @@ static void bad_texts(void **state)
 		{ "bad-completion@1:3", "sq_head" },
 		{ "corrupt-reply@1:3", "sq_head" },
 		{ "boot-failure@1:0", "error code" },
-		{ "boot-failure@1:17", "error code" },
+		{ "boot-failure@1:20", "error code" },
 	};
 	struct emu_fault fault;
 

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "aipu/dm.h"
+#include "aipu/flash_file.h"
 #include "aipu_registers.h"
 #include "emu.h"
 
@@ -42,6 +43,22 @@ static void host_interrupt(void *host, unsigned int vector)
 	}
 }
 
+static int host_flash_read(void *host, uint64_t offset, void *to, size_t bytes)
+{
+	return aipu_flash_file_read(((struct emu_card *)host)->flash, offset, to, bytes);
+}
+
+static int host_flash_write(void *host, uint64_t offset, const void *from, size_t bytes)
+{
+	struct emu_card *card = host;
+	bool cut = emu_faults_flash(card->faults, &bytes);
+	int err = aipu_flash_file_write(card->flash, offset, from, bytes);
+
+	if (cut)
+		emu_faults_cut_power(card->faults);
+	return err;
+}
+
 static void host_fault(void *host, enum aipu_dm_point point, struct aipu_dm_fault *fault)
 {
 	emu_faults_model(((struct emu_card *)host)->faults, point, fault);
@@ -56,6 +73,8 @@ static int make_model(struct emu_card *card)
 		.dma_write = host_write,
 		.interrupt = host_interrupt,
 		.fault = host_fault,
+		.flash_read = host_flash_read,
+		.flash_write = host_flash_write,
 	};
 	const struct emu_options *options = card->options;
 	struct aipu_dm_config config = {
@@ -68,8 +87,14 @@ static int make_model(struct emu_card *card)
 		.abi_newest = options->abi_newest,
 		.serial = options->serial,
 	};
-	int err = aipu_dm_create(&config, &ops, card, &card->dm);
+	int err = 0;
 
+	if (options->flash) {
+		err = aipu_flash_file_open(options->flash, AIPU_FLASH_FILE_BYTES, &card->flash);
+		config.flash_bytes = err ? 0 : aipu_flash_file_bytes(card->flash);
+	}
+	if (!err)
+		err = aipu_dm_create(&config, &ops, card, &card->dm);
 	if (err)
 		return err;
 	card->memory = aipu_dm_memory(card->dm, &card->memory_bytes, NULL);
@@ -108,6 +133,7 @@ void emu_card_destroy(struct emu_card *card)
 	if (!card)
 		return;
 	aipu_dm_destroy(card->dm); /* first: it uses all the others */
+	aipu_flash_file_close(card->flash);
 	emu_faults_destroy(card->faults);
 	emu_irq_destroy(card->irq);
 	emu_dma_destroy(card->dma);

@@ -32,6 +32,7 @@ enum emu_fault_kind {
 	EMU_FAULT_SLOW_BOOT, /* LOAD N takes VALUE ms (default 5000) */
 	EMU_FAULT_BOOT_FAILURE, /* LOAD N ends in FAILED, ERROR = VALUE (default FIRMWARE_DIGEST) */
 	EMU_FAULT_POWER_CUT, /* at job N the process ends at once, as by SIGKILL */
+	EMU_FAULT_FLASH_CUT, /* likewise in write N to the flash, of which VALUE bytes are done (default 0) */
 	EMU_FAULT_KINDS
 };
 
@@ -52,6 +53,7 @@ struct emu_options {
 	uint32_t abi_oldest, abi_newest; /* of the boot ROM; both 0: the model's default */
 	uint64_t serial;
 	bool msi; /* MSI in place of MSI-X */
+	const char *flash; /* the file that plays it; NULL: the card has none */
 	bool trap_memory; /* BAR2 without mmap: each access is a message, and counted */
 	FILE *trace; /* NULL: none */
 	struct emu_fault faults[EMU_MAX_FAULTS];
@@ -178,6 +180,7 @@ struct emu_card {
 	struct emu_dma *dma;
 	struct emu_irq *irq;
 	struct emu_faults *faults;
+	struct aipu_flash_file *flash; /* NULL: none */
 	struct emu_counters counters;
 	atomic_bool gone; /* ALL_ONES has struck */
 	uint32_t bar0_bytes; /* a power of two */
@@ -226,6 +229,9 @@ void emu_faults_model(struct emu_faults *faults, unsigned int point, struct aipu
 uint64_t emu_faults_interrupt(struct emu_faults *faults);
 /* true: with this register access the function is gone */
 bool emu_faults_register(struct emu_faults *faults);
+/* true: the power goes in this write, after *bytes of it, which is lowered then; then emu_faults_cut_power() */
+bool emu_faults_flash(struct emu_faults *faults, size_t *bytes);
+void emu_faults_cut_power(struct emu_faults *faults); /* a thread of the model's; does not return */
 
 /* --- configuration space (pci.c) ----------------------------------------------------------------------- */
 

@@ -26,6 +26,7 @@ enum point {
 	POINT_REPLY,
 	POINT_INTERRUPT,
 	POINT_REGISTER,
+	POINT_FLASH,
 	POINTS
 };
 
@@ -45,7 +46,8 @@ enum point {
 	X(SLOW_BOOT, "slow-boot", LOAD, 1, MAX_MS, 5000, "milliseconds from 1 to 600000")          \
 	X(BOOT_FAILURE, "boot-failure", LOAD, 1, AIPU_ERROR_COUNT - 1, AIPU_ERROR_FIRMWARE_DIGEST, \
 	  "an error code of the device, from 1")                                                   \
-	X(POWER_CUT, "power-cut", JOB, 0, 0, 0, "")
+	X(POWER_CUT, "power-cut", JOB, 0, 0, 0, "")                                                \
+	X(FLASH_CUT, "flash-cut", FLASH, 0, 65536, 0, "bytes from 0 to 65536")
 
 struct kind {
 	const char *name;
@@ -263,4 +265,18 @@ uint64_t emu_faults_interrupt(struct emu_faults *faults)
 bool emu_faults_register(struct emu_faults *faults)
 {
 	return strike(faults, POINT_REGISTER);
+}
+
+bool emu_faults_flash(struct emu_faults *faults, size_t *bytes)
+{
+	const struct emu_fault *due = strike(faults, POINT_FLASH);
+
+	if (due && due->value < *bytes)
+		*bytes = due->value;
+	return due;
+}
+
+void emu_faults_cut_power(struct emu_faults *faults)
+{
+	cut_power(faults);
 }

@@ -14,6 +14,7 @@
 
 #include "aipu_types.h"
 #include "cli.h"
+#include "aipu/flash_file.h"
 #include "emu.h"
 #include "listen.h"
 
@@ -29,7 +30,7 @@
 static const char help[] =
 	"usage: aipu-emu --socket PATH [--memory SIZE] [--cores N] [--queues N]\n"
 	"                [--vectors N] [--rollback N] [--abi OLDEST-NEWEST] [--serial N]\n"
-	"                [--msi] [--trap-bar2] [--trace FILE] [--fault KIND@N[:VALUE]]...\n"
+	"                [--flash FILE] [--msi] [--trap-bar2] [--trace FILE] [--fault KIND@N[:VALUE]]...\n"
 	"       aipu-emu --help | --version\n"
 	"\n"
 	"Serves the software AIPU as a PCIe function by the vfio-user protocol, for the\n"
@@ -45,6 +46,8 @@ static const char help[] =
 	"  --abi OLDEST-NEWEST\n"
 	"                    contract versions of the boot ROM, as 1.0-1.4; default: this build's\n"
 	"  --serial N        the serial number; default 0\n"
+	"  --flash FILE      the card keeps firmware of its own, in this file, which comes to be when\n"
+	"                    it is written first: spec.md, section 14. Default: it keeps none\n"
 	"  --msi             MSI in place of MSI-X, with at most 32 messages\n"
 	"  --trap-bar2       each access to BAR2 is a message, and its bytes are counted\n"
 	"  --trace FILE      a line for each message, and the counters at each client's end\n"
@@ -70,6 +73,8 @@ static const char help[] =
 	"                      boot-failure@LOAD[:ERROR]\n"
 	"                                               fails, with 5 (wrong digest) by default\n"
 	"                      power-cut@JOB            the process ends at once\n"
+	"                      flash-cut@WRITE[:BYTES]  likewise, with BYTES of a write to the\n"
+	"                                               flash done; default none\n"
 	"\n"
 	"Exit status: 0 done, 1 failed, 2 usage, 3 no device, 4 no permission,\n"
 	"130 interrupted, 141 closed pipe.\n";
@@ -182,6 +187,7 @@ enum {
 	OPT_ROLLBACK,
 	OPT_ABI,
 	OPT_SERIAL,
+	OPT_FLASH,
 	OPT_MSI,
 	OPT_TRAP,
 	OPT_TRACE,
@@ -199,6 +205,7 @@ static const struct option long_options[] = {
 	{ "rollback", required_argument, NULL, OPT_ROLLBACK },
 	{ "abi", required_argument, NULL, OPT_ABI },
 	{ "serial", required_argument, NULL, OPT_SERIAL },
+	{ "flash", required_argument, NULL, OPT_FLASH },
 	{ "msi", no_argument, NULL, OPT_MSI },
 	{ "trap-bar2", no_argument, NULL, OPT_TRAP },
 	{ "trace", required_argument, NULL, OPT_TRACE },
@@ -230,6 +237,9 @@ static bool take_option(int option, const char *value, struct emu_options *o,
 		return take_abi(value, o);
 	case OPT_SERIAL:
 		return cli_integer(TOOL, "--serial", value, 0, UINT64_MAX, &o->serial);
+	case OPT_FLASH:
+		o->flash = value;
+		return true;
 	case OPT_MSI:
 		o->msi = true;
 		return true;
@@ -325,6 +335,22 @@ static int trace_close(const struct emu_options *options, const char *path, int 
 		       : code;
 }
 
+/* Said now, not to the first client: a file that is no flash */
+static int flash_check(const char *path)
+{
+	struct aipu_flash_file *file = NULL;
+	int err = path ? aipu_flash_file_open(path, AIPU_FLASH_FILE_BYTES, &file) : 0;
+
+	aipu_flash_file_close(file);
+	if (err == -EFBIG)
+		return cli_fail(TOOL, CLI_FAILED,
+				"--flash %s: a file of 64 KiB to 32 MiB is expected, or a new name",
+				path);
+	if (err == -EINVAL)
+		return cli_fail(TOOL, CLI_FAILED, "--flash %s: a regular file is expected", path);
+	return err ? cli_fail(TOOL, cli_exit_code(err), "--flash %s: %s", path, strerror(-err)) : 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct emu_options options = { .memory = DEFAULT_MEMORY };
@@ -339,6 +365,9 @@ int main(int argc, char **argv)
 	if (code >= 0)
 		return code;
 	code = emu_listen_check(options.socket);
+	if (code)
+		return code;
+	code = flash_check(options.flash);
 	if (code)
 		return code;
 	if (trace_path) {
