@@ -6,8 +6,6 @@
 #ifndef AIPU_COMPAT_H
 #define AIPU_COMPAT_H
 
-#include <linux/hrtimer.h>
-
 #ifdef AIPU_HAS_DRIVER_DATE
 #define AIPU_DRIVER_DATE .date = "20261121",
 #else
@@ -19,22 +17,6 @@
 #define AIPU_IMPORT_NS(name) MODULE_IMPORT_NS(name)
 #else
 #define AIPU_IMPORT_NS(name) MODULE_IMPORT_NS(#name)
-#endif
-
-/* A timer's function was a field. */
-#ifdef AIPU_HAS_HRTIMER_SETUP
-static inline void aipu_hrtimer_setup(struct hrtimer *timer,
-				      enum hrtimer_restart (*call)(struct hrtimer *timer))
-{
-	hrtimer_setup(timer, call, CLOCK_MONOTONIC, HRTIMER_MODE_REL);
-}
-#else
-static inline void aipu_hrtimer_setup(struct hrtimer *timer,
-				      enum hrtimer_restart (*call)(struct hrtimer *timer))
-{
-	hrtimer_init(timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL);
-	timer->function = call;
-}
 #endif
 
 /*

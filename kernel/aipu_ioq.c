@@ -4,12 +4,12 @@
  * that end, by recovery and in interrupts. It frees a ring only when the card does not have it any
  * more, and believes nothing that a ring says.
  */
+#include <linux/irq.h>
+#include <linux/pci.h>
 #include <linux/slab.h>
 #include <drm/drm_drv.h>
-#include <drm/drm_file.h>
 
 #include "aipu_check.h"
-#include "aipu_compat.h"
 #include "aipu_ioq.h"
 #include "aipu_reset.h"
 
@@ -33,7 +33,7 @@ static void ioq_release(struct kref *refs)
 	mutex_destroy(&queue->take_lock);
 	kvfree(queue->ended);
 	kvfree(queue->slots);
-	kfree(queue);
+	kfree_rcu(queue, rcu);
 }
 
 void aipu_ioq_put(struct aipu_ioq *queue)
@@ -134,9 +134,6 @@ static void drain(struct aipu_ioq *queue)
 		return;
 	queue->seen_ticks = 0;
 	queue->progress = ktime_get();
-	if (!queue->dead)
-		aipu_write(queue->aipu, AIPU_DOORBELL_PAGE(queue->id) + AIPU_DOORBELL_CQ_HEAD,
-			   queue->cq_head);
 }
 
 static void wake(struct aipu_ioq *queue)
@@ -148,11 +145,13 @@ static void wake(struct aipu_ioq *queue)
 
 /*
  * Also without a completion somebody is woken: that is how a token ring's wake index looks from
- * here.
+ * here. But not where nothing runs: then it is about another queue of the vector.
  */
 void aipu_ioq_interrupt(struct aipu_ioq *queue)
 {
 	scoped_guard(spinlock_irqsave, &queue->lock) {
+		if (!queue->running)
+			return;
 		queue->interrupts++;
 		queue->token_event = true;
 		drain(queue);
@@ -181,9 +180,14 @@ static bool overdue(struct aipu_ioq *queue)
 				   queue->coalesce_us);
 }
 
-bool aipu_ioq_rescue(struct aipu_ioq *queue)
+bool aipu_ioq_tick(struct aipu_ioq *queue)
 {
 	scoped_guard(spinlock_irqsave, &queue->lock) {
+		if (queue->ring_seen != queue->next)
+			queue->ring_ticks = 0;
+		else if (++queue->ring_ticks >= AIPU_RING_TICKS)
+			aipu_ioq_ring(queue);
+		queue->ring_seen = queue->next;
 		if (!overdue(queue))
 			return false;
 		queue->token_event = true;
@@ -263,7 +267,6 @@ static void end_jobs(struct aipu_ioq *queue, unsigned int status, int error)
 		}
 		queue->lost = true;
 	}
-	hrtimer_cancel(&queue->ring_timer);
 	wake(queue);
 }
 
@@ -333,25 +336,6 @@ void aipu_ioq_destroy(struct aipu_ioq *queue)
 
 /* --- making ----------------------------------------------------------------------------------- */
 
-static enum hrtimer_restart ring_late(struct hrtimer *timer)
-{
-	struct aipu_ioq *queue = container_of(timer, struct aipu_ioq, ring_timer);
-
-	guard(spinlock_irqsave)(&queue->lock);
-	/* Not while jobs come: whoever gives them was perhaps stopped by this timer. */
-	if (queue->ring_seen != queue->next)
-		queue->ring_looks = 0;
-	queue->ring_seen = queue->next;
-	if (queue->unrung && !queue->dead && ++queue->ring_looks < AIPU_RING_LOOKS) {
-		hrtimer_start(timer, AIPU_RING_LOOK_NS, HRTIMER_MODE_REL);
-		return HRTIMER_NORESTART;
-	}
-	/* Without drm_dev_enter(): the timer ends with the queue, before the registers go. */
-	aipu_ioq_ring(queue);
-	queue->ring_armed = false;
-	return HRTIMER_NORESTART;
-}
-
 static void ioq_init(struct aipu_ioq *queue, struct aipu_context *context,
 		     const struct aipu_ioq_options *options)
 {
@@ -373,7 +357,6 @@ static void ioq_init(struct aipu_ioq *queue, struct aipu_context *context,
 	queue->next = 1;
 	queue->oldest = 1;
 	queue->phase = 1;
-	aipu_hrtimer_setup(&queue->ring_timer, ring_late);
 	init_waitqueue_head(&queue->wait);
 }
 
@@ -404,15 +387,34 @@ static struct aipu_ioq *ioq_alloc(struct aipu_context *context,
 	return NULL;
 }
 
-/* The kernel's vector 0 stays without queues where there are others. */
-static void join_vector(struct aipu_ioq *queue)
+/*
+ * The kernel's own queue has the first vector, with the admin queue. A user's has the one that
+ * interrupts this processor, where its completions are waited for, if no queue has it; else they
+ * take turns.
+ */
+static unsigned int choose_vector(const struct aipu_ioq *queue)
 {
 	struct aipu_device *aipu = queue->aipu;
+
+	if (aipu->vectors == 1 || !queue->file)
+		return 0;
+	for (unsigned int i = 1; i < aipu->vectors; i++) {
+		const struct cpumask *here =
+			irq_get_effective_affinity_mask(pci_irq_vector(aipu->pdev, i));
+
+		if (here && cpumask_test_cpu(raw_smp_processor_id(), here) &&
+		    list_empty(&aipu->vector[i].queues))
+			return i;
+	}
+	return 1 + (queue->id - 1) % (aipu->vectors - 1);
+}
+
+static void join_vector(struct aipu_ioq *queue)
+{
 	struct aipu_vector *vector;
 
-	if (aipu->vectors > 1)
-		queue->vector = 1 + (queue->id - 1) % (aipu->vectors - 1);
-	vector = &aipu->vector[queue->vector];
+	queue->vector = choose_vector(queue);
+	vector = &queue->aipu->vector[queue->vector];
 	guard(spinlock_irqsave)(&vector->lock);
 	list_add_tail(&queue->on_vector, &vector->queues);
 }
@@ -480,171 +482,4 @@ int aipu_ioq_create(struct aipu_context *context, const struct aipu_ioq_options 
 	queue->eventfd = options->eventfd;
 	*out = queue;
 	return 0;
-}
-
-/* --- ioctls ----------------------------------------------------------------------------------- */
-
-static int check_options(struct aipu_device *aipu, const struct drm_aipu_queue_create *args)
-{
-	if (args->flags || args->kind > DRM_AIPU_QUEUE_FENCED || !args->entries ||
-	    args->entries > min(aipu->limits.max_queue_entries, AIPU_MAX_ENTRIES) - 1 ||
-	    args->coalesce_count > U16_MAX || args->coalesce_us > AIPU_MAX_COALESCE_US)
-		return -EINVAL;
-	if (args->kind == DRM_AIPU_QUEUE_FENCED)
-		return -EOPNOTSUPP;
-	return args->eventfd < -1 ? -EBADF : 0;
-}
-
-static int create_in(struct aipu_file *file, u32 context_id, const struct aipu_ioq_options *options,
-		     struct aipu_ioq **queue)
-{
-	struct aipu_context *context = aipu_context_get(file, context_id);
-	int idx, err;
-
-	if (!context)
-		return -ENOENT;
-	err = aipu_enter(file->aipu, &idx);
-	if (!err) {
-		scoped_guard(mutex, &context->lock) {
-			err = aipu_context_alive(context);
-			if (!err)
-				err = aipu_ioq_create(context, options, queue);
-		}
-		aipu_exit(file->aipu, idx);
-	}
-	aipu_context_put(context);
-	return err;
-}
-
-/* Ends it on the card if both are still there. The caller has a reference. */
-static int end(struct aipu_ioq *queue)
-{
-	struct aipu_context *context = queue->context;
-	int idx, err;
-
-	err = aipu_enter(queue->aipu, &idx);
-	if (err)
-		return err;
-	scoped_guard(mutex, &context->lock) {
-		if (!list_empty(&queue->in_context) && !aipu_context_alive(context))
-			aipu_ioq_destroy(queue);
-	}
-	aipu_exit(queue->aipu, idx);
-	return 0;
-}
-
-int aipu_ioq_create_ioctl(struct drm_device *drm, void *data, struct drm_file *drm_file)
-{
-	struct aipu_file *file = drm_file->driver_priv;
-	struct drm_aipu_queue_create *args = data;
-	struct aipu_ioq_options options = {
-		.kind = args->kind,
-		.entries = args->entries,
-		.coalesce_count = args->coalesce_count,
-		.coalesce_us = args->coalesce_us,
-	};
-	struct aipu_ioq *queue;
-	u32 handle;
-	int err;
-
-	err = check_options(file->aipu, args);
-	if (err)
-		return err;
-	if (args->eventfd >= 0) {
-		options.eventfd = eventfd_ctx_fdget(args->eventfd);
-		if (IS_ERR(options.eventfd))
-			return -EBADF;
-	}
-	err = create_in(file, args->context, &options, &queue);
-	if (err) {
-		if (options.eventfd)
-			eventfd_ctx_put(options.eventfd);
-		return err;
-	}
-	/* Published last: from here on another thread may use it, or end it. */
-	args->entries = queue->entries - 1;
-	err = xa_alloc(&file->queues, &handle, queue, xa_limit_31b, GFP_KERNEL_ACCOUNT);
-	if (err) {
-		end(queue);
-		aipu_ioq_put(queue);
-		return err;
-	}
-	args->queue = handle;
-	return 0;
-}
-
-/* Of two that drop a handle at the same time, one does. The caller has a reference. */
-static void handle_drop(struct aipu_file *file, u32 handle, struct aipu_ioq *queue)
-{
-	if (xa_cmpxchg(&file->queues, handle, queue, NULL, 0) == queue)
-		aipu_ioq_put(queue);
-}
-
-int aipu_ioq_destroy_ioctl(struct drm_device *drm, void *data, struct drm_file *drm_file)
-{
-	struct aipu_file *file = drm_file->driver_priv;
-	struct drm_aipu_queue *args = data;
-	struct aipu_ioq *queue;
-	int err;
-
-	if (args->pad)
-		return -EINVAL;
-	queue = aipu_ioq_get(file, args->queue);
-	if (!queue)
-		return -ENOENT;
-	/* A card that could not be recovered has no queue that anybody could end. */
-	err = end(queue);
-	if (err == -EIO)
-		err = 0;
-	if (!err)
-		handle_drop(file, args->queue, queue);
-	aipu_ioq_put(queue);
-	return err;
-}
-
-int aipu_kick_ioctl(struct drm_device *drm, void *data, struct drm_file *drm_file)
-{
-	struct aipu_device *aipu = to_aipu(drm);
-	struct drm_aipu_queue *args = data;
-	struct aipu_ioq *queue;
-	int idx, err = 0;
-
-	if (args->pad)
-		return -EINVAL;
-	if (!drm_dev_enter(drm, &idx))
-		return -ENODEV;
-	queue = aipu_ioq_get(drm_file->driver_priv, args->queue);
-	if (!queue) {
-		drm_dev_exit(idx);
-		return -ENOENT;
-	}
-	scoped_guard(spinlock_irqsave, &queue->lock) {
-		if (queue->dead)
-			err = aipu_ioq_error(queue);
-		else
-			aipu_write(aipu, AIPU_DOORBELL_PAGE(queue->id) + AIPU_DOORBELL_KICK, 1);
-	}
-	aipu_ioq_put(queue);
-	drm_dev_exit(idx);
-	return err;
-}
-
-/* Each of them is ended by its context, or was. */
-void aipu_queues_drop(struct aipu_file *file, const struct aipu_context *context)
-{
-	struct aipu_ioq *queue;
-	unsigned long handle;
-
-	xa_for_each(&file->queues, handle, queue) {
-		queue = aipu_ioq_get(file, handle);
-		if (queue && (!context || queue->context == context))
-			handle_drop(file, handle, queue);
-		aipu_ioq_put(queue);
-	}
-}
-
-void aipu_queues_close(struct aipu_file *file)
-{
-	aipu_queues_drop(file, NULL);
-	xa_destroy(&file->queues);
 }

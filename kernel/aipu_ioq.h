@@ -23,7 +23,6 @@
 #define AIPU_IOQ_H
 
 #include <linux/eventfd.h>
-#include <linux/hrtimer.h>
 #include <linux/kref.h>
 #include <linux/list.h>
 #include <linux/spinlock.h>
@@ -38,9 +37,7 @@
 struct io_uring_cmd;
 
 #define AIPU_RING_EVERY 32u /* jobs at most without a doorbell */
-/* A hint that more follow holds until so many looks at the queue, so far apart, saw none come */
-#define AIPU_RING_LOOKS 4u
-#define AIPU_RING_LOOK_NS 500000u
+#define AIPU_RING_TICKS 4u /* that a hint of more jobs holds, where none comes */
 #define AIPU_MAX_COALESCE_US 1000000u
 #define AIPU_NO_JOB (~0u) /* no id of a job */
 
@@ -87,6 +84,7 @@ struct aipu_slot {
  */
 struct aipu_ioq {
 	struct kref refs;
+	struct rcu_head rcu; /* the uring door finds it without a reference; dead by then */
 	struct aipu_device *aipu;
 	struct aipu_context *context;
 	struct aipu_file *file;
@@ -108,10 +106,10 @@ struct aipu_ioq {
 	u64 aborting; /* job whose ABORT is on its way, or 0: its id is not given anew */
 	u32 sq_head; /* place: entries before it are freed by the card */
 	u32 cq_head, phase;
+	u32 cq_told; /* cq_head, as the card knows it */
 	u32 unrung; /* jobs since the last doorbell */
-	bool ring_armed; /* ring_timer runs, or its function will look once more */
-	u64 ring_seen; /* `next`, when it looked last, */
-	u32 ring_looks; /* and how often it was that */
+	u64 ring_seen; /* `next`, when aipu_ioq_tick() looked last, */
+	u32 ring_ticks; /* and how often it was that */
 	u32 running; /* slots that are QUEUED */
 	struct aipu_slot *slots; /* entries */
 	u32 *ended; /* places of ENDED slots in the order of their ends: a ring of `entries` */
@@ -120,10 +118,9 @@ struct aipu_ioq {
 	u64 strange; /* completions that were dropped */
 	u64 doorbells, interrupts, jobs; /* for debugfs */
 	ktime_t progress; /* when the last completion came, or the first job of an empty queue */
-	/* aipu_ioq_rescue(): calls that found a completion, since one was taken, and the first */
+	/* aipu_ioq_tick(): calls that found a completion, since one was taken, and the first */
 	u32 seen_ticks;
 	ktime_t seen;
-	struct hrtimer ring_timer;
 	wait_queue_head_t wait;
 	struct eventfd_ctx *eventfd;
 };
@@ -159,11 +156,12 @@ struct aipu_ioq *aipu_ioq_find(struct aipu_device *aipu, u32 id);
 void aipu_ioq_interrupt(struct aipu_ioq *queue); /* interrupt context */
 bool aipu_ioq_busy(struct aipu_ioq *queue); /* has jobs in flight */
 /*
- * Called every 10 ms while jobs are in flight: takes completions that are visible for some ticks
- * and that no interrupt told of (coalescing taken into account). true: there were some. Ticks,
- * since a guest that stood still has lost no interrupt.
+ * Called every 10 ms while jobs are in flight, under drm_dev_enter(). Rings for jobs that more were
+ * to follow, where none did. Takes completions that are visible for some ticks and that no
+ * interrupt told of (coalescing taken into account). true: there were some. Ticks, since a guest
+ * that stood still has lost no interrupt.
  */
-bool aipu_ioq_rescue(struct aipu_ioq *queue);
+bool aipu_ioq_tick(struct aipu_ioq *queue);
 /*
  * Has the first job in flight a time limit that passed `grace_ms` ago? Not of one that may wait for
  * its taker: that time does not count. Nor does time in which others' jobs run, which is not known
@@ -187,6 +185,8 @@ void aipu_ioq_blame(struct aipu_ioq *queue, u32 guilty);
 void aipu_ioq_lost(struct aipu_ioq *queue, unsigned int status, int error, u32 guilty);
 /* What a call on a dead queue says: -ENODEV, -EIO, -ECANCELED */
 int aipu_ioq_error(const struct aipu_ioq *queue);
+
+/* aipu_queue.c */
 /* Lets go of all that a file has of queues, which end with their contexts */
 void aipu_queues_close(struct aipu_file *file);
 /* Likewise of the queues of one context */
@@ -201,7 +201,6 @@ int aipu_kick_ioctl(struct drm_device *drm, void *data, struct drm_file *file);
  * @job: checked; id and flags are set here
  * @sequence: the one expected, or the job is refused and it is set to that
  * @more: the doorbell may wait
- * @soon: with @more: the next job comes from the same caller, who needs no timer for it
  * @cmd: uring door: the command, which is not touched if the job is refused
  * @ended: the kernel's own jobs: called at the end, under queue->lock, in interrupt context
  * @arg: of @ended
@@ -209,7 +208,7 @@ int aipu_kick_ioctl(struct drm_device *drm, void *data, struct drm_file *file);
 struct aipu_give {
 	struct aipu_job job;
 	u64 sequence;
-	bool more, soon;
+	bool more;
 	struct io_uring_cmd *cmd;
 	void (*ended)(void *arg, const struct drm_aipu_result *result);
 	void *arg;

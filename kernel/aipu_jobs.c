@@ -24,6 +24,12 @@ void aipu_ioq_ring(struct aipu_ioq *queue)
 		return;
 	queue->unrung = 0;
 	queue->doorbells++;
+	/* The card has a place for the completion of each job that it has: it never waits for one. */
+	if (!aipu_cq_suffices(queue->cq_told, queue->cq_head, queue->running, queue->entries)) {
+		queue->cq_told = queue->cq_head;
+		aipu_write(queue->aipu, AIPU_DOORBELL_PAGE(queue->id) + AIPU_DOORBELL_CQ_HEAD,
+			   queue->cq_head);
+	}
 	/*
 	 * writel() orders the entries before itself, but says so of coherent memory only by this.
 	 */
@@ -86,13 +92,8 @@ int aipu_job_give(struct aipu_ioq *queue, struct aipu_give *give)
 	}
 	put_job(queue, give);
 	queue->unrung++;
-	if (!give->more || queue->unrung >= AIPU_RING_EVERY) {
+	if (!give->more || queue->unrung >= AIPU_RING_EVERY)
 		aipu_ioq_ring(queue);
-	} else if (!queue->ring_armed && !give->soon) {
-		queue->ring_armed = true;
-		queue->ring_looks = 0;
-		hrtimer_start(&queue->ring_timer, AIPU_RING_LOOK_NS, HRTIMER_MODE_REL);
-	}
 	return 0;
 }
 
@@ -164,8 +165,7 @@ static int submit_chunk(struct aipu_ioq *queue, struct drm_aipu_submit *args, u6
 	for (u32 i = 0; i < count && !err; i++) {
 		give.job = jobs[i];
 		give.sequence = first + args->taken;
-		give.soon = args->taken + 1 < args->count;
-		give.more = give.soon || args->flags & DRM_AIPU_SUBMIT_MORE;
+		give.more = args->taken + 1 < args->count || args->flags & DRM_AIPU_SUBMIT_MORE;
 		err = aipu_job_check(&give.job, queue->kind);
 		if (!err)
 			err = aipu_job_give(queue, &give);

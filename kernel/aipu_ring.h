@@ -55,6 +55,15 @@ static inline bool aipu_head_valid(u32 head, u32 new, u32 tail, u32 entries)
 	return aipu_ring_used(head, new, entries) <= aipu_ring_used(head, tail, entries);
 }
 
+/*
+ * Of a completion ring whose head the card was `told`: is there room for one more from each of the
+ * `jobs` that it has?
+ */
+static inline bool aipu_cq_suffices(u32 told, u32 head, u32 jobs, u32 entries)
+{
+	return aipu_ring_used(told, head, entries) + jobs < entries;
+}
+
 /* Jobs [oldest, next) have places of their own */
 static inline bool aipu_window_full(u64 oldest, u64 next, u32 entries)
 {

@@ -61,16 +61,19 @@ static int give_job(struct drm_file *file, struct io_uring_cmd *cmd,
 		.more = submit->flags & DRM_AIPU_SUBMIT_MORE,
 		.cmd = cmd,
 	};
+	struct aipu_file *aipu_file = file->driver_priv;
 	struct aipu_ioq *queue;
 	int idx, err;
 
 	if (!drm_dev_enter(file->minor->dev, &idx))
 		return -ENODEV;
-	queue = aipu_ioq_get(file->driver_priv, submit->queue);
-	err = queue ? aipu_job_check(&give.job, queue->kind) : -ENOENT;
-	if (!err)
-		err = aipu_job_give(queue, &give);
-	aipu_ioq_put(queue);
+	/* Without a reference: a queue that goes meanwhile is dead, and stays for as long. */
+	scoped_guard(rcu) {
+		queue = xa_load(&aipu_file->queues, submit->queue);
+		err = queue ? aipu_job_check(&give.job, queue->kind) : -ENOENT;
+		if (!err)
+			err = aipu_job_give(queue, &give);
+	}
 	drm_dev_exit(idx);
 	return err;
 }

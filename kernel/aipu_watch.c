@@ -228,7 +228,7 @@ static bool watch_queues(struct aipu_device *aipu)
 		if (!queue)
 			continue;
 		busy |= aipu_ioq_busy(queue);
-		if (aipu_ioq_rescue(queue))
+		if (aipu_ioq_tick(queue))
 			atomic64_inc(&aipu->watch->rescues);
 		look_for_overdue(aipu, queue);
 		aipu_ioq_put(queue);

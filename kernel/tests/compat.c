@@ -4,7 +4,6 @@
  * what compiles from what does not, and what is chosen by them works. Part of aipu_driver_kunit.ko.
  */
 #include <kunit/test.h>
-#include <linux/completion.h>
 #include <linux/io_uring/cmd.h>
 #include <drm/drm_drv.h>
 
@@ -26,46 +25,6 @@ static void trials_tell_what_compiles(struct kunit *test)
 
 	KUNIT_EXPECT_TRUE(test, good);
 	KUNIT_EXPECT_FALSE(test, bad);
-}
-
-/* A timer that counts how often it was called, and by whom */
-struct counter {
-	struct hrtimer timer;
-	struct completion done;
-	unsigned int calls;
-	ktime_t called;
-};
-
-static enum hrtimer_restart count(struct hrtimer *timer)
-{
-	struct counter *counter = container_of(timer, struct counter, timer);
-
-	counter->called = ktime_get();
-	if (++counter->calls < 3) {
-		hrtimer_forward_now(timer, 1000);
-		return HRTIMER_RESTART;
-	}
-	complete(&counter->done);
-	return HRTIMER_NORESTART;
-}
-
-/* Its clock is the one that ktime_get() reads, and its times are from now on. */
-static void timers_call_their_function(struct kunit *test)
-{
-	struct counter *counter = kunit_kzalloc(test, sizeof(*counter), GFP_KERNEL);
-	const ktime_t wait = NSEC_PER_MSEC;
-	ktime_t begin;
-
-	KUNIT_ASSERT_NOT_NULL(test, counter);
-	init_completion(&counter->done);
-	aipu_hrtimer_setup(&counter->timer, count);
-	KUNIT_EXPECT_FALSE(test, hrtimer_active(&counter->timer));
-	begin = ktime_get();
-	hrtimer_start(&counter->timer, wait, HRTIMER_MODE_REL);
-	wait_for_completion(&counter->done);
-	hrtimer_cancel(&counter->timer);
-	KUNIT_EXPECT_EQ(test, counter->calls, 3);
-	KUNIT_EXPECT_GE(test, ktime_sub(counter->called, begin), wait);
 }
 
 #ifndef AIPU_HAS_URING_TW_REQ
@@ -109,7 +68,6 @@ static void drivers_are_described(struct kunit *test)
 }
 
 static struct kunit_case compat_cases[] = { KUNIT_CASE(trials_tell_what_compiles),
-					    KUNIT_CASE(timers_call_their_function),
 					    KUNIT_CASE(task_work_gets_its_command),
 					    KUNIT_CASE(drivers_are_described),
 					    {} };

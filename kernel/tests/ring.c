@@ -159,6 +159,19 @@ static void phases_tell_new_from_old(struct kunit *test)
 	}
 }
 
+/* A completion ring of N places takes N - 1: those the card may still think full, and one a job. */
+static void completions_have_places(struct kunit *test)
+{
+	for (u32 entries = 2; entries <= 16; entries *= 2)
+		for (u32 told = 0; told < entries; told++)
+			for (u32 taken = 0; taken < entries; taken++)
+				for (u32 jobs = 0; jobs < entries; jobs++)
+					KUNIT_ASSERT_EQ(test, taken + jobs <= entries - 1,
+							aipu_cq_suffices(told,
+									 (told + taken) % entries,
+									 jobs, entries));
+}
+
 static struct kunit_case ring_cases[] = { KUNIT_CASE(ring_has_room_for_its_jobs),
 					  KUNIT_CASE(places_follow_one_another),
 					  KUNIT_CASE(ids_in_flight_differ),
@@ -167,6 +180,7 @@ static struct kunit_case ring_cases[] = { KUNIT_CASE(ring_has_room_for_its_jobs)
 					  KUNIT_CASE(heads_are_believed_within_the_ring),
 					  KUNIT_CASE(windows_hold_one_job_less_than_places),
 					  KUNIT_CASE(phases_tell_new_from_old),
+					  KUNIT_CASE(completions_have_places),
 					  {} };
 
 static struct kunit_suite ring_suite = {

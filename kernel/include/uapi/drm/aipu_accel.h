@@ -434,7 +434,7 @@ struct drm_aipu_queue {
 /* --- jobs ------------------------------------------------------------------------------------- */
 
 /* Of drm_aipu_submit.flags and drm_aipu_uring_submit.flags */
-/* more jobs follow at once: the doorbell may wait for the next one, 2 ms at most */
+/* more jobs follow at once: the doorbell may wait for the next one, 50 ms at most */
 #define DRM_AIPU_SUBMIT_MORE (1u << 0)
 
 /* Of drm_aipu_sync.flags */
