@@ -450,6 +450,7 @@ endif
 D := $(DESTDIR)
 public_headers := $(wildcard $(addprefix userspace/include/aipu/,aipu.h llm.h qpc.h))
 abi_headers := $(sort $(wildcard firmware-abi/*.h))
+uapi_headers := $(wildcard kernel/include/uapi/drm/*.h)
 man_pages := $(sort $(wildcard docs/man/*.1))
 
 # $(1): name, $(2): description, $(3): other lines
@@ -474,7 +475,7 @@ install: all
 # What is built, as it is: for tests that must not build beside each other.
 install-files:
 	install -d $(D)$(BINDIR) $(D)$(LIBDIR)/aipu $(D)$(LIBDIR)/pkgconfig \
-		$(D)$(INCLUDEDIR)/aipu/abi $(D)$(MANDIR)/man1 $(D)$(UDEVDIR)
+		$(D)$(INCLUDEDIR)/aipu/abi/drm $(D)$(MANDIR)/man1 $(D)$(UDEVDIR)
 	for t in $(tool_names); do install -m 755 $(BUILD)/bin/$$t $(D)$(BINDIR)/ || exit 1; done
 	for l in $(notdir $(links)); do \
 		install -m 644 $(L)/$$l.$(SOVERSION) $(D)$(LIBDIR)/$$l.$(VERSION) && \
@@ -483,6 +484,7 @@ install-files:
 	for l in $(soft_so) $(drm_so); do install -m 644 $$l $(D)$(LIBDIR)/aipu/ || exit 1; done
 	for h in $(public_headers); do install -m 644 $$h $(D)$(INCLUDEDIR)/aipu/ || exit 1; done
 	for h in $(abi_headers); do install -m 644 $$h $(D)$(INCLUDEDIR)/aipu/abi/ || exit 1; done
+	for h in $(uapi_headers); do install -m 644 $$h $(D)$(INCLUDEDIR)/aipu/abi/drm/ || exit 1; done
 	for m in $(man_pages); do install -m 644 $$m $(D)$(MANDIR)/man1/ || exit 1; done
 	for r in udev/*.rules; do install -m 644 $$r $(D)$(UDEVDIR)/ || exit 1; done
 	printf '%s\n' "$$AIPU_PC" >$(D)$(LIBDIR)/pkgconfig/aipu.pc
@@ -540,7 +542,7 @@ install-dkms:
 	install -d $(addprefix $(dkms_at)/,kernel/include/uapi/drm firmware-abi)
 	install -m 644 Kbuild $(dkms_at)/
 	install -m 644 $(wildcard kernel/*.c kernel/*.h kernel/*.mk) $(dkms_at)/kernel/
-	install -m 644 $(wildcard kernel/include/uapi/drm/*.h) $(dkms_at)/kernel/include/uapi/drm/
+	install -m 644 $(uapi_headers) $(dkms_at)/kernel/include/uapi/drm/
 	install -m 644 $(abi_headers) $(dkms_at)/firmware-abi/
 	sed 's/@VERSION@/$(VERSION)/' kernel/dkms.conf.in >$(dkms_at)/dkms.conf
 

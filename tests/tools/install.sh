@@ -110,6 +110,16 @@ story()
 	LD_LIBRARY_PATH="$stage$prefix/lib" "$TMPDIR/story" "$@"
 }
 
+# The program of the driver's guide, for which the guest has a card
+driver_program()
+{
+	sed -n '/^```c$/,/^```$/{/^```/d;p}' docs/uapi.md >"$TMPDIR/uapi.c"
+	[ -s "$TMPDIR/uapi.c" ] || { echo "no program in docs/uapi.md"; return 1; }
+	# shellcheck disable=SC2046
+	$CC -std=c17 -Wall -Wextra -Werror -o "$TMPDIR/uapi" "$TMPDIR/uapi.c" $(pc --cflags aipu) \
+		$(pkg-config --cflags libdrm) -luring
+}
+
 # What it prints is what aipu-gen prints, but for the space that follows bos.
 guide_program_runs()
 {
@@ -142,6 +152,7 @@ else
 	tap_skip "it prints an answer" "no models/demo or no aipu-compile"
 fi
 tap_ok "it says why it cannot" guide_program_fails
+tap_ok "so does the program of the driver's guide" driver_program
 for tool in "$stage$prefix"/bin/*; do
 	name=${tool##*/}
 	tap_ok "$name --version from the staging directory" run_tool "$name"
