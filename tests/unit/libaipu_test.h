@@ -37,6 +37,33 @@ TEST_UNUSED static bool test_is_card(void)
 	return strcmp(test_device(), "soft") != 0;
 }
 
+/*
+ * A context for bindings that come and go while another UNBIND waits for its job: any, but of a card's contexts each has one
+ * UNBIND under way at a time.
+ */
+TEST_UNUSED static struct aipu_context *test_context_beside(struct aipu_context *context,
+							    struct aipu_device *device)
+{
+	if (test_is_card())
+		assert_int_equal(aipu_context_create(device, &context), 0);
+	return context;
+}
+
+TEST_UNUSED static void test_context_drop(struct aipu_context *beside)
+{
+	if (test_is_card())
+		aipu_context_destroy(beside);
+}
+
+/* Leaves a test of what cards do not do */
+TEST_UNUSED static void test_not_on_cards(const char *why)
+{
+	if (!test_is_card())
+		return;
+	print_message("# skipped: %s\n", why);
+	skip();
+}
+
 /* No entries at all is an error of its own where the call is permitted */
 TEST_UNUSED static bool test_uring_permitted(void)
 {

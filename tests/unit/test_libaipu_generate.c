@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Programs and token rings through libaipu on the soft transport: load, run, a ring that fills up and is
+ * Programs and token rings through libaipu, on the software device or a card: load, run, a ring that fills up and is
  * read slowly, abort while it is full, and weights in a mapped file that becomes shorter under the compute.
  */
 #include <fcntl.h>
@@ -41,7 +41,7 @@ struct place {
 	struct aipu_ring ring;
 };
 
-/* The weights lie in a file, all else in device memory; values are zero, which is as good as any here */
+/* The weights lie in a file (for a card in device memory), all else in device memory; values are zero, which is as good as any here */
 static void slots_make(struct place *p, const struct aipu_program_header *header)
 {
 	const struct aipu_slot *slots = (const struct aipu_slot *)(header + 1);
@@ -61,7 +61,7 @@ static void slots_make(struct place *p, const struct aipu_program_header *header
 	for (uint32_t i = 0; i < p->slot_count; i++) {
 		uint64_t bytes = (slots[i].min_bytes + PAGE - 1) / PAGE * PAGE;
 
-		if (slots[i].kind == AIPU_SLOT_WEIGHTS) {
+		if (slots[i].kind == AIPU_SLOT_WEIGHTS && !test_is_card()) {
 			p->weights = memfd_create("weights", MFD_CLOEXEC);
 			assert_true(p->weights >= 0 && !ftruncate(p->weights, (off_t)bytes));
 			assert_int_equal(aipu_buffer_map_file(p->device, p->weights, 0, bytes,
@@ -261,6 +261,7 @@ static void abort_while_the_ring_is_full(void **state)
 	struct place *p = *state;
 	struct aipu_buffer *buffer = test_buffer(p->device, PAGE);
 	struct unbinder unbinder = { .context = p->context };
+	struct aipu_context *beside = test_context_beside(p->context, p->device);
 	const struct aipu_result *result;
 	struct aipu_job *job;
 	pthread_t thread;
@@ -280,11 +281,11 @@ static void abort_while_the_ring_is_full(void **state)
 		struct aipu_queue *queue;
 		int segment;
 
-		assert_int_equal(aipu_queue_create(p->context, 1, &queue), 0);
-		segment = aipu_segment_bind(p->context, buffer, 0, 0, AIPU_READ | AIPU_WRITE);
+		assert_int_equal(aipu_queue_create(beside, 1, &queue), 0);
+		segment = aipu_segment_bind(beside, buffer, 0, 0, AIPU_READ | AIPU_WRITE);
 		assert_true(segment >= 0);
 		assert_int_equal(test_fill(queue, segment, 64, 64, i), AIPU_STATUS_OK);
-		assert_int_equal(aipu_segment_unbind(p->context, segment), 0);
+		assert_int_equal(aipu_segment_unbind(beside, segment), 0);
 		aipu_queue_destroy(queue);
 	}
 	early = atomic_load(&unbinder.ended);
@@ -292,7 +293,7 @@ static void abort_while_the_ring_is_full(void **state)
 	pthread_join(thread, NULL);
 	assert_false(early);
 	assert_int_equal(unbinder.error, 0);
-	assert_int_equal(aipu_queue_peek(p->queue, &result), 0);
+	result = test_wait(p->queue);
 	assert_int_equal(result->status, AIPU_STATUS_ABORTED);
 	aipu_queue_seen(p->queue, result);
 	assert_int_equal(p->lane->result.reason, AIPU_END_ABORT);
@@ -302,6 +303,7 @@ static void abort_while_the_ring_is_full(void **state)
 	aipu_prep_run(job, p->control_segment, AT_BLOCK, 1, p->control_segment, AT_LANE, 1);
 	assert_int_equal(test_run(p->queue, NULL), AIPU_STATUS_INVALID_SEGMENT);
 	assert_int_equal(aipu_buffer_destroy(buffer), 0);
+	test_context_drop(beside);
 }
 
 /*
@@ -315,6 +317,7 @@ static void weights_become_shorter_under_the_compute(void **state)
 	unsigned int tokens = 0;
 	struct place *p;
 
+	test_not_on_cards("a card's weights are in its own memory");
 	assert_int_equal(place_up(state), 0);
 	p = *state;
 	generate_start(p, 200);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Buffers and bindings on the soft transport: every kind, every bad argument, device memory to its last
+ * Buffers and bindings, on the software device or a card of 64 MiB: every kind, every bad argument, device memory to its last
  * page, the bus.
  */
 #include <sys/mman.h>

@@ -81,7 +81,7 @@ static void *worker_main(void *arg)
 	struct worker *worker = arg;
 	struct aipu_device *device = worker->device;
 
-	if (!device && aipu_device_open(&device, "soft", &options, NULL)) {
+	if (!device && aipu_device_open(&device, test_device(), &options, NULL)) {
 		worker->failures++;
 		return NULL;
 	}
@@ -186,7 +186,8 @@ static void jobs_end_once_whoever_aborts(void **state)
 	atomic_store(&aborter.stop, true);
 	pthread_join(thread, NULL);
 	assert_int_equal(aborter.errors, 0);
-	assert_int_equal(aborter.hits, aborted);
+	/* On a card the abort only asks, and the job may have ended before */
+	assert_true(test_is_card() ? aborter.hits >= aborted : aborter.hits == aborted);
 	assert_int_equal(aipu_segment_unbind(bench->context, segment), 0);
 	assert_int_equal(aipu_buffer_destroy(buffer), 0);
 }
