@@ -227,6 +227,7 @@ $(BUILD)/obj/tests/abi/%: INC = -Itests/abi -Itests/emu -Itools
 $(BUILD)/obj/tests/emu/%: INC = -Itests/emu -Itests/abi
 $(BUILD)/obj/tests/guest/%: INC = -Itests/abi
 $(BUILD)/obj/tests/guest/overdue.o: INC = -Ikernel/include/uapi $(DRM_CFLAGS)
+$(BUILD)/obj/tests/bench/doors.o: INC = -Ikernel/include/uapi -Itests/guest $(DRM_CFLAGS)
 
 # -- archives --------------------------------------------------------------------------------------
 
@@ -397,19 +398,19 @@ $(guest_programs): $(BUILD)/tests/guest/%: $(BUILD)/obj/tests/guest/%.o
 # The harness is GPL-2.0 and stays in the kernel's source, which is fetched for it once.
 kselftest := tools/testing/selftests
 $(guest_selftests): $(BUILD)/tests/guest/%: tests/guest/%.c $(wildcard firmware-abi/*.h tests/guest/*.h) \
-		$(wildcard kernel/include/uapi/drm/*.h) $(BUILD)/.flags
+		$(wildcard kernel/include/uapi/drm/*.h) $(BUILD)/.flags $(llm_so) | $(links)
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
 	$(Q)source=$$(scripts/kernel --source $(addprefix $(kselftest)/,kselftest.h kselftest_harness.h)) && \
-		$(CC) -D_GNU_SOURCE -Ifirmware-abi -Ikernel/include/uapi $(DRM_CFLAGS) \
+		$(CC) -D_GNU_SOURCE -Ifirmware-abi -Iuserspace/include -Ikernel/include/uapi $(DRM_CFLAGS) \
 		-isystem $$source/$(kselftest) -std=gnu17 $(WARN) $(WERROR_FLAG) $(CFLAGS) -o $@ $< \
-		-pthread -Wl,--as-needed $(DRM_LIBS)
+		-pthread -Wl,--as-needed,-rpath,'$$ORIGIN/../../lib',-rpath-link,$(L) $(llm_so) $(aipu_so) $(DRM_LIBS)
 
 # Run by hand; built with the tests so that they keep compiling.
 $(benches): $(BUILD)/tests/bench/%: $(BUILD)/obj/tests/bench/%.o $(dm_a)
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(all_ld) -o $@ $< $(dm_a) $(SYS_LIBS) $(MATH_LIBS)
+	$(Q)$(CC) $(all_ld) -o $@ $< $(dm_a) $(DRM_LIBS) $(SYS_LIBS) $(MATH_LIBS)
 
 # The fuzz targets are a second build of the same sources by clang, as archives only.
 fuzz: $(if $(have_fw),$(FW_IMAGE))

@@ -23,7 +23,18 @@
 #define FOREVER INT64_MAX
 #define FILL_BYTES (64u << 20)
 /* Places of the card's counters, in the order of aipu-emu's man page */
-enum { DOORBELLS = 10, INTERRUPTS = 12 };
+enum {
+	BYTES_TO_HOST,
+	BYTES_FROM_HOST,
+	ENTRIES_READ = 5,
+	COMPLETIONS = 6,
+	RECORDS = 7,
+	DOORBELLS = 10,
+	HEAD_DOORBELLS = 11,
+	INTERRUPTS = 12,
+	MEMORY_READ = 13,
+	MEMORY_WRITTEN = 14,
+};
 
 static inline int64_t now_ns(void)
 {

@@ -157,6 +157,9 @@ def command_line(qemu, options, files):
         command += _disk(index, path, _image_form(path), f"aipu-{index}")
     if files.payload_disk:
         command += _disk(len(options.disk), files.payload_disk, "raw", "aipu-payload")
+    if options.nvme:
+        command += ["-blockdev", "driver=null-co,node-name=nvme,size=1073741824,read-zeroes=on",
+                    "-device", "nvme,drive=nvme,serial=aipu-nvme"]
     command += _cards(files.sockets, options.card_words)
     if options.qmp:
         command += ["-qmp", "unix:" + options.qmp.replace(",", ",,") + ",server=on,wait=off"]

@@ -25,6 +25,7 @@ stdout and stderr and its exit status; without COMMAND, a shell on the terminal.
   --card OPTIONS     further options of aipu-emu, for every card; N:OPTIONS for card N, from 0
   --iommu[=KIND]     an IOMMU for all devices: intel (default) or virtio
   --disk FILE        one more disk, /dev/vda (again: /dev/vdb, ...); qcow2, or anything else as raw
+  --nvme             an NVMe drive that keeps nothing: /dev/nvme0n1, /dev/ng0n1
   --cpus N           default 2
   --memory SIZE      of the guest: 512M, 2G; default 1G, with the debug kernel 2G
   --file PATH        a file, directory or program that shall be in the guest too
@@ -97,6 +98,7 @@ def make_parser():
     add("--card", default=[], action="append")
     add("--iommu", nargs="?", const="intel", choices=("intel", "virtio"))
     add("--disk", default=[], action="append")
+    add("--nvme", action="store_true")
     add("--cpus", default=2, type=number(1, 64))
     add("--memory", type=size)
     add("--file", default=[], action="append")

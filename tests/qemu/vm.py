@@ -124,6 +124,8 @@ def wanted_modules(options, has_disk):
         wanted += ["?virtio_pci", "?virtio_blk"]
     if has_disk:
         wanted += ["?crc32c_generic", "?ext4"]
+    if options.nvme:
+        wanted += ["nvme"]
     return wanted + options.module
 
 
