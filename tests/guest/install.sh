@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: MIT
 # `make modules` and `make modules_install` are what users of a module from outside of the kernel's tree expect: built against
 # headers, installed where modprobe finds it by its name and by a card's alias, its firmware where it looks for it. Builds in a
-# copy of the source.
+# copy of the source. The program of docs/uapi.md runs on the card.
 set -u
 # shellcheck source=tests/tools/_tap.sh
 . "$(dirname "$0")/../tools/_tap.sh"
@@ -107,12 +107,14 @@ done
 [ -c /dev/accel/accel0 ] && echo "card: by its alias"
 modprobe -d "$root" -r aipu_accel && ! grep -q '^aipu_accel ' /proc/modules && [ ! -e /dev/accel/accel0 ] && echo "card: let go"
 modprobe -d "$root" aipu_accel && [ -c /dev/accel/accel0 ] && echo "card: by name"
+[ -c /dev/accel/accel0 ] || dmesg | grep aipu
+"$2" >/tmp/said && cat /tmp/said
 T
 
 boots()
 {
 	"$SRC/scripts/vm" --kernel "$kernel" --file "$root" --file "$(command -v modprobe)" -- bash "$work/guest.sh" "$root" \
-		>"$work/out" 2>"$work/err" && return
+		"$work/example" >"$work/out" 2>"$work/err" && return
 	cat "$work/out" "$work/err"
 	return 1
 }
@@ -127,6 +129,15 @@ gone()
 	mk -s DESTDIR="$root" modules_uninstall >/dev/null && rm -rf "$root"/usr/src/aipu-* || return
 	find "$root" -type f -name '*aipu*'
 	[ -z "$(find "$root" -type f -name '*aipu*')" ] && ! found_by aipu_accel 2>/dev/null
+}
+
+# The program of the driver's guide, as it is printed there
+example()
+{
+	sed -n '/^```c$/,/^```$/{/^```/d;p}' "$SRC/docs/uapi.md" >"$work/example.c"
+	# shellcheck disable=SC2046
+	"${CC:-gcc}" -std=c17 -Wall -Wextra -Werror -I"$SRC/firmware-abi" -I"$SRC/kernel/include/uapi" $(pkg-config --cflags libdrm) \
+		"$work/example.c" -o "$work/example" -luring
 }
 
 clean()
@@ -151,9 +162,13 @@ tap_ok "modprobe finds it by name" found_by aipu_accel
 tap_ok "by a card's alias" found_by pci:v00001AF4d000010F0sv00001AF4sd00000001bc12sc00i00
 tap_exit "not by another card's" 1 found_by pci:v00001AF4d00001050sv00001AF4sd00000001bc12sc00i00
 tap_ok "DKMS gets all of its source" dkms_whole
+tap_ok "the guide's program is compiled" example
 tap_ok "a guest boots with it" boots
 for line in "by its alias" "let go" "by name"; do
 	tap_ok "in the guest: $line" said "card: $line"
+done
+for line in "job 2: error 0, status 0" "by ioctl" "job 4: error 0, status 0" "by io_uring"; do
+	tap_ok "the guide's program: $line" said "$line"
 done
 tap_ok "it is uninstalled" gone
 tap_ok "clean leaves the source" clean
