@@ -11,7 +11,7 @@ set -u
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 programs="test_libaipu_queue test_libaipu_memory test_libaipu_files test_libaipu_generate test_libaipu_threads
-	test_libaipu_device test_libaipu_load"
+	test_libaipu_device test_libaipu_load test_libaipu_card"
 
 build()
 {
@@ -65,10 +65,10 @@ whole()
 	part "$@" && tap_whole "$work/part"
 }
 
-# said DOOR TEXT: the queue's test saw that door
+# said DOOR TEXT: the card's test saw that door
 said()
 {
-	part "$1" test_libaipu_queue && grep -qx "# door: $2" "$work/part"
+	part "$1" test_libaipu_card && grep -qx "# door: $2" "$work/part"
 }
 
 same()

@@ -9,7 +9,6 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -93,40 +92,6 @@ static void endless_down(struct endless *endless, struct aipu_context *context)
 	assert_int_equal(aipu_segment_unbind(context, endless->memory_segment), 0);
 	assert_int_equal(aipu_buffer_destroy(endless->list), 0);
 	assert_int_equal(aipu_buffer_destroy(endless->memory), 0);
-}
-
-/* Of io_uring instances, as /proc shows them */
-static unsigned int rings_open(void)
-{
-	unsigned int count = 0;
-	char path[64], target[64];
-
-	for (int fd = 0; fd < 256; fd++) {
-		ssize_t bytes;
-
-		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-		bytes = readlink(path, target, sizeof(target) - 1);
-		if (bytes < 0)
-			continue;
-		target[bytes] = '\0';
-		count += !strcmp(target, "anon_inode:[io_uring]");
-	}
-	return count;
-}
-
-/* A card's queue has a ring of io_uring where that is permitted; said for whoever runs this with and without */
-static void the_door_is_the_one_meant(void **state)
-{
-	bool uring = test_is_card() && test_uring_permitted();
-	struct test_bench *bench = *state;
-	struct aipu_queue *queue;
-
-	print_message("# door: %s\n", uring ? "io_uring" : test_is_card() ? "ioctl" : "none");
-	assert_int_equal(rings_open(), uring);
-	assert_int_equal(aipu_queue_create(bench->context, 1, &queue), 0);
-	assert_int_equal(rings_open(), 2 * uring);
-	aipu_queue_destroy(queue);
-	assert_int_equal(rings_open(), uring);
 }
 
 static void jobs_end_in_order(void **state)
@@ -641,7 +606,6 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, bench_up, bench_down)
 	const struct CMUnitTest tests[] = {
-		TEST(the_door_is_the_one_meant),
 		TEST(jobs_end_in_order),
 		TEST(queues_of_all_sizes),
 		TEST(copy_and_fill),

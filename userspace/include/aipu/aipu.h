@@ -230,8 +230,8 @@ struct aipu_load_options {
  * Fills [offset, offset + bytes) of a segment from a regular file or block device, from file_offset on; returns when all is
  * there. Any offsets and lengths; multiples of 4096 in the file cost least. The file is read into a small window of pinned
  * memory, and each part that was read is copied to the segment by a job of `queue`, while further parts are read: O_DIRECT by
- * io_uring, by pread where that is not permitted, through the page cache where the file system has no O_DIRECT. The file's own
- * position is not used. A window that may not be pinned (RLIMIT_MEMLOCK) is halved until it may.
+ * io_uring; by pread where that is not permitted, and on the software device; through the page cache where the file system has no
+ * O_DIRECT. The file's own position is not used. A window that may not be pinned (RLIMIT_MEMLOCK) is halved until it may.
  *
  * The queue must be empty (-EBUSY) and is empty again at the end; its context owns the segment. Signals do not end a load,
  * unless `progress` does. On failure a part of the range may have been written. -ENODATA: the file is shorter; -EINVAL: neither

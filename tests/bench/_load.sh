@@ -1,0 +1,40 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Runs in a guest, for tests/bench/load.sh: _load.sh MODULE FIRMWARE AIPU-GEN PAIRS. The disk is mounted, each file is read past or
+# from an empty page cache; one line a pair: milliseconds of loading the container, and of copying it on the same disk.
+module=$1 firmware=$2 gen=$3 pairs=$4
+mkdir -p /lib/firmware/aipu /mnt/disk
+cp "$firmware" /lib/firmware/aipu/534f4654.fw
+mount -t ext4 /dev/vda /mnt/disk || exit 1
+insmod "$module" || exit 1
+[ -e /dev/accel/accel0 ] || {
+	dmesg | grep aipu
+	exit 1
+}
+
+drop()
+{
+	rm -f /mnt/disk/copy
+	sync
+	echo 3 >/proc/sys/vm/drop_caches
+}
+
+# Uptime in hundredths of a second
+now()
+{
+	read -r up rest </proc/uptime
+	echo "${up%.*}${up#*.}"
+}
+
+i=0
+while [ $i -lt "$pairs" ]; do
+	drop
+	load=$("$gen" --device 0 --qpc /mnt/disk/qpc --prompt a --max-tokens 1 --temperature 0 --json |
+		sed -n 's/.*"load_ms": *\([0-9]*\).*/\1/p')
+	drop
+	from=$(now)
+	/bin/cp /mnt/disk/qpc/model.qpc /mnt/disk/copy || exit 1
+	to=$(now)
+	echo "pair $load $(((to - from) * 10))"
+	i=$((i + 1))
+done
