@@ -24,99 +24,8 @@
 #include "aipu_reset.h"
 
 #define MAX_BYTES BIT_ULL(40)
+#define CLEAR_MS(bytes) (60000u + (u32)((bytes) >> 14)) /* to fill them with zeros, at the most */
 #define PIN_CHUNK 4096ul /* pages between two looks for a fatal signal */
-#define FAULT_PAGES 64ul /* mapped at one fault */
-
-/* --- for the card ----------------------------------------------------------------------------- */
-
-/* Pages that the card only reads may be mapped many times, as those of a model's file are. */
-static enum dma_data_direction direction(const struct aipu_buffer *buffer)
-{
-	return buffer->flags & DRM_AIPU_BUFFER_READ_ONLY ? DMA_TO_DEVICE : DMA_BIDIRECTIONAL;
-}
-
-static int map_pages(struct aipu_buffer *buffer, struct page **pages, unsigned long count)
-{
-	struct device *dev = buffer->shmem.base.dev->dev;
-	int err;
-
-	err = sg_alloc_table_from_pages(&buffer->own_table, pages, count, 0,
-					(unsigned long)count << PAGE_SHIFT, GFP_KERNEL);
-	if (err)
-		return err;
-	err = dma_map_sgtable(dev, &buffer->own_table, direction(buffer), 0);
-	if (err) {
-		sg_free_table(&buffer->own_table);
-		return err;
-	}
-	buffer->table = &buffer->own_table;
-	return 0;
-}
-
-static void unmap_pages(struct aipu_buffer *buffer)
-{
-	dma_unmap_sgtable(buffer->shmem.base.dev->dev, &buffer->own_table, direction(buffer), 0);
-	sg_free_table(&buffer->own_table);
-}
-
-static int map_host(struct aipu_buffer *buffer)
-{
-	int err = drm_gem_shmem_pin(&buffer->shmem);
-
-	if (err)
-		return err;
-	err = map_pages(buffer, buffer->shmem.pages, buffer->shmem.base.size >> PAGE_SHIFT);
-	if (err)
-		drm_gem_shmem_unpin(&buffer->shmem);
-	return err;
-}
-
-static int map_import(struct aipu_buffer *buffer)
-{
-	struct sg_table *table;
-
-	table = dma_buf_map_attachment_unlocked(buffer->shmem.base.import_attach,
-						DMA_BIDIRECTIONAL);
-	if (IS_ERR(table))
-		return PTR_ERR(table);
-	buffer->table = table;
-	return 0;
-}
-
-int aipu_buffer_pin(struct aipu_buffer *buffer, struct sg_table **table)
-{
-	int err = 0;
-
-	guard(mutex)(&buffer->lock);
-	if (!buffer->pins) {
-		if (buffer->kind == DRM_AIPU_BUFFER_HOST)
-			err = map_host(buffer);
-		else if (buffer->kind == DRM_AIPU_BUFFER_USER)
-			err = map_pages(buffer, buffer->pages, buffer->page_count);
-		else
-			err = map_import(buffer);
-	}
-	if (err)
-		return err;
-	buffer->pins++;
-	*table = buffer->table;
-	return 0;
-}
-
-void aipu_buffer_unpin(struct aipu_buffer *buffer)
-{
-	guard(mutex)(&buffer->lock);
-	if (--buffer->pins)
-		return;
-	if (buffer->kind == DRM_AIPU_BUFFER_IMPORT)
-		dma_buf_unmap_attachment_unlocked(buffer->shmem.base.import_attach, buffer->table,
-						  DMA_BIDIRECTIONAL);
-	else
-		unmap_pages(buffer);
-	if (buffer->kind == DRM_AIPU_BUFFER_HOST)
-		drm_gem_shmem_unpin(&buffer->shmem);
-	buffer->table = NULL;
-}
 
 /* --- objects ---------------------------------------------------------------------------------- */
 
@@ -181,65 +90,11 @@ static void device_free(struct drm_gem_object *gem)
 	private_free(buffer);
 }
 
-/* The buffer's page at a fault: a mapping may begin anywhere in it, and may have been cut since */
-static unsigned long fault_page(const struct vm_fault *vmf)
-{
-	const struct drm_gem_object *gem = vmf->vma->vm_private_data;
-
-	return vmf->pgoff - drm_vma_node_start(&gem->vma_node);
-}
-
-/* How many to map from `first` on, so that not each page is a fault */
-static unsigned long fault_count(const struct vm_fault *vmf, unsigned long first)
-{
-	const struct drm_gem_object *gem = vmf->vma->vm_private_data;
-	unsigned long pages = gem->size >> PAGE_SHIFT;
-
-	if (first >= pages)
-		return 0;
-	return min3(FAULT_PAGES, pages - first,
-		    PHYS_PFN(vmf->vma->vm_end - (vmf->address & PAGE_MASK)));
-}
-
-static vm_fault_t device_fault(struct vm_fault *vmf)
-{
-	struct vm_area_struct *vma = vmf->vma;
-	struct aipu_buffer *buffer = to_aipu_buffer(vma->vm_private_data);
-	struct aipu_device *aipu = to_aipu(buffer->shmem.base.dev);
-	unsigned long first = fault_page(vmf), count = fault_count(vmf, first), pfn;
-	vm_fault_t ret = VM_FAULT_NOPAGE;
-	int idx;
-
-	if (!count || !drm_dev_enter(&aipu->drm, &idx))
-		return VM_FAULT_SIGBUS;
-	pfn = PHYS_PFN(aipu->memory_start + buffer->node.start) + first;
-	for (unsigned long i = 0; i < count && ret == VM_FAULT_NOPAGE; i++)
-		ret = vmf_insert_pfn(vma, (vmf->address & PAGE_MASK) + i * PAGE_SIZE, pfn + i);
-	drm_dev_exit(idx);
-	return ret;
-}
-
-static const struct vm_operations_struct device_vm_ops = {
-	.open = drm_gem_vm_open,
-	.close = drm_gem_vm_close,
-	.fault = device_fault,
-};
-
-static int device_mmap(struct drm_gem_object *gem, struct vm_area_struct *vma)
-{
-	if (!(vma->vm_flags & VM_SHARED))
-		return -EINVAL;
-	vm_flags_set(vma, VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP);
-	vma->vm_page_prot = pgprot_writecombine(vm_get_page_prot(vma->vm_flags));
-	vma->vm_ops = &device_vm_ops;
-	return 0;
-}
-
 /* No get_sg_table: another device cannot map it (it would need PCI_P2PDMA); processes can. */
 static const struct drm_gem_object_funcs device_funcs = {
 	.free = device_free,
-	.mmap = device_mmap,
-	.vm_ops = &device_vm_ops,
+	.mmap = aipu_buffer_mmap,
+	.vm_ops = &aipu_device_vm_ops,
 };
 
 struct clearing {
@@ -263,6 +118,7 @@ static int give_fill(struct aipu_device *aipu, u32 segment, u64 bytes, struct cl
 	struct aipu_give give = {
 		.job = {
 			.opcode = AIPU_JOB_FILL,
+			.timeout_ms = cpu_to_le32(CLEAR_MS(bytes)),
 			.fill = { .segment = cpu_to_le32(segment), .length = cpu_to_le64(bytes) },
 		},
 		.ended = clearing_ended,
@@ -286,10 +142,11 @@ static int device_clear(struct aipu_device *aipu, struct aipu_buffer *buffer)
 	u32 segment;
 	int idx, err;
 
-	guard(mutex)(&aipu->own_lock);
+	if (mutex_lock_killable(&aipu->own_lock))
+		return -ERESTARTSYS;
 	err = aipu_enter(aipu, &idx);
 	if (err)
-		return err;
+		goto unlock;
 	own = aipu->own;
 	kref_get(&own->refs);
 	aipu_exit(aipu, idx);
@@ -299,13 +156,15 @@ static int device_clear(struct aipu_device *aipu, struct aipu_buffer *buffer)
 		goto out;
 	err = give_fill(aipu, segment, buffer->shmem.base.size, &clearing);
 	if (!err) {
-		/* It ends: by the card, or by the reset that a card which stands still gets. */
+		/* It ends: by the card, or by the reset of one that stands still or is late. */
 		wait_for_completion(&clearing.done);
 		err = clearing.error;
 	}
 	aipu_segment_unbind(own, segment, false);
 out:
 	aipu_context_put(own);
+unlock:
+	mutex_unlock(&aipu->own_lock);
 	return err;
 }
 
@@ -354,46 +213,11 @@ static void host_free(struct drm_gem_object *gem)
 {
 	struct aipu_buffer *buffer = to_aipu_buffer(gem);
 
+	if (buffer->pages)
+		drm_gem_shmem_unpin(&buffer->shmem);
 	mutex_destroy(&buffer->lock);
 	drm_gem_shmem_free(&buffer->shmem);
 }
-
-/*
- * In place of the helper's, which takes the page from where the mapping begins, also when that was
- * cut off
- */
-static vm_fault_t host_fault(struct vm_fault *vmf)
-{
-	struct aipu_buffer *buffer = to_aipu_buffer(vmf->vma->vm_private_data);
-	unsigned long first = fault_page(vmf), count = fault_count(vmf, first);
-	unsigned long address = vmf->address & PAGE_MASK;
-	vm_fault_t ret = VM_FAULT_NOPAGE;
-
-	if (!count)
-		return VM_FAULT_SIGBUS;
-	dma_resv_lock(buffer->shmem.base.resv, NULL);
-	for (unsigned long i = 0; i < count && ret == VM_FAULT_NOPAGE; i++)
-		ret = vmf_insert_pfn(vmf->vma, address + i * PAGE_SIZE,
-				     page_to_pfn(buffer->shmem.pages[first + i]));
-	dma_resv_unlock(buffer->shmem.base.resv);
-	return ret;
-}
-
-static void host_open(struct vm_area_struct *vma)
-{
-	drm_gem_shmem_vm_ops.open(vma);
-}
-
-static void host_close(struct vm_area_struct *vma)
-{
-	drm_gem_shmem_vm_ops.close(vma);
-}
-
-static const struct vm_operations_struct host_vm_ops = {
-	.open = host_open,
-	.close = host_close,
-	.fault = host_fault,
-};
 
 static const struct drm_gem_object_funcs host_funcs = {
 	.free = host_free,
@@ -402,18 +226,31 @@ static const struct drm_gem_object_funcs host_funcs = {
 	.get_sg_table = drm_gem_shmem_object_get_sg_table,
 	.vmap = drm_gem_shmem_object_vmap,
 	.vunmap = drm_gem_shmem_object_vunmap,
-	.mmap = drm_gem_shmem_object_mmap,
-	.vm_ops = &host_vm_ops,
+	.mmap = aipu_buffer_mmap,
+	.vm_ops = &aipu_host_vm_ops,
 };
 
 static struct aipu_buffer *host_create(struct aipu_device *aipu, u64 bytes)
 {
 	struct drm_gem_shmem_object *shmem;
+	struct aipu_buffer *buffer;
+	int err;
 
 	if (beyond_memory(bytes))
 		return ERR_PTR(-ENOMEM);
 	shmem = drm_gem_shmem_create(&aipu->drm, bytes);
-	return IS_ERR(shmem) ? ERR_CAST(shmem) : to_aipu_buffer(&shmem->base);
+	if (IS_ERR(shmem))
+		return ERR_CAST(shmem);
+	/* At once: without pages, buffers could take all places to map at, which are 1 TiB. */
+	err = drm_gem_shmem_pin(shmem);
+	if (err) {
+		drm_gem_object_put(&shmem->base);
+		return ERR_PTR(err);
+	}
+	buffer = to_aipu_buffer(&shmem->base);
+	buffer->pages = shmem->pages;
+	buffer->page_count = bytes >> PAGE_SHIFT;
+	return buffer;
 }
 
 /* --- user memory ------------------------------------------------------------------------------ */
@@ -514,14 +351,8 @@ static void import_free(struct drm_gem_object *gem)
 	private_free(to_aipu_buffer(gem));
 }
 
-static int import_mmap(struct drm_gem_object *gem, struct vm_area_struct *vma)
-{
-	return -EINVAL; /* map the dma-buf itself */
-}
-
 static const struct drm_gem_object_funcs import_funcs = {
-	.free = import_free,
-	.mmap = import_mmap,
+	.free = import_free, .mmap = no_mmap, /* but of the dma-buf itself */
 };
 
 /* Attached now, mapped while bound */
@@ -530,10 +361,14 @@ struct drm_gem_object *aipu_gem_prime_import(struct drm_device *drm, struct dma_
 	struct dma_buf_attachment *attachment;
 	struct aipu_buffer *buffer;
 
+	bool writable = dmabuf->file->f_mode & FMODE_WRITE;
+
 	/* One of ours? Only exports of this module have it as their owner. */
 	if (dmabuf->owner == THIS_MODULE) {
 		struct drm_gem_object *gem = dmabuf->priv;
 
+		if (gem->dev == drm && !writable)
+			return ERR_PTR(-EACCES);
 		if (gem->dev == drm) {
 			drm_gem_object_get(gem);
 			return gem;
@@ -550,6 +385,7 @@ struct drm_gem_object *aipu_gem_prime_import(struct drm_device *drm, struct dma_
 		return ERR_CAST(attachment);
 	}
 	get_dma_buf(dmabuf);
+	buffer->flags = writable ? 0 : DRM_AIPU_BUFFER_READ_ONLY;
 	buffer->shmem.base.import_attach = attachment;
 	buffer->shmem.base.resv = dmabuf->resv;
 	return &buffer->shmem.base;

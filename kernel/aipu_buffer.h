@@ -20,7 +20,7 @@
  * @flags: DRM_AIPU_BUFFER_*
  * @file: DEVICE: whose memory_used counts it; held
  * @node: DEVICE: where in device memory
- * @pages: USER: pinned pages
+ * @pages: HOST: @shmem's; USER: pinned pages
  * @page_count: of @pages
  * @mm: USER: where they are counted; held
  * @lock: what follows
@@ -53,6 +53,10 @@ static inline struct aipu_buffer *to_aipu_buffer(struct drm_gem_object *gem)
  */
 int aipu_buffer_pin(struct aipu_buffer *buffer, struct sg_table **table);
 void aipu_buffer_unpin(struct aipu_buffer *buffer);
+
+/* Of struct drm_gem_object_funcs, for device memory and HOST */
+int aipu_buffer_mmap(struct drm_gem_object *gem, struct vm_area_struct *vma);
+extern const struct vm_operations_struct aipu_device_vm_ops, aipu_host_vm_ops;
 
 int aipu_buffer_create_ioctl(struct drm_device *drm, void *data, struct drm_file *file);
 int aipu_buffer_info_ioctl(struct drm_device *drm, void *data, struct drm_file *file);

@@ -332,6 +332,9 @@ static int aipu_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	err = dma_set_mask_and_coherent(&pdev->dev, DMA_BIT_MASK(64));
 	if (err)
 		return err;
+	if (!device_iommu_mapped(&pdev->dev) && dma_max_mapping_size(&pdev->dev) != SIZE_MAX)
+		return dev_err_probe(&pdev->dev, -EOPNOTSUPP,
+				     "the card would see copies of host memory (swiotlb=force?)\n");
 	/* Extents have 64 bits. */
 	dma_set_max_seg_size(&pdev->dev, UINT_MAX);
 	err = aipu_admin_create(aipu);

@@ -240,7 +240,7 @@ int aipu_stop(struct aipu_device *aipu, const char *why)
 	bool guilt = atomic_read(&reset->asked);
 	int err;
 
-	trace_aipu_reset(aipu, why, guilt);
+	trace_aipu_reset(aipu, 0, why, guilt);
 	WRITE_ONCE(aipu->state, AIPU_RESETTING);
 	aipu_admin_stop(aipu);
 	err = quiet(aipu);
@@ -274,6 +274,8 @@ static void hold(struct aipu_device *aipu)
 	/* Whoever waits for the card under reset_lock lets go of it now. */
 	aipu_admin_stop(aipu);
 	down_write(&aipu->reset_lock);
+	/* No process touches device memory meanwhile: see its fault. */
+	unmap_mapping_range(aipu->drm.anon_inode->i_mapping, 0, 0, 1);
 }
 
 /* With the turn */

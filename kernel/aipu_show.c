@@ -107,8 +107,7 @@ static void count_buffer(struct drm_memory_stats *stats, struct aipu_buffer *buf
 		stats->shared += gem->size;
 	else
 		stats->private += gem->size;
-	if (buffer->kind != DRM_AIPU_BUFFER_HOST || READ_ONCE(buffer->shmem.pages))
-		stats->resident += gem->size;
+	stats->resident += gem->size;
 }
 
 void aipu_show_fdinfo(struct drm_printer *p, struct drm_file *drm_file)
@@ -188,46 +187,24 @@ static void print_entry(struct drm_printer *p, const struct aipu_job *job, u64 s
 	drm_puts(p, "\n");
 }
 
-/* Prints after the lock, which interrupts take, is let go. */
 static void print_queue(struct drm_printer *p, struct aipu_ioq *queue)
 {
-	u32 sq_head, cq_head, phase, running, unrung, ended, first = aipu_ioq_first(queue);
-	u64 next, oldest, strange, doorbells, interrupts, jobs, sequence = 0;
-	struct aipu_job job = {};
-	bool dead, lost;
+	u32 first = aipu_ioq_first(queue), place;
 
-	scoped_guard(spinlock_irqsave, &queue->lock) {
-		sq_head = queue->sq_head;
-		cq_head = queue->cq_head;
-		phase = queue->phase;
-		running = queue->running;
-		unrung = queue->unrung;
-		ended = queue->ended_count;
-		next = queue->next;
-		oldest = queue->oldest;
-		strange = queue->strange;
-		doorbells = queue->doorbells;
-		interrupts = queue->interrupts;
-		jobs = queue->jobs;
-		dead = queue->dead;
-		lost = queue->lost;
-		if (first != AIPU_NO_JOB && queue->sq) {
-			u32 place = aipu_id_place(first, queue->entries);
-
-			job = queue->sq[place];
-			sequence = queue->slots[place].result.sequence;
-		}
-	}
+	guard(spinlock_irqsave)(&queue->lock);
 	drm_printf(p, "queue %u: context %u, kind %u, entries %u, vector %u%s%s\n", queue->id,
 		   queue->context->id, queue->kind, queue->entries, queue->vector,
-		   dead ? ", dead" : "", lost ? ", lost" : "");
-	drm_printf(p, "  next %llu, oldest %llu, sq head %u, cq head %u, phase %u\n", next, oldest,
-		   sq_head, cq_head, phase);
-	drm_printf(p, "  in flight %u, not rung %u, results %u\n", running, unrung, ended);
-	drm_printf(p, "  jobs %llu, doorbells %llu, interrupts %llu, strange %llu\n", jobs,
-		   doorbells, interrupts, strange);
-	if (sequence)
-		print_entry(p, &job, sequence);
+		   queue->dead ? ", dead" : "", queue->lost ? ", lost" : "");
+	drm_printf(p, "  next %llu, oldest %llu, sq head %u, cq head %u, phase %u\n", queue->next,
+		   queue->oldest, queue->sq_head, queue->cq_head, queue->phase);
+	drm_printf(p, "  in flight %u, not rung %u, results %u\n", queue->running, queue->unrung,
+		   queue->ended_count);
+	drm_printf(p, "  jobs %llu, doorbells %llu, interrupts %llu, strange %llu\n", queue->jobs,
+		   queue->doorbells, queue->interrupts, queue->strange);
+	if (first == AIPU_NO_JOB || !queue->sq)
+		return;
+	place = aipu_id_place(first, queue->entries);
+	print_entry(p, &queue->sq[place], queue->slots[place].result.sequence);
 }
 
 static void print_queues(struct aipu_device *aipu, struct drm_printer *p)

@@ -10,27 +10,38 @@
 
 #include "aipu_ioq.h"
 
-/* Both under queue->lock */
+/* All of jobs under queue->lock */
 /* What stands in TRACE_EVENT() is no call, as clang-format takes it. */
 /* clang-format off */
-TRACE_EVENT(aipu_job_queue,
-	    TP_PROTO(const struct aipu_ioq *queue, u64 sequence, u8 opcode),
-	    TP_ARGS(queue, sequence, opcode),
-	    TP_STRUCT__entry(__string(device, dev_name(queue->aipu->drm.dev))
-			     __field(u32, context)
-			     __field(u32, queue)
-			     __field(u64, sequence)
-			     __field(u32, running)
-			     __field(u8, opcode)),
-	    TP_fast_assign(__assign_str(device);
-			   __entry->context = queue->context->id;
-			   __entry->queue = queue->id;
-			   __entry->sequence = sequence;
-			   __entry->running = queue->running;
-			   __entry->opcode = opcode;),
-	    TP_printk("%s context=%u queue=%u sequence=%llu opcode=%u running=%u",
-		      __get_str(device), __entry->context, __entry->queue, __entry->sequence,
-		      __entry->opcode, __entry->running)
+DECLARE_EVENT_CLASS(aipu_job,
+		    TP_PROTO(const struct aipu_ioq *queue, u64 sequence, u8 opcode),
+		    TP_ARGS(queue, sequence, opcode),
+		    TP_STRUCT__entry(__string(device, dev_name(queue->aipu->drm.dev))
+				     __field(u32, context)
+				     __field(u32, queue)
+				     __field(u64, sequence)
+				     __field(u32, running)
+				     __field(u8, opcode)),
+		    TP_fast_assign(__assign_str(device);
+				   __entry->context = queue->context->id;
+				   __entry->queue = queue->id;
+				   __entry->sequence = sequence;
+				   __entry->running = queue->running;
+				   __entry->opcode = opcode;),
+		    TP_printk("%s context=%u queue=%u sequence=%llu opcode=%u running=%u",
+			      __get_str(device), __entry->context, __entry->queue,
+			      __entry->sequence, __entry->opcode, __entry->running)
+);
+
+DEFINE_EVENT(aipu_job, aipu_job_queue,
+	     TP_PROTO(const struct aipu_ioq *queue, u64 sequence, u8 opcode),
+	     TP_ARGS(queue, sequence, opcode)
+);
+
+/* A doorbell: the card may run all jobs up to this one */
+DEFINE_EVENT(aipu_job, aipu_job_run,
+	     TP_PROTO(const struct aipu_ioq *queue, u64 sequence, u8 opcode),
+	     TP_ARGS(queue, sequence, opcode)
 );
 
 TRACE_EVENT(aipu_job_done,
@@ -58,20 +69,22 @@ TRACE_EVENT(aipu_job_done,
 		      __entry->status, __entry->time_ns, __entry->step_start, __entry->step_end)
 );
 
-/* The card stops: @epoch ends; @guilt: for a job */
+/* The card stops: @epoch ends; or one @context is reset, else 0. @guilt: for a job */
 TRACE_EVENT(aipu_reset,
-	    TP_PROTO(const struct aipu_device *aipu, const char *why, bool guilt),
-	    TP_ARGS(aipu, why, guilt),
+	    TP_PROTO(const struct aipu_device *aipu, u32 context, const char *why, bool guilt),
+	    TP_ARGS(aipu, context, why, guilt),
 	    TP_STRUCT__entry(__string(device, dev_name(aipu->drm.dev))
 			     __string(why, why)
 			     __field(u64, epoch)
+			     __field(u32, context)
 			     __field(bool, guilt)),
 	    TP_fast_assign(__assign_str(device);
 			   __assign_str(why);
 			   __entry->epoch = aipu->epoch;
+			   __entry->context = context;
 			   __entry->guilt = guilt;),
-	    TP_printk("%s epoch=%llu guilt=%d why=\"%s\"", __get_str(device), __entry->epoch,
-		      __entry->guilt, __get_str(why))
+	    TP_printk("%s epoch=%llu context=%u guilt=%d why=\"%s\"", __get_str(device),
+		      __entry->epoch, __entry->context, __entry->guilt, __get_str(why))
 );
 
 #endif

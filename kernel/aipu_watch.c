@@ -16,6 +16,7 @@
 #include "aipu_ioq.h"
 #include "aipu_reset.h"
 #include "aipu_show.h"
+#include "aipu_trace.h"
 #include "aipu_watch.h"
 
 #define TICK_MS 10u /* of the rescue timer; runs only while something is in flight */
@@ -151,6 +152,7 @@ static int reset_context(struct aipu_ioq *overdue)
 		return 0;
 	drm_warn(&aipu->drm, "a job of queue %u runs over its time: resetting context %u\n",
 		 overdue->id, context->id);
+	trace_aipu_reset(aipu, context->id, "a job runs over its time", true);
 	aipu_coredump(aipu, "a job runs over its time");
 	list_for_each_entry(queue, &context->queues, in_context)
 		aipu_ioq_blame(queue, queue == overdue ? aipu_ioq_first(queue) : AIPU_NO_JOB);
@@ -166,7 +168,7 @@ static void context_work(struct work_struct *work)
 
 	if (!aipu_enter(aipu, &idx)) {
 		err = reset_context(queue);
-		/* -ECANCELED: the card is about to be stopped as it is; -ENOMEM: with a later tick */
+		/* -ECANCELED: the card is about to be stopped anyway; -ENOMEM: with a later tick */
 		if (err && err != -ECANCELED && err != -ENOMEM)
 			aipu_reset_ask(aipu, "a context could not be reset");
 		aipu_exit(aipu, idx);

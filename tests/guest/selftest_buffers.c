@@ -248,6 +248,52 @@ CARD_TEST(mmap_cut_in_two)
 	}
 }
 
+/* The exit status of a child that is given the file, -1 if it was killed */
+static int in_child(int (*what)(int fd), int fd)
+{
+	pid_t child = fork();
+	int status;
+
+	if (!child)
+		_exit(what(fd));
+	waitpid(child, &status, 0);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static char *inherited;
+
+/* In a child: the mapping is the parent's, shared */
+static int write_inherited(int fd)
+{
+	(void)fd;
+	if (differences(inherited, 4 * PAGE, 4))
+		return 1;
+	fill_bytes(inherited, 4 * PAGE, 5);
+	return 0;
+}
+
+/* A child has the mapping as any other that is shared; it does not grow; it keeps the memory */
+CARD_TEST(mmap_and_fork)
+{
+	static const uint32_t kinds[] = { DRM_AIPU_BUFFER_DEVICE, DRM_AIPU_BUFFER_HOST };
+
+	for (int i = 0; i < 2; i++) {
+		int handle = buffer_new(self->fd, kinds[i], 4 * PAGE);
+
+		ASSERT_LT(0, handle);
+		inherited = buffer_map(self->fd, handle, 4 * PAGE);
+		ASSERT_NE(MAP_FAILED, (void *)inherited);
+		EXPECT_EQ(MAP_FAILED, mremap(inherited, 4 * PAGE, 8 * PAGE, MREMAP_MAYMOVE));
+		EXPECT_EQ(EFAULT, errno);
+		EXPECT_EQ(0, buffer_close(self->fd, handle));
+		fill_bytes(inherited, 4 * PAGE, 4);
+		EXPECT_EQ(0, in_child(write_inherited, self->fd));
+		EXPECT_EQ(0, differences(inherited, 4 * PAGE, 5));
+		EXPECT_EQ(0, munmap(inherited, 4 * PAGE));
+	}
+	EXPECT_EQ(0, memory_of(self->fd).file);
+}
+
 CARD_TEST(mmap_refuses)
 {
 	static const uint32_t kinds[] = { DRM_AIPU_BUFFER_DEVICE, DRM_AIPU_BUFFER_HOST };
@@ -360,21 +406,56 @@ static int user_limit(int fd)
 	return a > 0 ? 0 : __LINE__ & 0xff;
 }
 
-/* The exit status of a child that is given the file, -1 if it was killed */
-static int in_child(int (*what)(int fd), int fd)
-{
-	pid_t child = fork();
-	int status;
-
-	if (!child)
-		_exit(what(fd));
-	waitpid(child, &status, 0);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
 CARD_TEST(user_pages_count_against_the_limit)
 {
 	EXPECT_EQ(0, in_child(user_limit, self->fd));
+}
+
+/* --- what others are told ------------------------------------------------------------------------------- */
+
+/* Bytes behind `key` in the file's fdinfo, -1: it is not there */
+static long long usage(int fd, const char *key)
+{
+	char path[64], line[256], unit[8];
+	long long value = -1;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	file = fopen(path, "re");
+	while (file && fgets(line, sizeof(line), file)) {
+		if (strncmp(line, key, strlen(key)) || line[strlen(key)] != ':')
+			continue;
+		unit[0] = '\0';
+		sscanf(line + strlen(key) + 1, "%lld %7s", &value, unit);
+		value <<= !strcmp(unit, "KiB") ? 10 : !strcmp(unit, "MiB") ? 20 : 0;
+	}
+	if (file)
+		fclose(file);
+	return value;
+}
+
+/* HOST buffers have all their pages from the beginning: without, they could take all places to map at */
+CARD_TEST(usage_in_fdinfo)
+{
+	const long long bytes = 64 * PAGE;
+	int context = context_new(self->fd), queue = queue_new(self->fd, context), host, device;
+	struct aipu_job job = { .opcode = AIPU_JOB_FILL };
+
+	EXPECT_LT(0, usage(self->fd, "drm-client-id"));
+	EXPECT_EQ(0, usage(self->fd, "drm-total-host"));
+	EXPECT_EQ(0, usage(self->fd, "drm-engine-compute"));
+	host = buffer_new(self->fd, DRM_AIPU_BUFFER_HOST, bytes);
+	EXPECT_LT(0, host);
+	EXPECT_EQ(bytes, usage(self->fd, "drm-total-host"));
+	EXPECT_EQ(bytes, usage(self->fd, "drm-resident-host"));
+	device = buffer_new(self->fd, DRM_AIPU_BUFFER_DEVICE, 2 * bytes);
+	EXPECT_EQ(2 * bytes, usage(self->fd, "drm-resident-device"));
+	job = fill_job(bind_range(self->fd, context, device, 0, 2 * bytes, 3), 2 * bytes, 1);
+	EXPECT_EQ(0, run(self->fd, queue, 1, &job));
+	EXPECT_LT(0, usage(self->fd, "drm-engine-compute"));
+	EXPECT_EQ(1, usage(self->fd, "aipu_accel-jobs"));
+	EXPECT_EQ(0, buffer_close(self->fd, host));
+	EXPECT_EQ(0, usage(self->fd, "drm-total-host"));
 }
 
 /* --- dma-bufs --------------------------------------------------------------------------------------- */
@@ -533,6 +614,31 @@ CARD_TEST(import_of_dma_heap)
 	EXPECT_EQ(0, check_import(self->fd, data.fd, 4 * PAGE));
 	close(data.fd);
 	close(heap);
+}
+
+/* A dma-buf that can only be read is not written by way of a card, and not mapped for writing by import */
+CARD_TEST(import_of_what_is_read_only)
+{
+	struct drm_prime_handle export = {
+		.handle = buffer_new(self->fd, DRM_AIPU_BUFFER_HOST, 2 * PAGE), .flags = DRM_CLOEXEC
+	};
+	int other = card_open(0), second = card_open(1), handle, context;
+	struct drm_aipu_buffer_info info;
+
+	ASSERT_EQ(0, call(self->fd, DRM_IOCTL_PRIME_HANDLE_TO_FD, &export));
+	EXPECT_EQ((int)export.handle, import_fd(self->fd, export.fd));
+	EXPECT_EQ(-EACCES, import_fd(other, export.fd));
+	close(other);
+	if (second < 0)
+		SKIP(return, "there is one card only");
+	handle = import_fd(second, export.fd);
+	ASSERT_EQ(0, buffer_info(second, handle, &info));
+	EXPECT_EQ(DRM_AIPU_BUFFER_READ_ONLY, info.flags);
+	context = context_new(second);
+	EXPECT_EQ(-EACCES, bind_range(second, context, handle, 0, PAGE, ACCESS_BOTH));
+	EXPECT_EQ(0, bind_range(second, context, handle, 0, PAGE, DRM_AIPU_ACCESS_READ));
+	close(second);
+	close(export.fd);
 }
 
 /* Between two cards: host memory goes, device memory has no address that another card could use */

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 
@@ -167,6 +168,35 @@ TEST_F(fills, reset)
 	ASSERT_EQ(0, make_queue(self->fd, context, ENTRIES, 0, -1, &queue));
 	ASSERT_EQ(0, nops(self->fd, queue, &next, 5, &taken));
 	EXPECT_EQ(0, take_all(self->fd, queue, 1, 5));
+}
+
+/* Mappings of device memory are taken away by a reset, and come back */
+TEST_F(fills, reset_and_mappings)
+{
+	struct drm_aipu_buffer_create create = { .kind = DRM_AIPU_BUFFER_DEVICE, .bytes = 4096 };
+	struct drm_aipu_buffer_info info = {};
+	struct drm_aipu_reset reset = {};
+	struct rusage before, after;
+	volatile char *map;
+
+	ASSERT_EQ(0, call(self->fd, DRM_IOCTL_AIPU_BUFFER_CREATE, &create));
+	info.handle = create.handle;
+	ASSERT_EQ(0, call(self->fd, DRM_IOCTL_AIPU_BUFFER_INFO, &info));
+	map = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, self->fd, info.map_offset);
+	ASSERT_NE(MAP_FAILED, (void *)map);
+	for (int i = 0; i < 2; i++) {
+		getrusage(RUSAGE_SELF, &before);
+		*map = 1;
+		getrusage(RUSAGE_SELF, &after);
+	}
+	EXPECT_EQ(before.ru_minflt, after.ru_minflt);
+	ASSERT_EQ(0, call(self->fd, DRM_IOCTL_AIPU_RESET, &reset));
+	getrusage(RUSAGE_SELF, &before);
+	*map = 2;
+	getrusage(RUSAGE_SELF, &after);
+	EXPECT_LT(before.ru_minflt, after.ru_minflt);
+	EXPECT_EQ(2, *map);
+	munmap((void *)map, 4096);
 }
 
 /* --- what is left to the card --------------------------------------------------------------------- */

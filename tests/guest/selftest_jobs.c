@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 
 #include "kselftest_harness.h"
 
@@ -310,6 +311,58 @@ TEST_F(jobs, context_takes_its_queues_with_it)
 	ASSERT_EQ(0, call(self->fd, DRM_IOCTL_AIPU_CONTEXT_DESTROY, &destroy));
 	EXPECT_EQ(ENOENT, nops(self->fd, self->queue, &self->next, 1, &taken));
 	EXPECT_EQ(ENOENT, end_queue(self->fd, self->queue));
+}
+
+/* --- what tools see --------------------------------------------------------------------------- */
+
+#define TRACING "/sys/kernel/tracing"
+
+static int trace_write(const char *file, const char *text)
+{
+	char path[128];
+	int fd, ok;
+
+	snprintf(path, sizeof(path), TRACING "/%s", file);
+	fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+	ok = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+	close(fd);
+	return ok ? 0 : -1;
+}
+
+/* Lines of the trace that have `text` */
+static int traced(const char *text)
+{
+	FILE *file = fopen(TRACING "/trace", "re");
+	char line[512];
+	int count = 0;
+
+	while (file && fgets(line, sizeof(line), file))
+		count += !!strstr(line, text);
+	if (file)
+		fclose(file);
+	return count;
+}
+
+/* Each job is given and done once; one doorbell lets all of them run. */
+TEST_F(jobs, tracepoints)
+{
+	struct drm_aipu_reset reset = {};
+	uint32_t taken;
+
+	mount("tracing", TRACING, "tracefs", 0, NULL);
+	if (access(TRACING "/events/aipu", F_OK))
+		SKIP(return, "this kernel has no tracefs");
+	ASSERT_EQ(0, trace_write("trace", "\n"));
+	ASSERT_EQ(0, trace_write("events/aipu/enable", "1"));
+	ASSERT_EQ(0, nops(self->fd, self->queue, &self->next, 5, &taken));
+	EXPECT_EQ(0, take_all(self->fd, self->queue, 1, 5));
+	EXPECT_EQ(0, call(self->fd, DRM_IOCTL_AIPU_RESET, &reset));
+	ASSERT_EQ(0, trace_write("events/aipu/enable", "0"));
+	EXPECT_EQ(5, traced(" aipu_job_queue: "));
+	EXPECT_EQ(1, traced(" aipu_job_run: "));
+	EXPECT_EQ(1, traced(" sequence=5 opcode=0 running=5"));
+	EXPECT_EQ(5, traced(" aipu_job_done: "));
+	EXPECT_EQ(1, traced(" aipu_reset: "));
 }
 
 TEST_HARNESS_MAIN
