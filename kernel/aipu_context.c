@@ -5,6 +5,7 @@
  * more, or when the card was stopped. It never waits for a job of a user while it holds a lock.
  */
 #include <linux/capability.h>
+#include <linux/cred.h>
 #include <linux/slab.h>
 #include <drm/drm_drv.h>
 #include <drm/drm_file.h>
@@ -53,6 +54,33 @@ int aipu_context_alive(struct aipu_context *context)
 	return context->dead || context->epoch != context->aipu->epoch ? -ECANCELED : 0;
 }
 
+struct aipu_context *aipu_context_enter(struct aipu_file *file, u32 id, int *idx)
+{
+	struct aipu_context *context = aipu_context_get(file, id);
+	int err;
+
+	if (!context)
+		return ERR_PTR(-ENOENT);
+	err = aipu_enter(context->aipu, idx);
+	if (err) {
+		aipu_context_put(context);
+		return ERR_PTR(err);
+	}
+	mutex_lock(&context->lock);
+	err = aipu_context_alive(context);
+	if (!err)
+		return context;
+	aipu_context_exit(context, *idx);
+	return ERR_PTR(err);
+}
+
+void aipu_context_exit(struct aipu_context *context, int idx)
+{
+	mutex_unlock(&context->lock);
+	aipu_exit(context->aipu, idx);
+	aipu_context_put(context);
+}
+
 /* --- making and ending ------------------------------------------------------------------------ */
 
 static int command(struct aipu_context *context, u8 opcode, u32 priority, u32 weight)
@@ -78,6 +106,7 @@ static struct aipu_context *context_alloc(struct aipu_device *aipu, struct aipu_
 	kref_init(&context->refs);
 	context->aipu = aipu;
 	context->file = file;
+	context->user = current_euid();
 	context->epoch = aipu->epoch;
 	mutex_init(&context->lock);
 	mutex_init(&context->unbind_lock);
@@ -184,6 +213,30 @@ void aipu_contexts_close(struct aipu_file *file)
 	xa_destroy(&file->contexts);
 }
 
+/*
+ * Has this user more than half of the contexts, or of the queues? Others shall find some, so nobody
+ * gets there without CAP_SYS_RESOURCE. Asked when the new one is already counted.
+ */
+bool aipu_user_beyond(struct aipu_device *aipu)
+{
+	unsigned int contexts = 0, queues = 0;
+	struct aipu_context *context;
+	struct aipu_ioq *queue;
+	unsigned long id;
+
+	if (capable(CAP_SYS_RESOURCE))
+		return false;
+	xa_lock(&aipu->contexts);
+	xa_for_each(&aipu->contexts, id, context)
+		contexts += uid_eq(context->user, current_euid());
+	xa_unlock(&aipu->contexts);
+	xa_lock(&aipu->queues);
+	xa_for_each(&aipu->queues, id, queue)
+		queues += uid_eq(queue->context->user, current_euid());
+	xa_unlock(&aipu->queues);
+	return contexts > aipu->limits.max_contexts / 2 || queues > aipu->limits.max_queues / 2;
+}
+
 /* --- ioctls ----------------------------------------------------------------------------------- */
 
 static int check_share(struct aipu_device *aipu, const struct drm_aipu_context_create *args)
@@ -216,7 +269,9 @@ int aipu_context_create_ioctl(struct drm_device *drm, void *data, struct drm_fil
 	if (err)
 		return err;
 	/* Published last; an id of the file's own, since the card's is given anew after a reset. */
-	err = xa_alloc(&file->contexts, &args->context, context, xa_limit_31b, GFP_KERNEL_ACCOUNT);
+	err = aipu_user_beyond(aipu) ? -ENOSPC
+				     : xa_alloc(&file->contexts, &args->context, context,
+						xa_limit_31b, GFP_KERNEL_ACCOUNT);
 	if (!err)
 		return 0;
 	aipu_context_destroy(context);
@@ -243,24 +298,17 @@ int aipu_context_destroy_ioctl(struct drm_device *drm, void *data, struct drm_fi
 
 int aipu_context_reset_ioctl(struct drm_device *drm, void *data, struct drm_file *drm_file)
 {
-	struct aipu_device *aipu = to_aipu(drm);
 	struct drm_aipu_context *args = data;
 	struct aipu_context *context;
 	int idx, err;
 
 	if (args->pad)
 		return -EINVAL;
-	context = aipu_context_get(drm_file->driver_priv, args->context);
-	if (!context)
-		return -ENOENT;
-	err = aipu_enter(aipu, &idx);
-	if (!err) {
-		scoped_guard(mutex, &context->lock)
-			err = aipu_context_alive(context)
-				      ?: command(context, AIPU_ADMIN_RESET_CONTEXT, 0, 0);
-		aipu_exit(aipu, idx);
-	}
-	aipu_context_put(context);
+	context = aipu_context_enter(drm_file->driver_priv, args->context, &idx);
+	if (IS_ERR(context))
+		return PTR_ERR(context);
+	err = command(context, AIPU_ADMIN_RESET_CONTEXT, 0, 0);
+	aipu_context_exit(context, idx);
 	return err;
 }
 
@@ -274,10 +322,6 @@ static int program_load(struct aipu_context *context, struct drm_aipu_program_lo
 	u32 id;
 	int err;
 
-	guard(mutex)(&context->lock);
-	err = aipu_context_alive(context);
-	if (err)
-		return err;
 	if (!xa_load(&context->segments, args->segment))
 		return -ENOENT;
 	err = xa_alloc(&context->programs, &id, xa_mk_value(0),
@@ -311,15 +355,11 @@ int aipu_program_load_ioctl(struct drm_device *drm, void *data, struct drm_file 
 	if (args->pad || args->offset % 8 || !args->bytes ||
 	    args->bytes > aipu->limits.max_program_bytes)
 		return -EINVAL;
-	context = aipu_context_get(drm_file->driver_priv, args->context);
-	if (!context)
-		return -ENOENT;
-	err = aipu_enter(aipu, &idx);
-	if (!err) {
-		err = program_load(context, args);
-		aipu_exit(aipu, idx);
-	}
-	aipu_context_put(context);
+	context = aipu_context_enter(drm_file->driver_priv, args->context, &idx);
+	if (IS_ERR(context))
+		return PTR_ERR(context);
+	err = program_load(context, args);
+	aipu_context_exit(context, idx);
 	return err;
 }
 
@@ -334,10 +374,6 @@ static int program_unload(struct aipu_context *context, u32 id)
 	};
 	int err;
 
-	guard(mutex)(&context->lock);
-	err = aipu_context_alive(context);
-	if (err)
-		return err;
 	if (!xa_load(&context->programs, id))
 		return -ENOENT;
 	err = aipu_admin_run(context->aipu, &entry, NULL);
@@ -348,19 +384,14 @@ static int program_unload(struct aipu_context *context, u32 id)
 
 int aipu_program_unload_ioctl(struct drm_device *drm, void *data, struct drm_file *drm_file)
 {
-	struct aipu_device *aipu = to_aipu(drm);
 	struct drm_aipu_program_unload *args = data;
 	struct aipu_context *context;
 	int idx, err;
 
-	context = aipu_context_get(drm_file->driver_priv, args->context);
-	if (!context)
-		return -ENOENT;
-	err = aipu_enter(aipu, &idx);
-	if (!err) {
-		err = program_unload(context, args->program);
-		aipu_exit(aipu, idx);
-	}
-	aipu_context_put(context);
+	context = aipu_context_enter(drm_file->driver_priv, args->context, &idx);
+	if (IS_ERR(context))
+		return PTR_ERR(context);
+	err = program_unload(context, args->program);
+	aipu_context_exit(context, idx);
 	return err;
 }

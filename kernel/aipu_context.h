@@ -32,6 +32,7 @@ struct aipu_segment {
  * @refs: one of its file (or the device, for the kernel's own), one of each queue, one of each user
  * @aipu: the card
  * @file: whose it is; NULL: the kernel's. Not to be followed after the file is closed
+ * @user: who made it
  * @id: on the card, not in the file
  * @epoch: in which it was made; see aipu_drv.h
  * @dead: being destroyed: nothing new is made in it. Under @lock
@@ -47,6 +48,7 @@ struct aipu_context {
 	struct kref refs;
 	struct aipu_device *aipu;
 	struct aipu_file *file;
+	kuid_t user;
 	u32 id;
 	u64 epoch;
 	bool dead;
@@ -69,8 +71,15 @@ int aipu_context_create(struct aipu_device *aipu, struct aipu_file *file, u32 pr
  */
 void aipu_context_destroy(struct aipu_context *context);
 void aipu_context_put(struct aipu_context *context);
+bool aipu_user_beyond(struct aipu_device *aipu); /* the caller's share of contexts and queues */
 /* A reference, or NULL: no such context in this file */
 struct aipu_context *aipu_context_get(struct aipu_file *file, u32 id);
+/*
+ * For an ioctl that needs it alive and locked, and the card as it is: -ENOENT, as aipu_enter(), or
+ * as aipu_context_alive()
+ */
+struct aipu_context *aipu_context_enter(struct aipu_file *file, u32 id, int *idx);
+void aipu_context_exit(struct aipu_context *context, int idx);
 /* 0, or -ECANCELED: lost to a reset, or being destroyed. Under reset_lock. */
 int aipu_context_alive(struct aipu_context *context);
 /*

@@ -19,27 +19,6 @@ static int check_options(struct aipu_device *aipu, const struct drm_aipu_queue_c
 	return args->eventfd < -1 ? -EBADF : 0;
 }
 
-static int create_in(struct aipu_file *file, u32 context_id, const struct aipu_ioq_options *options,
-		     struct aipu_ioq **queue)
-{
-	struct aipu_context *context = aipu_context_get(file, context_id);
-	int idx, err;
-
-	if (!context)
-		return -ENOENT;
-	err = aipu_enter(file->aipu, &idx);
-	if (!err) {
-		scoped_guard(mutex, &context->lock) {
-			err = aipu_context_alive(context);
-			if (!err)
-				err = aipu_ioq_create(context, options, queue);
-		}
-		aipu_exit(file->aipu, idx);
-	}
-	aipu_context_put(context);
-	return err;
-}
-
 /* Ends it on the card if both are still there. The caller has a reference. */
 static int end(struct aipu_ioq *queue)
 {
@@ -67,9 +46,10 @@ int aipu_ioq_create_ioctl(struct drm_device *drm, void *data, struct drm_file *d
 		.coalesce_count = args->coalesce_count,
 		.coalesce_us = args->coalesce_us,
 	};
+	struct aipu_context *context;
 	struct aipu_ioq *queue;
 	u32 handle;
-	int err;
+	int idx, err;
 
 	err = check_options(file->aipu, args);
 	if (err)
@@ -79,7 +59,12 @@ int aipu_ioq_create_ioctl(struct drm_device *drm, void *data, struct drm_file *d
 		if (IS_ERR(options.eventfd))
 			return -EBADF;
 	}
-	err = create_in(file, args->context, &options, &queue);
+	context = aipu_context_enter(file, args->context, &idx);
+	err = PTR_ERR_OR_ZERO(context);
+	if (!err) {
+		err = aipu_ioq_create(context, &options, &queue);
+		aipu_context_exit(context, idx);
+	}
 	if (err) {
 		if (options.eventfd)
 			eventfd_ctx_put(options.eventfd);
@@ -87,7 +72,9 @@ int aipu_ioq_create_ioctl(struct drm_device *drm, void *data, struct drm_file *d
 	}
 	/* Published last: from here on another thread may use it, or end it. */
 	args->entries = queue->entries - 1;
-	err = xa_alloc(&file->queues, &handle, queue, xa_limit_31b, GFP_KERNEL_ACCOUNT);
+	err = aipu_user_beyond(file->aipu)
+		      ? -ENOSPC
+		      : xa_alloc(&file->queues, &handle, queue, xa_limit_31b, GFP_KERNEL_ACCOUNT);
 	if (err) {
 		end(queue);
 		aipu_ioq_put(queue);

@@ -283,7 +283,7 @@ static int unbind_end(struct aipu_context *context, u32 id, struct aipu_command 
 	return 0;
 }
 
-/* Where no job holds the segment the card answers soon, or is reset, and no signal ends the wait. */
+/* Where no job holds the segment the card answers soon, or is reset; no signal ends the wait. */
 static int unbind_wait(struct aipu_device *aipu, struct aipu_command *command, bool held)
 {
 	if (held)

@@ -108,7 +108,7 @@ int aipu_uring_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags)
 	if (!(issue_flags & IO_URING_F_SQE128))
 		return -EINVAL;
 	aipu_read_once((u64 *)&submit, (const u64 *)cmd->sqe->cmd, sizeof(submit));
-	if (submit.flags & ~DRM_AIPU_SUBMIT_MORE)
+	if (submit.flags & ~DRM_AIPU_SUBMIT_MORE || cmd->flags & IORING_URING_CMD_MASK)
 		return -EINVAL;
 	*uring = (struct aipu_uring){ .sequence = submit.sequence, .queue = submit.queue };
 	/* Before the job is on its slot: from then on it may end at any time. */

@@ -287,6 +287,24 @@ static int in_child(int (*what)(int fd), int fd)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
+static int reset_as_anybody(int fd)
+{
+	struct drm_aipu_reset args = {};
+
+	if (setresuid(65534, 65534, 65534))
+		return 1;
+	return call(fd, DRM_IOCTL_AIPU_RESET, &args) == -EPERM ? 0 : 2;
+}
+
+CARD_TEST(reset_needs_rights)
+{
+	struct drm_aipu_device device;
+
+	EXPECT_EQ(0, in_child(reset_as_anybody, self->fd));
+	EXPECT_EQ(0, query(self->fd, DRM_AIPU_QUERY_DEVICE, &device, sizeof(device)));
+	EXPECT_EQ(self->device.resets, device.resets);
+}
+
 static char *gone_map;
 
 static int touch_map(int fd)
@@ -304,7 +322,7 @@ CARD_TEST(unbound_with_everything_open)
 	int user = buffer_make(self->fd, DRM_AIPU_BUFFER_USER, PAGE, page, 0);
 	int queue = queue_new(self->fd, self->context), dmabufs[2], fd, context;
 	char *device_map = buffer_map(self->fd, device, 4 * PAGE);
-	char *host_map = buffer_map(self->fd, host, 4 * PAGE), *late;
+	char *host_map = buffer_map(self->fd, host, 4 * PAGE), *early, *late;
 	struct drm_aipu_buffer_info info;
 	struct aipu_job job;
 	char name[64];
@@ -322,6 +340,9 @@ CARD_TEST(unbound_with_everything_open)
 	dmabufs[1] = export_fd(self->fd, host);
 	ASSERT_LE(0, dmabufs[0]);
 	ASSERT_LE(0, dmabufs[1]);
+	early = mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, dmabufs[0], 0);
+	ASSERT_NE(MAP_FAILED, (void *)early);
+	early[0] = 1;
 	address_of(self->fd, name, sizeof(name));
 	ASSERT_EQ(0, write_driver("unbind", name));
 
@@ -330,6 +351,9 @@ CARD_TEST(unbound_with_everything_open)
 	gone_map = device_map;
 	EXPECT_EQ(-SIGBUS, in_child(touch_map, 0));
 	EXPECT_EQ(0, differences(host_map, 4 * PAGE, 1));
+	gone_map = early;
+	EXPECT_EQ(-SIGBUS, in_child(touch_map, 0));
+	EXPECT_EQ(0, munmap(early, 4 * PAGE));
 	late = mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, dmabufs[0], 0);
 	if (late != MAP_FAILED) {
 		gone_map = late;

@@ -75,6 +75,36 @@ CARD_TEST(contexts_end)
 	EXPECT_LE(self->device.max_contexts, counts[0] + 3);
 }
 
+/* In a child without rights: how many contexts, and queues in one of them, it can make at most; 0, or the line that failed */
+static int take_share(int fd)
+{
+	struct drm_aipu_device device;
+	uint32_t contexts = 0, queues = 0;
+	int context = 0, err;
+
+	query(fd, DRM_AIPU_QUERY_DEVICE, &device, sizeof(device));
+	if (setresuid(65534, 65534, 65534))
+		return __LINE__ & 0xff;
+	while ((err = context_new(fd)) > 0 && ++contexts < device.max_contexts)
+		context = err;
+	if (err != -ENOSPC || contexts != device.max_contexts / 2)
+		return __LINE__ & 0xff;
+	while ((err = queue_new(fd, context)) > 0 && queues < device.max_queues)
+		queues++;
+	return err != -ENOSPC || queues != device.max_queues / 2 ? __LINE__ & 0xff : 0;
+}
+
+/* One user without CAP_SYS_RESOURCE has half of them at most */
+CARD_TEST(contexts_and_queues_of_one_user)
+{
+	int context;
+
+	ASSERT_EQ(0, in_child(take_share, self->other));
+	context = context_new(self->fd);
+	ASSERT_LT(0, context);
+	EXPECT_LT(0, queue_new(self->fd, context));
+}
+
 /* --- segments --------------------------------------------------------------------------------------- */
 
 CARD_TEST(segments_of_each_kind)

@@ -149,6 +149,30 @@ TEST_F(ring, and_a_full_queue)
 	io_uring_queue_exit(&ring);
 }
 
+/* Flags that say nothing here, and a ring that is polled for what has no poll */
+TEST_F(ring, takes_no_flags)
+{
+	static char page[4096];
+	const struct iovec memory = { page, sizeof(page) };
+	uint64_t sequence, word;
+	struct io_uring ring;
+	int res;
+
+	ASSERT_EQ(0, io_uring_queue_init(4, &ring, RING_FLAGS));
+	ASSERT_EQ(0, io_uring_register_buffers(&ring, &memory, 1));
+	put_job(&ring, self->fd, self->queue, 1, NULL, 0)->rw_flags = 1; /* a registered buffer */
+	ASSERT_EQ(1, io_uring_submit(&ring));
+	ASSERT_EQ(0, take_one(&ring, &sequence, &res, &word));
+	EXPECT_EQ(-EINVAL, res);
+	io_uring_queue_exit(&ring);
+	ASSERT_EQ(0, io_uring_queue_init(4, &ring, RING_FLAGS | IORING_SETUP_IOPOLL));
+	put_job(&ring, self->fd, self->queue, 1, NULL, 0);
+	ASSERT_EQ(1, io_uring_submit(&ring));
+	ASSERT_EQ(0, take_one(&ring, &sequence, &res, &word));
+	EXPECT_TRUE(res == -EOPNOTSUPP || !res);
+	io_uring_queue_exit(&ring);
+}
+
 TEST_F(ring, needs_long_entries)
 {
 	struct io_uring_sqe *sqe;
@@ -190,6 +214,70 @@ TEST_F(fills, ring_exit_with_jobs_in_flight)
 	} while (err == EAGAIN);
 	ASSERT_EQ(0, err);
 	EXPECT_EQ(0, take_all(self->fd, self->queue, ENTRIES + 1, 1));
+}
+
+/* Submitted by the kernel's own thread, which ends with the ring */
+TEST_F(fills, and_a_ring_with_a_thread)
+{
+	struct aipu_job job = fill(self->segment);
+	uint64_t sequence, word;
+	struct io_uring ring;
+	uint32_t taken;
+	int res, err;
+
+	ASSERT_EQ(0, io_uring_queue_init(64, &ring, RING_FLAGS | IORING_SETUP_SQPOLL));
+	for (uint32_t i = 0; i < ENTRIES; i++)
+		put_job(&ring, self->fd, self->queue, self->next++, &job, 0);
+	ASSERT_EQ(ENTRIES, io_uring_submit(&ring));
+	for (uint32_t i = 1; i <= 3; i++) {
+		ASSERT_EQ(0, take_one(&ring, &sequence, &res, &word));
+		EXPECT_EQ(0, res);
+		EXPECT_EQ(i, sequence);
+	}
+	io_uring_queue_exit(&ring);
+	do {
+		err = nops(self->fd, self->queue, &self->next, 1, &taken);
+		usleep(1000);
+	} while (err == EAGAIN);
+	ASSERT_EQ(0, err);
+	EXPECT_EQ(0, take_all(self->fd, self->queue, ENTRIES + 1, 1));
+}
+
+/* Commands hold the file open, and so does a ring that has it registered: all goes with the ring. */
+TEST_F(fills, and_a_file_that_is_closed)
+{
+	struct aipu_job job = fill(self->segment);
+	struct drm_aipu_query query = { .kind = DRM_AIPU_QUERY_MEMORY };
+	struct drm_aipu_memory memory = {};
+	struct io_uring ring;
+	uint64_t sequence, word;
+	int res;
+
+	ASSERT_EQ(0, io_uring_queue_init(64, &ring, RING_FLAGS));
+	ASSERT_EQ(0, io_uring_register_files(&ring, &self->fd, 1));
+	for (uint32_t i = 0; i < 10; i++)
+		put_job(&ring, self->fd, self->queue, self->next++, &job, 0);
+	ASSERT_EQ(10, io_uring_submit(&ring));
+	EXPECT_EQ(0, close(self->fd));
+	put_job(&ring, 0, self->queue, self->next++, &job, 0)->flags = IOSQE_FIXED_FILE;
+	ASSERT_EQ(1, io_uring_submit(&ring));
+	for (uint32_t i = 1; i <= 11; i++) {
+		ASSERT_EQ(0, take_one(&ring, &sequence, &res, &word));
+		EXPECT_EQ(0, res);
+		EXPECT_EQ(i, sequence);
+	}
+	self->fd = open(NODE, O_RDWR | O_CLOEXEC);
+	query.data = (uintptr_t)&memory;
+	query.bytes = sizeof(memory);
+	EXPECT_EQ(0, call(self->fd, DRM_IOCTL_AIPU_QUERY, &query));
+	EXPECT_LE(memory.free, memory.total - FILL_BYTES);
+	io_uring_queue_exit(&ring);
+	/* The ring's end is a work of the kernel's. */
+	for (int i = 0; i < 2000 && memory.free != memory.total; i++) {
+		usleep(5000);
+		EXPECT_EQ(0, call(self->fd, DRM_IOCTL_AIPU_QUERY, &query));
+	}
+	EXPECT_EQ(memory.total, memory.free);
 }
 
 TEST_F(fills, cancel_by_ioctl)

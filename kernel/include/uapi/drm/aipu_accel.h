@@ -186,8 +186,9 @@ struct drm_aipu_memory {
 /**
  * struct drm_aipu_context_create - DRM_IOCTL_AIPU_CONTEXT_CREATE
  *
- * ENOSPC: no context left on the card. EACCES: priority HIGH without CAP_SYS_NICE. EOPNOTSUPP: the
- * card has no priorities, or no weights.
+ * ENOSPC: no context left on the card, or the user has half of them and no CAP_SYS_RESOURCE.
+ * EACCES: priority HIGH without CAP_SYS_NICE. EOPNOTSUPP: the card has no priorities, or no
+ * weights.
  */
 struct drm_aipu_context_create {
 	/** @priority: in, 0 normal, 1 low, 2 high */
@@ -219,10 +220,13 @@ struct drm_aipu_context {
 /**
  * enum drm_aipu_buffer_kind - where a buffer's memory is
  * @DRM_AIPU_BUFFER_DEVICE: device memory: contiguous, never moved, zero when created
- * @DRM_AIPU_BUFFER_HOST: pages of the host, pinned while bound or exported
+ * @DRM_AIPU_BUFFER_HOST: pages of the host, all there from creation on and never swapped out;
+ *	counted by the memory cgroup of the caller
  * @DRM_AIPU_BUFFER_USER: pages of the caller's address space, pinned from creation on; counted
  *	against RLIMIT_MEMLOCK
- * @DRM_AIPU_BUFFER_IMPORT: a dma-buf of somebody else; made by DRM_IOCTL_PRIME_FD_TO_HANDLE only
+ * @DRM_AIPU_BUFFER_IMPORT: a dma-buf of somebody else; made by DRM_IOCTL_PRIME_FD_TO_HANDLE only.
+ *	READ_ONLY where the dma-buf's file cannot be written. One of this card's own that was
+ *	exported without DRM_RDWR is refused with EACCES, as its importer could write it
  */
 enum drm_aipu_buffer_kind {
 	DRM_AIPU_BUFFER_DEVICE = 1,
@@ -388,8 +392,9 @@ enum drm_aipu_queue_kind {
 /**
  * struct drm_aipu_queue_create - DRM_IOCTL_AIPU_QUEUE_CREATE
  *
- * Jobs of a queue start and end in order. ENOSPC: no queue left on the card. EBUSY: UNFENCED in a
- * context that has SYNC segments. EBADF: @eventfd is none.
+ * Jobs of a queue start and end in order. ENOSPC: no queue left on the card, or the user has half
+ * of them and no CAP_SYS_RESOURCE. EBUSY: UNFENCED in a context that has SYNC segments. EBADF:
+ * @eventfd is none.
  */
 struct drm_aipu_queue_create {
 	/** @context: in, id */
@@ -588,8 +593,8 @@ struct drm_aipu_reset {
  * With IORING_SETUP_CQE32 the second word of the completion (big_cqe[0]) is AIPU_URING_WORD(status,
  * value): the device status, and with status 0 the device time in ns, else the detail of the
  * status. res is 0 or -errno; errors as of DRM_IOCTL_AIPU_SUBMIT, and EINVAL for a ring without
- * SQE128. Never EAGAIN from a full queue in between: a job whose sequence number is not the one
- * expected, because one before it was refused, is refused too (ESTALE).
+ * SQE128 or for uring_cmd_flags. Never EAGAIN from a full queue in between: a job whose sequence
+ * number is not the one expected, because one before it was refused, is refused too (ESTALE).
  */
 struct drm_aipu_uring_submit {
 	/** @queue: in, id */
