@@ -123,7 +123,7 @@ struct drm_aipu_device {
 	__u32 layouts;
 	/** @activations: bit n: activation format n */
 	__u32 activations;
-	/** @cores: of the card */
+	/** @cores: of the card, a number */
 	__u32 cores;
 	/** @serial: number of the card */
 	__u64 serial;
@@ -151,13 +151,13 @@ struct drm_aipu_device {
 	__u32 max_segments;
 	/** @max_programs: programs of a context; ids are below it */
 	__u32 max_programs;
-	/** @max_lanes: lanes of a job */
+	/** @max_lanes: largest &aipu_job_step.lane_count of a job */
 	__u32 max_lanes;
-	/** @max_program_bytes: longest program image */
+	/** @max_program_bytes: longest program image, in bytes */
 	__u32 max_program_bytes;
 	/** @vectors: interrupt vectors in use */
 	__u32 vectors;
-	/** @longest_step_us: longest step since boot */
+	/** @longest_step_us: longest step since boot, in microseconds */
 	__u32 longest_step_us;
 	/** @model: name of the card, ends with zero */
 	char model[64];
@@ -270,11 +270,11 @@ struct drm_aipu_buffer_create {
  * ENOENT: no such handle.
  */
 struct drm_aipu_buffer_info {
-	/** @handle: in */
+	/** @handle: in, GEM handle */
 	__u32 handle;
 	/** @kind: out, enum drm_aipu_buffer_kind */
 	__u32 kind;
-	/** @bytes: out, size */
+	/** @bytes: out, size; a multiple of 4096 */
 	__u64 bytes;
 	/**
 	 * @map_offset: out, offset for mmap() of the device node; 0 where there is none (USER,
@@ -310,15 +310,15 @@ struct drm_aipu_segment_bind {
 	__u32 context;
 	/** @handle: in, GEM handle */
 	__u32 handle;
-	/** @offset: in, in the buffer */
+	/** @offset: in, bytes from the buffer's start; DEVICE: a multiple of 64 */
 	__u64 offset;
-	/** @length: in */
+	/** @length: in, bytes, 1 or more, within the buffer; DEVICE: a multiple of 64 */
 	__u64 length;
-	/** @access: in, DRM_AIPU_ACCESS_* */
+	/** @access: in, DRM_AIPU_ACCESS_*, one or both */
 	__u32 access;
 	/** @flags: in, DRM_AIPU_SEGMENT_* flags */
 	__u32 flags;
-	/** @segment: out, the id that jobs use */
+	/** @segment: out, the id that jobs use: 0..max_segments - 1 */
 	__u32 segment;
 	/** @pad: 0 */
 	__u32 pad;
@@ -350,13 +350,13 @@ struct drm_aipu_segment_unbind {
 struct drm_aipu_program_load {
 	/** @context: in, id */
 	__u32 context;
-	/** @segment: in, where the image lies */
+	/** @segment: in, id of the one in which the image lies */
 	__u32 segment;
-	/** @offset: in, in the segment; a multiple of 8 */
+	/** @offset: in, bytes from the segment's start; a multiple of 8 */
 	__u64 offset;
-	/** @bytes: in, of the image; at most &drm_aipu_device.max_program_bytes */
+	/** @bytes: in, of the image, 1..&drm_aipu_device.max_program_bytes */
 	__u32 bytes;
-	/** @program: out, id that blocks of jobs use */
+	/** @program: out, id that blocks of jobs use: 0..max_programs - 1 */
 	__u32 program;
 	/** @detail: out, also on ENOEXEC and EOPNOTSUPP: AIPU_REFUSAL(reason, index) */
 	__u32 detail;
@@ -410,7 +410,7 @@ struct drm_aipu_queue_create {
 	 * after each
 	 */
 	__u32 coalesce_count;
-	/** @coalesce_us: in, or after this time, at most 1000000; 0: after each */
+	/** @coalesce_us: in, or after so many microseconds, at most 1000000; 0: after each */
 	__u32 coalesce_us;
 	/**
 	 * @eventfd: in, signalled when a completion is there for DRM_IOCTL_AIPU_WAIT, and when a
@@ -446,14 +446,14 @@ struct drm_aipu_queue {
 #define DRM_AIPU_SYNC_TIMELINE (1u << 0)
 
 /**
- * struct drm_aipu_sync - a syncobj to wait for or to signal
+ * struct drm_aipu_sync - a syncobj to wait for or to signal; all in
  */
 struct drm_aipu_sync {
-	/** @handle: syncobj */
+	/** @handle: syncobj, of this file */
 	__u32 handle;
-	/** @flags: DRM_AIPU_SYNC_* */
+	/** @flags: 0 or DRM_AIPU_SYNC_TIMELINE */
 	__u32 flags;
-	/** @point: of a timeline; else 0 */
+	/** @point: of a timeline, 1 or more; else 0 */
 	__u64 point;
 };
 
@@ -480,7 +480,7 @@ struct drm_aipu_submit {
 	__u32 count;
 	/** @taken: out, also on failure */
 	__u32 taken;
-	/** @sequence: in, of the first job; out on ESTALE: the one expected */
+	/** @sequence: in, of the first job, from 1 on; out on ESTALE: the one expected */
 	__u64 sequence;
 	/**
 	 * @in_syncs: in, pointer to @in_sync_count struct drm_aipu_sync: jobs start after all of
@@ -504,16 +504,16 @@ struct drm_aipu_submit {
 #define DRM_AIPU_RESULT_INNOCENT (1u << 1)
 
 /**
- * struct drm_aipu_result - how a job ended
+ * struct drm_aipu_result - how a job ended; all out
  */
 struct drm_aipu_result {
 	/** @sequence: of the job */
 	__u64 sequence;
-	/** @time_ns: device time spent on it */
+	/** @time_ns: device time spent on it, in ns, below 2^48; 0 where the card did not end it */
 	__u64 time_ns;
 	/** @detail: as the status says (the contract's spec.md); else 0 */
 	__u32 detail;
-	/** @step_seen: value of the device's step counter when it saw the job, */
+	/** @step_seen: value of the device's step counter (32 bits) when it saw the job, */
 	__u32 step_seen;
 	/** @step_start: started it, */
 	__u32 step_start;
@@ -544,7 +544,7 @@ struct drm_aipu_wait {
 	__u32 queue;
 	/** @count: in, room at @results, 1 or more */
 	__u32 count;
-	/** @results: in, pointer to struct drm_aipu_result */
+	/** @results: in, pointer to @count struct drm_aipu_result */
 	__u64 results;
 	/** @timeout_ns: in, CLOCK_MONOTONIC, absolute; 0: do not wait; INT64_MAX: for ever */
 	__s64 timeout_ns;
@@ -566,7 +566,7 @@ struct drm_aipu_cancel {
 	__u32 queue;
 	/** @pad: 0 */
 	__u32 pad;
-	/** @sequence: in, of the job */
+	/** @sequence: in, of the job, from 1 on */
 	__u64 sequence;
 };
 
