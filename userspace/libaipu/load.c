@@ -18,9 +18,8 @@
 #define WINDOW_BYTES (4ull << 20)
 #define WINDOW_MAX (1ull << 30)
 #define PARTS 8u /* of the window */
-#define BLOCK       \
-	((uint64_t) \
-		 AIPU_PAGE_BYTES) /* what O_DIRECT wants aligned: no block device here has larger ones */
+/* What O_DIRECT wants aligned; where it wants more, the page cache is used */
+#define BLOCK ((uint64_t)AIPU_PAGE_BYTES)
 
 enum part_state { PART_FREE, PART_READING, PART_COPYING };
 
