@@ -407,10 +407,10 @@ $(guest_selftests): $(BUILD)/tests/guest/%: tests/guest/%.c $(wildcard firmware-
 		-pthread -Wl,--as-needed,-rpath,'$$ORIGIN/../../lib',-rpath-link,$(L) $(llm_so) $(aipu_so) $(DRM_LIBS)
 
 # Run by hand; built with the tests so that they keep compiling.
-$(benches): $(BUILD)/tests/bench/%: $(BUILD)/obj/tests/bench/%.o $(dm_a)
+$(benches): $(BUILD)/tests/bench/%: $(BUILD)/obj/tests/bench/%.o $(test_a) $(llm_so) $(aipu_so) | $(links) $(soft_so) $(drm_so)
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(all_ld) -o $@ $< $(dm_a) $(DRM_LIBS) $(SYS_LIBS) $(MATH_LIBS)
+	$(Q)$(CC) $(all_ld) -Wl,-rpath,'$$ORIGIN/../../lib' -Wl,-rpath-link,$(L) -o $@ $< $(test_libs) $(DRM_LIBS)
 
 # The fuzz targets are a second build of the same sources by clang, as archives only.
 fuzz: $(if $(have_fw),$(FW_IMAGE))
