@@ -11,7 +11,7 @@ set -u
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 programs="test_libaipu_queue test_libaipu_memory test_libaipu_files test_libaipu_generate test_libaipu_threads
-	test_libaipu_device test_libaipu_load test_libaipu_card"
+	test_libaipu_device test_libaipu_load test_libaipu_shares test_libaipu_card"
 
 build()
 {

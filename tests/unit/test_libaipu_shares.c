@@ -38,9 +38,9 @@ static uint32_t low_waits(struct test_bench *bench, int segment, struct aipu_que
 {
 	struct aipu_result result;
 
-	/* 16 steps each */
+	/* 8 steps each */
 	for (unsigned int i = 0; i < 8; i++)
-		aipu_prep_fill(aipu_queue_get_job(bench->queue, i), segment, 0, 64u << 20, i);
+		aipu_prep_fill(aipu_queue_get_job(bench->queue, i), segment, 0, 32u << 20, i);
 	assert_int_equal(aipu_queue_submit(bench->queue), 8);
 	aipu_prep_nop(aipu_queue_get_job(queue, 0));
 	assert_int_equal(test_run(queue, &result), AIPU_STATUS_OK);
@@ -62,7 +62,8 @@ static void the_device_is_told(void **state)
 	unsigned int tries = 0;
 	int segment;
 
-	assert_int_equal(aipu_buffer_create(bench->device, AIPU_BUFFER_DEVICE, 64u << 20, &buffer),
+	test_not_on_cards("results of cards do not have step counters");
+	assert_int_equal(aipu_buffer_create(bench->device, AIPU_BUFFER_DEVICE, 32u << 20, &buffer),
 			 0);
 	segment = aipu_segment_bind(bench->context, buffer, 0, 0, AIPU_WRITE);
 	assert_int_equal(aipu_context_create_with(bench->device, &low, &context), 0);
@@ -76,23 +77,11 @@ static void the_device_is_told(void **state)
 	assert_int_equal(aipu_buffer_destroy(buffer), 0);
 }
 
-static int soft_up(void **state)
-{
-	const struct aipu_device_options options = { .cores = 1, .memory_bytes = 128u << 20 };
-	struct test_bench *bench = calloc(1, sizeof(*bench));
-
-	assert_int_equal(aipu_device_open(&bench->device, "soft", &options, NULL), 0);
-	assert_int_equal(aipu_context_create(bench->device, &bench->context), 0);
-	assert_int_equal(aipu_queue_create(bench->context, 8, &bench->queue), 0);
-	*state = bench;
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(options_are_checked, soft_up, bench_down),
-		cmocka_unit_test_setup_teardown(the_device_is_told, soft_up, bench_down),
+		cmocka_unit_test_setup_teardown(options_are_checked, bench_up, bench_down),
+		cmocka_unit_test_setup_teardown(the_device_is_told, bench_up, bench_down),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
