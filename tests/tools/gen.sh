@@ -81,6 +81,7 @@ s = j["stats"]
 for k in ("load_ms", "tokenize_ms", "prefill_ms", "ttft_ms", "decode_ms", "decode_tokens_per_s"):
     assert s[k] > 0, k
 assert s["rss_anon_bytes"] > 0 and s["weights_bytes"] > 1000000 and s["kv_bytes"] > 0
+assert s["rebuilds"] == 0
 assert j["seed"] is None
 PY
 }
@@ -123,33 +124,8 @@ full_disk()
 # A model that takes seconds for its context: 100 M parameters of a sparse file, all zero.
 slow_model()
 {
-	mkdir -p "$work/slow" && cp "$SRC/models/demo/tokenizer.model" "$work/slow/" && python3 - "$work/slow" <<'PY' || return 1
-import json, struct, sys
-V, L, D, H = 1024, 8, 1024, 2816
-tensors, end = {}, 0
-def add(name, *shape):
-    global end
-    size = 2
-    for n in shape:
-        size *= n
-    tensors[name + ".weight"] = {"dtype": "BF16", "shape": shape, "data_offsets": [end, end + size]}
-    end += size
-add("model.embed_tokens", V, D)
-add("lm_head", V, D)
-add("model.norm", D)
-for i in range(L):
-    for name, shape in (("input_layernorm", (D,)), ("post_attention_layernorm", (D,)),
-                        ("self_attn.q_proj", (D, D)), ("self_attn.k_proj", (D, D)), ("self_attn.v_proj", (D, D)),
-                        ("self_attn.o_proj", (D, D)), ("mlp.gate_proj", (H, D)), ("mlp.up_proj", (H, D)),
-                        ("mlp.down_proj", (D, H))):
-        add("model.layers.%d.%s" % (i, name), *shape)
-header = json.dumps(tensors).encode()
-with open(sys.argv[1] + "/model.safetensors", "wb") as f:
-    f.write(struct.pack("<Q", len(header)) + header)
-    f.truncate(8 + len(header) + end)
-json.dump(dict(model_type="llama", hidden_size=D, intermediate_size=H, num_hidden_layers=L, num_attention_heads=16,
-               vocab_size=V, max_position_embeddings=4096), open(sys.argv[1] + "/config.json", "w"))
-PY
+	python3 "$SRC/tests/tools/_slow_model.py" "$work/slow" 1024 2816 8 0 || return 1
+	cp "$SRC/models/demo/tokenizer.model" "$work/slow/"
 	"$BUILD/bin/aipu-compile" "$work/slow" -o "$work/slowq"
 }
 

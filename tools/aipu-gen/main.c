@@ -250,6 +250,9 @@ static int generate(const struct options *o, struct aipu_llm *llm, struct run *r
 	run->prompt_count = (uint32_t)count;
 	a.tokens = malloc(((size_t)run->model.ctx_len + 1) * sizeof(*a.tokens));
 	code = a.tokens ? answer(o, llm, run, &a) : cli_fail(TOOL, CLI_FAILED, "out of memory");
+	aipu_llm_query(llm, &run->model);
+	if (o->verbose && run->model.rebuilds)
+		report_rebuilds(stderr, &run->model);
 	if (run->finish_reason) {
 		if (o->json && (report_json(stdout, run) || fflush(stdout)))
 			code = errno == EPIPE ? CLI_CLOSED_PIPE

@@ -50,6 +50,13 @@ void report_start(FILE *out, const struct aipu_device_info *device,
 	fputc('\n', out);
 }
 
+void report_rebuilds(FILE *out, const struct aipu_llm_info *model)
+{
+	fprintf(out,
+		"resets:   the device was reset, and the model loaded again: %" PRIu64 " times\n",
+		model->rebuilds);
+}
+
 static double rate(uint32_t count, double ms)
 {
 	return count && ms > 0 ? count * 1e3 / ms : -1;
@@ -73,6 +80,7 @@ void report_stats(FILE *out, const struct run *run)
 	stat_line(out, "prefill rate", rate(run->prefill_tokens, run->prefill_ms), "tokens/s");
 	stat_line(out, "time to first token", run->ttft_ms, "ms");
 	stat_line(out, "decode rate", rate(run->decode_tokens, run->decode_ms), "tokens/s");
+	fprintf(out, "rebuilds             %" PRIu64 "\n", run->model.rebuilds);
 }
 
 static json_t *number(double value)
@@ -133,6 +141,7 @@ int report_json(FILE *out, const struct run *run)
 	json_object_set_new(stats, "weights_bytes", bytes((int64_t)run->model.weights_bytes));
 	json_object_set_new(stats, "kv_bytes", bytes((int64_t)run->model.kv_bytes));
 	json_object_set_new(stats, "cores", json_integer(run->device.cores));
+	json_object_set_new(stats, "rebuilds", json_integer((json_int_t)run->model.rebuilds));
 
 	json_object_set_new(root, "schema_version", json_integer(1));
 	json_object_set_new(root, "device", json_string(run->device.name));

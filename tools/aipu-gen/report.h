@@ -28,6 +28,8 @@ struct run {
 /* The start-up lines of -v */
 void report_start(FILE *out, const struct aipu_device_info *device,
 		  const struct aipu_llm_info *model);
+/* One line of -v, where there was a reset of the device */
+void report_rebuilds(FILE *out, const struct aipu_llm_info *model);
 void report_stats(FILE *out, const struct run *run);
 /* 0 or -errno */
 int report_json(FILE *out, const struct run *run);
