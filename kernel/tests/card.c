@@ -94,6 +94,7 @@ static const struct limit_case {
 	LIMIT(max_queue_entries, 1, 0),
 	LIMIT(max_queue_entries, 2, 2),
 	LIMIT(max_queue_entries, 3, 0),
+	LIMIT(max_queue_entries, 6, 0),
 	LIMIT(max_queue_entries, 4095, 0),
 	LIMIT(max_queue_entries, 8192, AIPU_MAX_ENTRIES),
 	LIMIT(max_queue_entries, BIT(31), AIPU_MAX_ENTRIES),
