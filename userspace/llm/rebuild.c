@@ -10,8 +10,8 @@
 
 #include "llm_internal.h"
 
-#define MOST_REBUILDS \
-	3u /* without a token in between: then it is these jobs that the device fails at */
+/* Without a token in between; beyond it is these jobs that the device fails at */
+#define MOST_REBUILDS 3u
 
 /* --- jobs ----------------------------------------------------------------------------------------- */
 
