@@ -4,13 +4,15 @@
  * header of the file that owns it. Hardware is devm_ (gone at unbind); what an open file can still
  * reach is drmm_ (gone with the last file).
  *
- * Locks, outer first:
- *   reset_lock (rwsem)   read: whoever makes, uses or ends an object on the card; write: reset,
- * suspend. Never held while waiting for a job of a user, or for user memory. Taken after
- * drm_dev_enter(). context->lock        segments, programs and queues of one context memory_lock
- * the allocator of device memory queue->lock          (spin, irqsave) rings, slots and results of
- * one queue; taken in interrupts admin.lock           (spin, irqsave) the admin queue; taken in
- * interrupts, never inside queue->lock
+ * Locks, outer first; all but the first are taken inside drm_dev_enter():
+ *   own_lock, context->unbind_lock: one user at a time of the kernel's own queue; of an UNBIND
+ *   turn (aipu_reset.c): whoever stops or starts the card
+ *   reset_lock (rwsem): read: makes, uses or ends an object on the card; write: reset, suspend.
+ *     Never held while waiting for a user's job or memory
+ *   context->lock: segments, programs and queues of one context
+ *   memory_lock: the allocator of device memory
+ *   queue->lock (irqsave): rings, slots and results of one queue; taken in interrupts
+ *   admin.lock (irqsave): the admin queue; taken in interrupts, never inside queue->lock
  *
  * Epoch: every reset of the card begins a new one. A context, and all that it has, belongs to the
  * epoch in which it was made; in a later one it is lost: calls on it fail with -ECANCELED, and
