@@ -11,7 +11,7 @@ import stat
 from common import Failure, USAGE
 
 KERNELS = ("6.12", "new", "debug")
-MAX_CARDS = 8
+MAX_CARDS = 24
 
 HELP = """\
 usage: scripts/vm [OPTION...] [-- COMMAND [ARGUMENT...]]
@@ -21,7 +21,7 @@ stdout and stderr and its exit status; without COMMAND, a shell on the terminal.
 
   --kernel KERNEL    6.12 (default), new: the newest in Debian's backports, or debug: 6.12 with
                      KASAN, lockdep, kmemleak, KUnit and more (built once, ten minutes)
-  --cards N          0 to 8 (default 1)
+  --cards N          0 to 24 (default 1)
   --card OPTIONS     further options of aipu-emu, for every card; N:OPTIONS for card N, from 0
   --iommu[=KIND]     an IOMMU for all devices: intel (default) or virtio
   --disk FILE        one more disk, /dev/vda (again: /dev/vdb, ...); qcow2, or anything else as raw
@@ -38,7 +38,7 @@ stdout and stderr and its exit status; without COMMAND, a shell on the terminal.
   --qmp SOCKET       QEMU's control socket
   --log DIR          keep the console's, QEMU's and the cards' logs there
   --allow-splats     reports of the kernel (oops, KASAN, lockdep, ...) do not fail the run
-  --allow-card-death the run goes on when an aipu-emu ends
+  --allow-card-death the run goes on when an aipu-emu ends, or answers nothing for 20 seconds
   --dry-run          print QEMU's command line; boot nothing
   --verbose          the kernel's console and what the harness does, on stderr
   --help
