@@ -2,7 +2,8 @@
 /*
  * Jobs that do nothing through both doors of the driver, and the same of an NVMe drive's passthrough: how many a second. Runs in
  * a guest, called by scripts/bench-guest. Ways that are compared take turns of a few milliseconds, so that what else the machine
- * does meets them alike; a round is TURNS of each, and a line for each way of a round: "ROUND WAY JOBS NANOSECONDS".
+ * does meets them alike. One card answers each register write, since its memory can be mapped; the other does not (posted
+ * writes, as those of a bus are, and of the drive). A round is TURNS of each, and a line for each way of a round: "ROUND WAY JOBS NANOSECONDS".
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,9 +21,11 @@
 #define TURN_NS 50000000
 #define COALESCE_US 1000u
 #define NVME_FLUSH 0u
+#define FILES 3
 
 struct way {
 	const char *name;
+	unsigned int file; /* of those that main() opens */
 	/* `depth` jobs from the first one's submission to the last one's completion; 0 or an error */
 	int (*run)(struct way *way);
 	unsigned int depth;
@@ -97,20 +100,21 @@ static int fail(const char *what, int err)
 	return 1;
 }
 
-static int make_way(struct way *way, int card, int nvme, uint32_t context)
+static int make_way(struct way *way, int fd)
 {
 	int err = 0, id;
 
-	way->fd = way->run == run_nvme ? nvme : card;
-	way->context = context;
+	way->fd = fd;
 	if (way->run != run_ioctl)
 		err = -io_uring_queue_init(BATCH, &way->ring,
 					   RING_FLAGS | IORING_SETUP_SINGLE_ISSUER |
 						   IORING_SETUP_DEFER_TASKRUN);
 	if (!err && way->run == run_nvme) {
-		id = ioctl(nvme, NVME_IOCTL_ID);
+		id = ioctl(fd, NVME_IOCTL_ID);
 		err = id < 0 ? errno : 0;
 		way->namespace = (uint32_t)id;
+	} else if (!err) {
+		err = make_context(fd, &way->context);
 	}
 	return err ? fail(way->name, err) : 0;
 }
@@ -197,35 +201,35 @@ int main(int argc, char **argv)
 {
 	struct way all[] = {
 		{ .name = "uring-1", .run = run_uring, .depth = 1 },
-		{ .name = "uring-32", .run = run_uring, .depth = BATCH },
+		{ .name = "nvme-1", .file = 1, .run = run_nvme, .depth = 1 },
+		{ .name = "posted-1", .file = 2, .run = run_uring, .depth = 1 },
 		{ .name = "ioctl-1", .run = run_ioctl, .depth = 1 },
+		{ .name = "uring-32", .run = run_uring, .depth = BATCH },
+		{ .name = "nvme-32", .file = 1, .run = run_nvme, .depth = BATCH },
+		{ .name = "posted-32", .file = 2, .run = run_uring, .depth = BATCH },
 		{ .name = "ioctl-32", .run = run_ioctl, .depth = BATCH },
-		{ .name = "nvme-1", .run = run_nvme, .depth = 1 },
-		{ .name = "nvme-32", .run = run_nvme, .depth = BATCH },
 	};
 	struct way ways[sizeof(all) / sizeof(all[0])];
 	unsigned int count = 0, rounds;
-	uint32_t context = 0;
-	int card, nvme;
+	int files[FILES];
 
-	if (argc < 4) {
-		fprintf(stderr, "usage: doors ROUNDS CARD NVME [WAY...]\n");
+	if (argc < 2 + FILES) {
+		fprintf(stderr, "usage: doors ROUNDS CARD NVME POSTED-CARD [WAY...]\n");
 		return 2;
 	}
 	rounds = (unsigned int)atoi(argv[1]);
 	if (pin())
 		return fail("pinning", errno);
-	card = open(argv[2], O_RDWR | O_CLOEXEC);
-	if (card < 0 || make_context(card, &context))
-		return fail(argv[2], errno);
-	nvme = open(argv[3], O_RDWR | O_CLOEXEC);
-	if (nvme < 0)
-		return fail(argv[3], errno);
+	for (unsigned int i = 0; i < FILES; i++) {
+		files[i] = open(argv[2 + i], O_RDWR | O_CLOEXEC);
+		if (files[i] < 0)
+			return fail(argv[2 + i], errno);
+	}
 	for (unsigned int i = 0; i < sizeof(all) / sizeof(all[0]); i++)
-		if (wanted(all[i].name, argv + 4))
+		if (wanted(all[i].name, argv + 2 + FILES))
 			ways[count++] = all[i];
 	for (unsigned int i = 0; i < count; i++)
-		if (make_way(&ways[i], card, nvme, context))
+		if (make_way(&ways[i], files[ways[i].file]))
 			return 1;
 	for (unsigned int round = 0; round < rounds; round++)
 		if (run_round(ways, count, round))
