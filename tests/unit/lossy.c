@@ -350,7 +350,9 @@ static int lossy_queue_fd(struct aipu_transport_queue *queue)
 
 static int lossy_queue_abort(struct aipu_transport_queue *queue, uint16_t id)
 {
-	return queue->context->lost ? -ENOENT : soft()->queue_abort(queue->real, id);
+	if (queue->context->lost)
+		return queue->context->device->lossy.refuse ? -ECANCELED : -ENOENT;
+	return soft()->queue_abort(queue->real, id);
 }
 
 static int lossy_queue_kick(struct aipu_transport_queue *queue)
