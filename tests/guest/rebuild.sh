@@ -32,7 +32,7 @@ boot()
 		cases+=("${one%%=*}")
 	done
 	"$SRC/scripts/kernel" --modules "$kernel" "$SRC" "$work/$kernel" &&
-		"$SRC/scripts/vm" --kernel "$kernel" --timeout 900 --cards "${#cases[@]}" "${cards[@]}" --module drm \
+		"$SRC/scripts/vm" --kernel "$kernel" --timeout 1500 --cards "${#cases[@]}" "${cards[@]}" --module drm \
 			--module drm_shmem_helper --file "$work/qpc" --file "$work/prompt" --file "$work/expected" \
 			--file "$work/$kernel/aipu_accel.ko" --file "$BUILD/firmware/aipu-soft.fw" --file "$BUILD/bin/aipu-gen" --file "$BUILD/lib/libaipu-drm.so" -- \
 			sh "$SRC/tests/guest/_rebuild.sh" "$work/$kernel/aipu_accel.ko" "$BUILD/firmware/aipu-soft.fw" \
