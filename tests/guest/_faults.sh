@@ -1,47 +1,74 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Runs in a guest, for tests/guest/faults.sh: _faults.sh MODULE FIRMWARE AIPU-GEN OVERDUE QPC EXPECTED CASE...
-# One card for each CASE, in the order of their PCI addresses. TAP on stdout; what the kernel said, as comments.
+# One card for each CASE, in the order of their PCI addresses; all of them at once, since most of them wait most of the time.
+# TAP on stdout when all have ended; what the kernel said, as comments.
 module=$1 firmware=$2 gen=$3 overdue=$4 qpc=$5 expected=$6
 shift 6
-count=0
 driver=/sys/bus/pci/drivers/aipu_accel
+
+# --- in a case: its card is $card, it stands in a directory of its own, its stdout is its report, 3 the script's ---
 
 # ok NAME COMMAND...
 ok()
 {
 	name=$1
 	shift
-	count=$((count + 1))
-	if "$@" >/tmp/why 2>&1; then
-		echo "ok $count - $name"
+	if "$@" >why 2>&1; then
+		echo "ok - $name"
 	else
-		echo "not ok $count - $name"
-		sed 's/^/# /' /tmp/why
+		echo "not ok - $name"
+		sed 's/^/# /' why
 	fi
 }
 
-# generate CARD: exit status; text in /tmp/text
+# until_ok COMMAND...: within two minutes
+until_ok()
+{
+	for try in $(seq 600); do
+		"$@" && return
+		sleep 0.2
+	done
+	echo "not after $try attempts: $*"
+	return 1
+}
+
+# run TOKENS [COMMAND...]: the process becomes aipu-gen, or the command that starts it
+run()
+{
+	tokens=$1
+	shift
+	exec "$@" "$gen" --device "$card" --qpc "$qpc" --prompt "Once upon a time" --temperature 0 --max-tokens "$tokens"
+}
+
+# generate: exit status; text in ./text
 generate()
 {
-	timeout 100 "$gen" --device "$1" --qpc "$qpc" --prompt "Once upon a time" --temperature 0 --max-tokens 20 \
-		>/tmp/text 2>/tmp/errors
+	(run 20 timeout 100) >text 2>errors
 }
 
 right()
 {
-	generate "$card" && cmp /tmp/text "$expected" && return
-	cat /tmp/text /tmp/errors
+	generate
+	status=$?
+	[ $status -eq 0 ] && cmp text "$expected" && return
+	cat text errors
 	return 1
 }
 
-# It does not hang, says why in one line, and prints nothing wrong.
+# The last run failed as it should: it did not hang and said why in one line.
+failed()
+{
+	[ "$status" -eq 1 ] && [ "$(grep -c . errors)" -eq 1 ] && ! grep -qv '^aipu-gen: ' errors
+}
+
+# One of the next runs does, those before it are right.
 fails()
 {
-	generate "$card"
-	status=$?
-	cat /tmp/text /tmp/errors
-	[ $status -eq 1 ] && [ "$(grep -c . /tmp/errors)" -eq 1 ] && ! grep -qv '^aipu-gen: ' /tmp/errors
+	for try in 1 2 3 4 5; do
+		right || break
+	done
+	failed
 }
 
 # state FIELD VALUE [OPERATOR of test]
@@ -51,12 +78,17 @@ state()
 	test "$(sed -n "s/^$1: //p" "/sys/kernel/debug/accel/$card/state")" "${3-=}" "$2"
 }
 
+resets()
+{
+	state resets "$@"
+}
+
 # said TEXT
 said()
 {
-	dmesg | grep "$card" >/tmp/log
-	cat /tmp/log
-	grep -qF -- "$1" /tmp/log
+	dmesg | grep "$card" >log
+	cat log
+	grep -qF -- "$1" log
 }
 
 # A coredump of this card that has TEXT
@@ -70,52 +102,71 @@ dumped()
 	return 1
 }
 
-# recovers FAULT TEXT: the run that meets it fails and says so, the device is reset once, the next run is right
+# until_reset COUNT: runs until the card was reset so often. Who loses his context makes a new one, so all are right, unless
+# there were too many resets in a row.
+until_reset()
+{
+	for try in 1 2 3 4 5 6; do
+		right || failed || return
+		! resets "$1" >/dev/null || return 0
+	done
+	return 1
+}
+
+# recovers FAULTS COUNT TEXT...: that each is a reset, and for what
 recovers()
 {
-	ok "$1: the run that meets it fails" fails
-	ok "$1: the kernel says why" said "$2: resetting the card"
-	ok "$1: the next run is right" right
-	ok "$1: one reset" state resets 1
-	ok "$1: a coredump tells of it" dumped "$2"
+	faults=$1 count=$2
+	shift 2
+	ok "$faults: the runs up to the last are right, or say why not" until_reset "$count"
+	for text; do
+		ok "$faults: the kernel says $text" said "$text: resetting the card"
+	done
+	ok "$faults: the next run is right" right
+	ok "$faults: one reset each" resets "$count"
+	ok "$faults: a coredump tells of the first" dumped "$1"
 }
 
-# unharmed FAULT
-unharmed()
-{
-	ok "$1: a run is right" right
-	ok "$1: another too" right
-	ok "$1: no reset" state resets 0
-}
-
-# The card is driven again after `bound` has come back
+# The card is driven
 bound()
 {
 	[ -e "/sys/bus/pci/devices/$card/accel" ]
+}
+
+node()
+{
+	echo "/dev/accel/$(basename "/sys/bus/pci/devices/$card"/accel/accel*)"
 }
 
 # --- one run after the other, in the background, while something is done to the card ---
 
 busy_begin()
 {
-	rm -f /tmp/stop /tmp/runs
+	rm -f stop runs
 	(
-		while [ ! -e /tmp/stop ]; do
-			timeout 100 "$gen" --device "$card" --qpc "$qpc" --prompt "Once upon a time" --temperature 1 \
-				--seed 3 --max-tokens 400 >/dev/null 2>&1
-			echo $? >>/tmp/runs
+		while [ ! -e stop ]; do
+			(run 400 timeout 100) >/dev/null 2>&1
+			echo $? >>runs
 		done
 	) &
 	busy=$!
+	until_ok running >/dev/null
 }
 
+# A queue has jobs: a run is under way
+running()
+{
+	grep -qs '^queue' "/sys/kernel/debug/accel/$card/state"
+}
+
+# busy_end [STATUSES]: a set of characters
 busy_end()
 {
-	touch /tmp/stop
+	touch stop
 	wait "$busy"
-	cat /tmp/runs
+	cat runs
 	# None was killed by its time limit or by a signal.
-	! grep -qv '^[013]$' /tmp/runs
+	! grep -qv "^[${1-013}]\$" runs
 }
 
 # while_busy NAME COMMAND...: three times, in the middle of runs
@@ -125,7 +176,7 @@ while_busy()
 	shift
 	busy_begin
 	for i in 1 2 3; do
-		sleep 0.$((i * 3))
+		sleep 0.$((i * 2))
 		ok "$what while runs go on, $i" "$@"
 	done
 	ok "$what: no run hung" busy_end
@@ -144,100 +195,96 @@ function_reset()
 
 remove_rescan()
 {
-	echo 1 >"/sys/bus/pci/devices/$card/remove" && echo 1 >/sys/bus/pci/rescan && bound
+	echo 1 >"/sys/bus/pci/devices/$card/remove" && echo 1 >/sys/bus/pci/rescan && until_ok bound
 }
 
-# --- the cases: which fault each card has is told in faults.sh ---
+# --- the cases: which faults each card has is told in faults.sh ---
 
-case_hang() { recovers "hang" "the card stands still"; }
-case_fatal() { recovers "fatal error" "the card failed"; }
-case_bad_id() { recovers "completion of no job" "the card completed a job that it does not have"; }
-case_reply_status() { recovers "reply of unknown status" "the card answers what it was not asked"; }
-case_reply_id() { recovers "reply to no command" "the card answers what it was not asked"; }
-case_slow() { unharmed "slow job"; }
-case_storm() { unharmed "interrupt storm"; }
-case_bad_head() { unharmed "head beyond the ring"; }
-case_reply_head() { unharmed "reply with a head beyond the ring"; }
-case_slow_boot() { unharmed "slow boot"; }
-
-# The next interrupt may come before the rescue; on a slow machine one may come so late that it counts as lost.
-case_lost()
+case_unharmed()
 {
-	unharmed "lost interrupts"
+	ok "slow boot: it comes" bound
+	for i in 1 2 3; do
+		ok "lost and too many interrupts, heads beyond rings, a slow job: run $i is right" right
+	done
+	ok "unharmed: no reset" resets 0
+	# The next interrupt may come before the rescue; on a slow machine one may come so late that it counts as lost.
 	ok "lost interrupts: rescued" state rescues 1 -ge
 }
 
-case_bad_status()
+case_jobs()
 {
-	ok "unknown status: the run that meets it fails" fails
-	ok "unknown status: the next run is right" right
-	ok "unknown status: no reset" state resets 0
+	recovers "hang, fatal error, completion of no job" 3 "the card stands still" "the card failed" \
+		"the card completed a job that it does not have"
+}
+
+case_replies()
+{
+	recovers "reply of unknown status, reply to no command" 2 "the card answers what it was not asked"
+}
+
+# Nothing of it is left but what the host remembers
+is_lost()
+{
+	ok "$1: the kernel says why" said "the card does not answer: resetting the card"
+	ok "$1: it is given up" said "the card did not come back"
+	ok "$1: wedged" state state wedged
+	ok "$1: the next run fails too" fails
+	exec 9<>"$(node)"
+	ok "$1: it can be unbound, with a file open" sh -c "echo $card >$driver/unbind"
+	exec 9>&-
 }
 
 case_gone()
 {
 	ok "gone: the run that meets it fails" fails
-	ok "gone: the kernel says why" said "the card does not answer: resetting the card"
-	ok "gone: it is given up" said "the card did not come back"
-	ok "gone: wedged" state state wedged
-	ok "gone: the next run fails too" fails
-	ok "gone: it can be unbound" sh -c "echo $card >$driver/unbind"
+	is_lost "gone"
 }
 
-case_boot_failure()
+# The process that is the card ends in the middle of a run.
+case_power_cut()
 {
+	busy_begin
+	until_ok state state wedged >/dev/null
+	ok "power cut: no run hung" busy_end
+	is_lost "power cut"
+}
+
+# The first LOAD fails, and the first one after a reset, and the next comes too late.
+case_boot()
+{
+	until_ok said "the card refused firmware aipu/534f4654.fw" >/dev/null
 	ok "boot failure: not bound" test ! -e "/sys/bus/pci/devices/$card/accel"
 	ok "boot failure: the kernel says why" said "the card refused firmware aipu/534f4654.fw"
 	echo "$card" >$driver/bind
 	ok "boot failure: the second attempt" bound
 	ok "boot failure: a run is right" right
-}
-
-# The first LOAD after a reset fails.
-case_boot_later()
-{
-	ok "boot failure at a reset: a run before" right
+	dmesg | grep -c "$card.*refused firmware" >refused
 	ok "boot failure at a reset: reset" function_reset
-	ok "boot failure at a reset: the kernel says why" said "the card refused firmware aipu/534f4654.fw"
+	ok "boot failure at a reset: the kernel says why" test "$(dmesg | grep -c "$card.*refused firmware")" -gt "$(cat refused)"
 	ok "boot failure at a reset: started by the second attempt" state state ready
 	ok "boot failure at a reset: a run is right" right
-}
-
-# As far as drivers are concerned the machine sleeps for a second.
-sleep_and_wake()
-{
-	echo 1 >/sys/module/suspend/parameters/pm_test_delay
-	echo devices >/sys/power/pm_test && echo freeze >/sys/power/state
 }
 
 # The host takes the card out when it reads this line.
 case_unplugged()
 {
-	ok "hot-unplug: a run before" right
+	ok "unknown status: the run that meets it fails" fails
+	ok "unknown status: the next run is right" right
+	ok "unknown status: no reset" resets 0
 	busy_begin
-	sleep 0.5
-	echo "# take it out"
-	for i in $(seq 100); do
-		[ -e "/sys/bus/pci/devices/$card" ] || break
-		sleep 0.5
-	done
-	ok "hot-unplug: the kernel let go of it" test ! -e "/sys/bus/pci/devices/$card"
+	exec 9<>"$(node)"
+	node=$(node)
+	echo "# take it out" >&3
+	ok "hot-unplug: the kernel let go of it" until_ok test ! -e "/sys/bus/pci/devices/$card"
 	ok "hot-unplug: no run hung" busy_end
-	ok "hot-unplug: no node is left" test ! -e /dev/accel/accel0
-}
-
-case_busy()
-{
-	while_busy "suspend" sleep_and_wake
-	while_busy "unbind and bind" rebind
-	while_busy "reset of the function" function_reset
-	while_busy "sysfs remove and rescan" remove_rescan
+	ok "hot-unplug: no node is left" test ! -e "$node"
+	exec 9>&-
 }
 
 # A hang, and a reset by somebody else in the second in which it is noticed
 case_both()
 {
-	generate "$card" &
+	generate &
 	sleep 1.1
 	ok "two resets at once: the other one" function_reset
 	wait $!
@@ -246,26 +293,25 @@ case_both()
 }
 
 # All of the process's memory of the card at once is mapped; it dies by SIGKILL
-case_killed()
+killed_runs()
 {
 	for i in 1 2 3; do
-		generate "$card" &
+		run 400 >text &
 		sleep 0.$((i * 2))
 		kill -9 $!
 		wait $!
 	done 2>/dev/null
 	ok "killed runs: the next run is right" right
 	ok "killed runs: no device memory is left" grep -q ', used 0$' "/sys/kernel/debug/accel/$card/memory"
-	ok "killed runs: no reset" state resets 0
+	ok "killed runs: no reset" resets 0
 }
 
 # overdue_ends PATTERN: three jobs with a time limit, the first of which takes longer, end so, one line each
 overdue_ends()
 {
-	node=/dev/accel/$(basename "/sys/bus/pci/devices/$card"/accel/accel*)
-	"$overdue" "$node" 100 >/tmp/jobs
-	cat /tmp/jobs
-	[ "$(grep -cE "$1" /tmp/jobs)" -eq 3 ]
+	"$overdue" "$(node)" 100 >ends
+	cat ends
+	[ "$(grep -cE "$1" ends)" -eq 3 ]
 }
 
 # The card comes to it in time: the first, if it was not at its end, is guilty, the others are not.
@@ -275,8 +321,9 @@ case_overdue()
 		overdue_ends '^job (1 error 0 .* flags 0|1 error -[0-9]+ .* flags 1|[23] error -125 .* flags 2)$'
 	ok "overdue job: the kernel says why" said "runs over its time: resetting context"
 	ok "overdue job: the next run is right" right
-	ok "overdue job: the card was not reset" state resets 0
+	ok "overdue job: the card was not reset" resets 0
 	ok "overdue job: a coredump tells of it" dumped "a job runs over its time"
+	killed_runs
 }
 
 case_overdue_long()
@@ -285,18 +332,118 @@ case_overdue_long()
 		overdue_ends '^job (1 error -125 .* flags 1|[23] error -125 .* flags 2)$'
 	ok "a context that cannot be reset: the kernel says why" said "a context could not be reset: resetting the card"
 	ok "a context that cannot be reset: the next run is right" right
-	ok "a context that cannot be reset: one reset" state resets 1
+	ok "a context that cannot be reset: one reset" resets 1
 }
 
+case_busy()
+{
+	while_busy "unbind and bind" rebind
+	while_busy "reset of the function" function_reset
+	while_busy "sysfs remove and rescan" remove_rescan
+}
+
+# --- errors on the bus, as the root port would report them ---
+
+# inject CORRECTABLE UNCORRECTABLE (bits 0 to 31 of the registers' status): struct aer_error_inj, see drivers/pci/pcie/aer_inject.c
+inject()
+{
+	bus=${card#*:} device=${card#*:*:}
+	bytes="0x${bus%%:*} 0x${device%%.*} 0x${card##*.} 0"
+	for word in "$2" "$1" 0 0 0 0 "0x${card%%:*}"; do
+		bytes="$bytes $((word & 255)) $((word >> 8 & 255)) $((word >> 16 & 255)) $((word >> 24 & 255))"
+	done
+	for byte in $bytes; do
+		# shellcheck disable=SC2059
+		printf "\\$(printf %03o "$byte")"
+	done >record
+	# In one write
+	dd if=record of=/dev/aer_inject bs=32 count=1 conv=notrunc 2>dd.log || { cat dd.log; return 1; }
+}
+
+# bus_error NAME CORRECTABLE UNCORRECTABLE TEXT STATUSES: three times while runs go on, which may end with these
+bus_error()
+{
+	dmesg | grep -cF "$4" >before
+	busy_begin
+	for i in 1 2 3; do
+		sleep 0.$((i * 2))
+		ok "$1 error on the bus, $i" inject "$2" "$3"
+		ok "$1 error on the bus, $i: the kernel is through with it" until_ok more_said "$4" $(($(cat before) + i))
+	done
+	ok "$1 error on the bus: how the runs ended" busy_end "$5"
+	ok "$1 error on the bus: the next run is right" right
+}
+
+more_said()
+{
+	dmesg | grep "$card\|pcieport" >log
+	[ "$(grep -cF "$1" log)" -ge "$2" ]
+}
+
+case_aer()
+{
+	bus_error "a correctable" 0x40 0 "PCIe Bus Error: severity=Correct" 0
+	bus_error "a non-fatal" 0 0x4000 "device recovery successful" 0
+	ok "errors that are not fatal: no reset" resets 0
+	bus_error "a fatal" 0 0x40000 "device recovery successful" 01
+	ok "fatal errors: a reset each" resets 3
+}
+
+# --- the cards ---
+
+cards_of()
+{
+	for device in /sys/bus/pci/devices/*; do
+		[ "$(cat "$device/vendor" "$device/device" | tr '\n' ' ')" != "0x1af4 0x10f0 " ] || echo "${device##*/}"
+	done
+}
+
+# begin CASE CARD
+begin()
+{
+	mkdir "/tmp/$1"
+	cd "/tmp/$1" || return
+	card=$2
+	if [ "$1" = boot ] || until_ok bound >/dev/null; then
+		"case_$1"
+	else
+		ok "$1: the card is driven" false
+	fi >report 2>&1
+	dmesg | grep "$card" | sed 's/^/# /' >>report
+}
+
+# As far as drivers are concerned the machine sleeps for a second.
+sleep_and_wake()
+{
+	echo 1 >/sys/module/suspend/parameters/pm_test_delay
+	echo devices >/sys/power/pm_test && echo freeze >/sys/power/state
+}
+
+exec 3>&1
 mkdir -p /lib/firmware/aipu
 cp "$firmware" /lib/firmware/aipu/534f4654.fw
-insmod "$module" || exit 1
-for device in /sys/bus/pci/devices/*; do
-	[ "$(cat "$device/vendor" "$device/device" | tr '\n' ' ')" = "0x1af4 0x10f0 " ] || continue
-	card=${device##*/}
-	"case_$1"
-	dmesg | grep "aipu.*$card" | sed 's/^/# /'
+insmod "$module" async_probe=1 || exit 1
+cases=$*
+pids=
+busy_card=
+for card in $(cards_of); do
+	[ "$1" != busy ] || busy_card=$card
+	(begin "$1" "$card") &
+	pids="$pids $!"
 	shift
 done
-ok "unload" rmmod aipu_accel
-echo "1..$count"
+# shellcheck disable=SC2086
+wait $pids
+mkdir /tmp/end
+cd /tmp/end || exit
+{
+	if [ -n "$busy_card" ]; then
+		card=$busy_card
+		# All the cards at once, in whatever state they are
+		while_busy "suspend" sleep_and_wake
+	fi
+	ok "unload" rmmod aipu_accel
+} >report
+for one in $cases end; do
+	cat "/tmp/$one/report"
+done | awk '/^(not )?ok - / { sub(/ok/, "ok " ++n) } { print } END { print "1.." n }'
