@@ -26,7 +26,7 @@ void aipu_ioq_ring(struct aipu_ioq *queue)
 	queue->doorbells++;
 	trace_aipu_job_run(queue, queue->next - 1,
 			   queue->slots[aipu_place(queue->next - 1, queue->entries)].opcode);
-	/* The card has a place for the completion of each job that it has: it never waits for one. */
+	/* The card has a place for the completion of each job it has: it never waits for one. */
 	if (!aipu_cq_suffices(queue->cq_told, queue->cq_head, queue->running, queue->entries)) {
 		queue->cq_told = queue->cq_head;
 		aipu_write(queue->aipu, AIPU_DOORBELL_PAGE(queue->id) + AIPU_DOORBELL_CQ_HEAD,
