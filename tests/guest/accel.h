@@ -32,11 +32,14 @@ static inline int call(int fd, unsigned long request, void *args)
 	return ret < 0 ? -errno : 0;
 }
 
-/* Card number `index` in the order of its nodes, or -1 */
+/* Card number `index` in the order of its nodes, from the one that AIPU_FIRST_CARD says, or -1 */
 static inline int card_open(int index)
 {
+	const char *first = getenv("AIPU_FIRST_CARD");
 	char path[64];
 
+	if (first)
+		index += atoi(first);
 	for (int i = 0; i < 64; i++) {
 		snprintf(path, sizeof(path), "/dev/accel/accel%d", i);
 		if (access(path, F_OK) == 0 && index-- == 0)
