@@ -437,7 +437,9 @@ wait $pids
 mkdir /tmp/end
 cd /tmp/end || exit
 {
-	if [ -n "$busy_card" ]; then
+	if [ -n "$busy_card" ] && ls /sys/class/iommu | grep -q virtio; then
+		echo "ok - suspend # SKIP the kernel's own virtio_iommu has no queues after it, and waits for them without end"
+	elif [ -n "$busy_card" ]; then
 		card=$busy_card
 		# All the cards at once, in whatever state they are
 		while_busy "suspend" sleep_and_wake

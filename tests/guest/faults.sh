@@ -59,7 +59,7 @@ boot()
 	done
 	rm -rf "$work/log" "$work/qmp"
 	# No addresses are kept free: the kernel may put the window of a removed card back where the machine's firmware had it.
-	"$SRC/scripts/vm" --kernel "$kernel" "$@" --append pci=no_e820 --timeout 900 --cards "${#cases[@]}" "${cards[@]}" \
+	"$SRC/scripts/vm" --kernel "$kernel" "$@" --append pci=no_e820 --timeout 1500 --cards "${#cases[@]}" "${cards[@]}" \
 		--allow-card-death --qmp "$work/qmp" --log "$work/log" --module drm --module drm_shmem_helper --module '?aer_inject' \
 		--file "$work" --file "$BUILD/firmware/aipu-soft.fw" --file "$BUILD/bin/aipu-gen" \
 		--file "$BUILD/lib/libaipu-drm.so" --file "$BUILD/tests/guest/overdue" -- \
