@@ -437,7 +437,7 @@ wait $pids
 mkdir /tmp/end
 cd /tmp/end || exit
 {
-	if [ -n "$busy_card" ] && ls /sys/class/iommu | grep -q virtio; then
+	if [ -n "$busy_card" ] && ls /sys/bus/virtio/drivers/virtio?iommu/virtio* >/dev/null 2>&1; then
 		echo "ok - suspend # SKIP the kernel's own virtio_iommu has no queues after it, and waits for them without end"
 	elif [ -n "$busy_card" ]; then
 		card=$busy_card
