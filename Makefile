@@ -269,10 +269,10 @@ endif
 # -- the default firmware image --------------------------------------------------------------------
 
 ifneq ($(have_fw),)
-$(BUILD)/firmware/aipu-soft.fw: $(FW_TOOL)
+$(BUILD)/firmware/aipu-soft.fw: $(FW_TOOL) firmware-abi/development.pem
 	$(call say,FW,$@)
 	@mkdir -p $(@D)
-	$(Q)$(FW_TOOL) pack --default -o $@
+	$(Q)$(FW_TOOL) pack --default --key firmware-abi/development.pem -o $@
 
 # .incbin names the image by its path from the source directory, where the assembler runs.
 $(BUILD)/firmware/aipu-soft-fw.S: $(FW_IMAGE) Makefile

@@ -13,9 +13,9 @@
 #define PCI_COMMAND 4u
 #define PCI_COMMAND_MEMORY_AND_MASTER 6u
 
-const char *const guest_shape[GUEST_SHAPE_WORDS + 1] = { "--memory",   "64M", "--cores",   "2",
-							 "--queues",   "4",   "--vectors", "8",
-							 "--rollback", "1",   NULL };
+const char *const guest_shape[GUEST_SHAPE_WORDS + 1] = { "--memory",   "64M", "--cores",    "2",
+							 "--queues",   "4",   "--vectors",  "8",
+							 "--rollback", "1",   "--unsigned", NULL };
 
 /* --- interrupts ---------------------------------------------------------------------------------------------- */
 

@@ -29,7 +29,7 @@ struct guest {
 };
 
 /* The shape of the device that tests/abi expects, as options */
-#define GUEST_SHAPE_WORDS 10u
+#define GUEST_SHAPE_WORDS 11u
 extern const char *const guest_shape[GUEST_SHAPE_WORDS + 1]; /* ended by NULL */
 
 /* Starts a server with the options and connects. 0 or -errno; then there is nothing to close. */

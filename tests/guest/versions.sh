@@ -19,7 +19,7 @@ pack()
 {
 	local name=$1
 	shift
-	"$BUILD/bin/aipu-fw" pack --default "$@" -o "$work/images/$name.fw"
+	"$BUILD/bin/aipu-fw" pack --default "$@" --key "$SRC/firmware-abi/development.pem" -o "$work/images/$name.fw"
 }
 
 prepare()
@@ -32,14 +32,14 @@ prepare()
 	pack old --version 1.0.0 --abi-oldest 0.1 --abi-newest 0.8 &&
 		pack new --version 3.0.0 --abi-oldest 2.0 --abi-newest 2.5 &&
 		pack wide --abi-oldest "$version" --abi-newest "$wide" &&
-		pack rollback --rollback 1 &&
+		"$BUILD/bin/aipu-fw" pack --default --rollback 1 -o "$work/images/rollback.fw" &&
 		"$SRC/scripts/kernel" --modules 6.12 "$SRC" "$work/module"
 }
 
 boot()
 {
 	VERSION=$version "$SRC/scripts/vm" --cards 5 --card "--memory 64M" --card "1:--abi 2.0-2.5" \
-		--card "2:--abi 0.1-0.8" --card "3:--abi $version-$wide" --card "4:--queues 4 --vectors 8 --rollback 1" \
+		--card "2:--abi 0.1-0.8" --card "3:--abi $version-$wide" --card "4:--queues 4 --vectors 8 --rollback 1 --unsigned" \
 		--env VERSION --module drm --module drm_shmem_helper --file "$work" -- \
 		sh "$SRC/tests/guest/_versions.sh" "$work/module/aipu_accel.ko" "$work/images" \
 		"$BUILD/tests/abi/aipu-abi-test-sysfs" >"$work/out" 2>"$work/err" && return

@@ -30,7 +30,8 @@ tap_ok "the default image" "$fw" pack --default -o "$work/a.fw"
 tap_ok "is good" "$fw" verify "$work/a.fw"
 "$fw" pack --default -o "$work/b.fw"
 tap_ok "is the same each time" cmp "$work/a.fw" "$work/b.fw"
-tap_ok "is the one that the build made" cmp "$work/a.fw" "$BUILD/firmware/aipu-soft.fw"
+"$fw" pack --default --key "$SRC/firmware-abi/development.pem" -o "$work/b.fw"
+tap_ok "signed, it is the one that the build made" cmp "$work/b.fw" "$BUILD/firmware/aipu-soft.fw"
 
 printf 'something to run\n' >"$work/payload"
 tap_ok "all options" "$fw" pack -o "$work/c.fw" --version 3.4.567 --abi-oldest 0.9 --abi-newest 1.2 \

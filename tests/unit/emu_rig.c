@@ -33,6 +33,7 @@ void rig_open(struct rig *rig, const char *faults)
 	memset(rig, 0, sizeof(*rig));
 	rig->options.memory = 64u << 20;
 	rig->options.cores = 2;
+	rig->options.no_signatures = true;
 	rig->options.serial = 0x1122334455667788ull;
 	if (faults)
 		add_faults(&rig->options, faults);

@@ -13,9 +13,9 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-#include <openssl/evp.h>
 
 #include "aipu/firmware.h"
+#include "sign.h"
 
 #define LIMIT_NS 30000000000ull
 
@@ -276,25 +276,10 @@ void mount_seal(struct aipu_firmware_header *header, const char *payload)
 void mount_sign(struct aipu_firmware_header *header, const char *payload, uint8_t seed,
 		uint8_t key[32])
 {
-	size_t key_bytes = AIPU_PUBLIC_KEY_BYTES, bytes = sizeof(header->signature);
-	uint8_t raw[32], public_key[AIPU_PUBLIC_KEY_BYTES];
-	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	EVP_PKEY *pair;
+	uint8_t raw[32];
 
-	memset(raw, seed, sizeof(raw));
-	pair = EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, NULL, raw, sizeof(raw));
-	assert_int_equal(EVP_PKEY_get_raw_public_key(pair, public_key, &key_bytes), 1);
-	header->signature_kind = AIPU_SIGNATURE_ED25519;
-	assert_int_equal(aipu_firmware_key_id(public_key, header->key_id), 0);
-	mount_seal(header, payload);
-	assert_int_equal(EVP_DigestSignInit(ctx, NULL, NULL, NULL, pair), 1);
-	assert_int_equal(EVP_DigestSign(ctx, header->signature, &bytes, header->digest,
-					sizeof(header->digest)),
-			 1);
-	if (key)
-		memcpy(key, public_key, sizeof(public_key));
-	EVP_MD_CTX_free(ctx);
-	EVP_PKEY_free(pair);
+	sign_key_seed(seed, raw);
+	sign_image(header, payload, strlen(payload), raw, key);
 }
 
 void mount_write64(struct mount *mount, uint32_t offset, uint64_t value)

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "aipu/dm.h"
+#include "aipu/firmware.h"
 #include "aipu/flash_file.h"
 #include "aipu_registers.h"
 #include "emu.h"
@@ -85,6 +86,8 @@ static int make_model(struct emu_card *card)
 		.rollback = options->rollback,
 		.abi_oldest = options->abi_oldest,
 		.abi_newest = options->abi_newest,
+		.firmware_keys = aipu_development_key,
+		.firmware_key_count = options->no_signatures ? 0 : 1,
 		.serial = options->serial,
 	};
 	int err = 0;

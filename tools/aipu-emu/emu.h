@@ -53,6 +53,7 @@ struct emu_options {
 	uint32_t abi_oldest, abi_newest; /* of the boot ROM; both 0: the model's default */
 	uint64_t serial;
 	bool msi; /* MSI in place of MSI-X */
+	bool no_signatures; /* firmware images are not signed; else by the development key */
 	const char *flash; /* the file that plays it; NULL: the card has none */
 	bool trap_memory; /* BAR2 without mmap: each access is a message, and counted */
 	FILE *trace; /* NULL: none */

@@ -30,7 +30,7 @@
 static const char help[] =
 	"usage: aipu-emu --socket PATH [--memory SIZE] [--cores N] [--queues N]\n"
 	"                [--vectors N] [--rollback N] [--abi OLDEST-NEWEST] [--serial N]\n"
-	"                [--flash FILE] [--msi] [--trap-bar2] [--trace FILE] [--fault KIND@N[:VALUE]]...\n"
+	"                [--unsigned] [--flash FILE] [--msi] [--trap-bar2] [--trace FILE] [--fault KIND@N[:VALUE]]...\n"
 	"       aipu-emu --help | --version\n"
 	"\n"
 	"Serves the software AIPU as a PCIe function by the vfio-user protocol, for the\n"
@@ -46,6 +46,8 @@ static const char help[] =
 	"  --abi OLDEST-NEWEST\n"
 	"                    contract versions of the boot ROM, as 1.0-1.4; default: this build's\n"
 	"  --serial N        the serial number; default 0\n"
+	"  --unsigned        the boot ROM takes images without a signature, and no others; default:\n"
+	"                    those that are signed with the development key\n"
 	"  --flash FILE      the card keeps firmware of its own, in this file, which comes to be when\n"
 	"                    it is written first: spec.md, section 14. Default: it keeps none\n"
 	"  --msi             MSI in place of MSI-X, with at most 32 messages\n"
@@ -187,6 +189,7 @@ enum {
 	OPT_ROLLBACK,
 	OPT_ABI,
 	OPT_SERIAL,
+	OPT_UNSIGNED,
 	OPT_FLASH,
 	OPT_MSI,
 	OPT_TRAP,
@@ -205,6 +208,7 @@ static const struct option long_options[] = {
 	{ "rollback", required_argument, NULL, OPT_ROLLBACK },
 	{ "abi", required_argument, NULL, OPT_ABI },
 	{ "serial", required_argument, NULL, OPT_SERIAL },
+	{ "unsigned", no_argument, NULL, OPT_UNSIGNED },
 	{ "flash", required_argument, NULL, OPT_FLASH },
 	{ "msi", no_argument, NULL, OPT_MSI },
 	{ "trap-bar2", no_argument, NULL, OPT_TRAP },
@@ -237,6 +241,9 @@ static bool take_option(int option, const char *value, struct emu_options *o,
 		return take_abi(value, o);
 	case OPT_SERIAL:
 		return cli_integer(TOOL, "--serial", value, 0, UINT64_MAX, &o->serial);
+	case OPT_UNSIGNED:
+		o->no_signatures = true;
+		return true;
 	case OPT_FLASH:
 		o->flash = value;
 		return true;

@@ -18,6 +18,12 @@ extern "C" {
 
 #define AIPU_PUBLIC_KEY_BYTES 32u /* Ed25519, RFC 8032 */
 
+/*
+ * The public key of software devices. The private half is firmware-abi/development.pem, which everybody has: it shows how
+ * signing works and protects nothing. A card has its maker's keys.
+ */
+extern const uint8_t aipu_development_key[AIPU_PUBLIC_KEY_BYTES];
+
 /* What a boot ROM takes */
 struct aipu_firmware_policy {
 	uint32_t board_id;

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "aipu/firmware.h"
 #include "soft.h"
 
 /* The numbers that aipu.h gives for the option `simd`: programs are compiled without dm.h. */
@@ -118,6 +119,8 @@ static int model_create(struct aipu_transport_device *device,
 		.cores = options->cores,
 		.simd = (enum aipu_dm_simd)options->simd,
 		.memory_bytes = options->memory_bytes,
+		.firmware_keys = aipu_development_key,
+		.firmware_key_count = 1,
 		.uma = true,
 	};
 	int error = aipu_dm_create(&config, &host_ops, device, &device->dm);
