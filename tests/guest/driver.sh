@@ -91,6 +91,15 @@ fi
 	on "$*" "$@"
 	tap_done
 }
+# As in the README: nothing but the command.
+plainly()
+{
+	"$SRC/scripts/vm" --driver -- "$BUILD/bin/aipu-gen" --device 0 --qpc "$work/qpc" --prompt "$prompt" $sampling \
+		>"$work/out" 2>"$work/err" && cmp "$work/out" "$work/expected" && return
+	cat "$work/err"
+	return 1
+}
+tap_ok "scripts/vm --driver -- aipu-gen" plainly
 on "6.12, two cards" 6.12 2
 on "6.12, intel IOMMU" 6.12 1 --iommu=intel
 on "6.12, virtio IOMMU, lazy" 6.12 1 --iommu=virtio --append iommu.strict=0

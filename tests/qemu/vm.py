@@ -25,6 +25,7 @@ from rundir import RunDirectory
 from supervise import Run, handle_signals
 
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TERM", "LD_LIBRARY_PATH")
+FIRMWARE = "/lib/firmware/aipu/534f4654.fw"  # by the board id of the software device
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -129,22 +130,39 @@ def wanted_modules(options, has_disk):
     return wanted + options.module
 
 
-def find_emu(options):
-    path = os.path.join(build_directory(), "bin", "aipu-emu")
-    if options.cards and not os.access(path, os.X_OK) and not options.dry_run:
+def built(name, mode):
+    """A product of the build, made if it is not there."""
+    path = os.path.join(build_directory(), name)
+    if not os.access(path, mode):
         say(f"building {path}")
         # Not as a part of a make that runs us.
         clean = {name: value for name, value in os.environ.items()
                  if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
         try:
             said = output_of(["make", "-s", "-j2", "-C", TOP, f"BUILD={build_directory()}", path],
-                             "aipu-emu", env=clean)
+                             os.path.basename(name), env=clean)
         except (Failure, OSError) as error:
             raise Failure(f"there is no {path}, and it cannot be built ({error}); run make there, "
                           "or name another build directory by BUILD") from error
         if said:
             sys.stderr.write(said + "\n")
     return path
+
+
+def find_emu(options):
+    if not options.cards or options.dry_run:
+        return os.path.join(build_directory(), "bin", "aipu-emu")
+    return built("bin/aipu-emu", os.X_OK)
+
+
+def add_driver(payload, options, directory):
+    """The module is built in `directory`, which is read again when the modules are taken."""
+    with open(built("firmware/aipu-soft.fw", os.R_OK), "rb") as file:
+        payload.add_data(FIRMWARE, file.read())
+    payload.add(built("lib/libaipu-drm.so", os.R_OK))
+    output_of([os.path.join(TOP, "scripts", "kernel"), "--modules", options.kernel, TOP, directory],
+              f"the driver for kernel {options.kernel}")
+    options.module.append(os.path.join(directory, "aipu_accel.ko"))
 
 
 def card_commands(options, emu, sockets):
@@ -199,6 +217,8 @@ def boot(options, payload, busybox):
     if options.log:
         os.makedirs(options.log, exist_ok=True)
     with RunDirectory() as run_directory:
+        if options.driver:
+            add_driver(payload, options, run_directory.file("driver"))
         moved, roots = images.split(payload)
         add_modules(payload, options, known, bool(roots))
         add_system(payload, busybox, options, roots)
