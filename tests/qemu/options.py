@@ -30,8 +30,8 @@ stdout and stderr and its exit status; without COMMAND, a shell on the terminal.
   --memory SIZE      of the guest: 512M, 2G; default 1G, with the debug kernel 2G
   --file PATH        a file, directory or program that shall be in the guest too
   --env NAME[=VALUE] an environment variable of COMMAND's, by default with its value here
-  --driver           build this tree's kernel driver and load it before COMMAND, with the firmware that
-                     the cards want and libaipu's part for it
+  --driver           build this tree's kernel driver and load it before COMMAND, with the
+                     firmware that the cards want and libaipu's part for it
   --module MODULE    load it before COMMAND, with what it needs: a name, or the path of a .ko file;
                      parameters follow it: --module "vfio enable_unsafe_noiommu_mode=1"
   --append ARGUMENTS of the kernel
