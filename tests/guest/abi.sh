@@ -19,7 +19,8 @@ boot()
 	shift
 	: >"$work/out"
 	# The second card is as the tests want theirs, the first as it comes.
-	"$SRC/scripts/vm" "$@" --timeout 600 --cards 2 --card "1:--memory 64M --queues 4 --vectors 8 --rollback 1 --unsigned" -- \
+	"$SRC/scripts/vm" "$@" --timeout 600 --cards 2 --card --unsigned \
+		--card "1:--memory 64M --queues 4 --vectors 8 --rollback 1" -- \
 		sh "$SRC/tests/guest/_abi.sh" "$BUILD/tests/abi/aipu-abi-test-$way" "$BUILD/tests/guest/generate-$way" \
 		"$work/rollback.fw" "$work/qpc/model.qpc" "$work"/*.arguments >"$work/out" 2>"$work/err" && return
 	echo "exit status $?"
