@@ -126,12 +126,18 @@ static bool take(struct aipu_ioq *queue)
 /* Under queue->lock. One pass over the ring at most, whatever the card writes meanwhile */
 static void drain(struct aipu_ioq *queue)
 {
+	u64 jobs = queue->jobs;
 	unsigned int seen = 0;
 
 	while (seen < queue->entries && take(queue))
 		seen++;
 	if (!seen)
 		return;
+	if (queue->file) {
+		atomic64_add(queue->jobs - jobs, &queue->file->jobs);
+		atomic64_add(queue->busy_ns, &queue->file->busy_ns);
+	}
+	queue->busy_ns = 0;
 	queue->seen_ticks = 0;
 	queue->progress = ktime_get();
 }

@@ -117,6 +117,7 @@ struct aipu_ioq {
 	bool token_event; /* an interrupt came, with or without a completion; cleared by WAIT */
 	u64 strange; /* completions that were dropped */
 	u64 doorbells, interrupts, jobs; /* for debugfs */
+	u64 busy_ns; /* of jobs that the file was not told of yet */
 	ktime_t progress; /* when the last completion came, or the first job of an empty queue */
 	/* aipu_ioq_tick(): calls that found a completion, since one was taken, and the first */
 	u32 seen_ticks;

@@ -62,16 +62,19 @@ static int refuse(struct aipu_ioq *queue, struct aipu_give *give)
 static void put_job(struct aipu_ioq *queue, struct aipu_give *give)
 {
 	u32 place = aipu_place(give->sequence, queue->entries);
+	struct aipu_slot *slot = &queue->slots[place];
 
-	queue->slots[place] = (struct aipu_slot){
-		.state = AIPU_SLOT_QUEUED,
-		.opcode = give->job.opcode,
-		.timeout_ms = le32_to_cpu(give->job.timeout_ms),
-		.cmd = give->cmd,
-		.ended = give->ended,
-		.arg = give->arg,
-		.result.sequence = give->sequence,
-	};
+	/* The rest of the result is its end's. */
+	slot->state = AIPU_SLOT_QUEUED;
+	slot->opcode = give->job.opcode;
+	slot->quiet = false;
+	slot->abort = false;
+	slot->blame = 0;
+	slot->timeout_ms = le32_to_cpu(give->job.timeout_ms);
+	slot->cmd = give->cmd;
+	slot->ended = give->ended;
+	slot->arg = give->arg;
+	slot->result.sequence = give->sequence;
 	give->job.id = cpu_to_le16(aipu_job_id(give->sequence));
 	queue->sq[place] = give->job;
 	trace_aipu_job_queue(queue, give->sequence, give->job.opcode);
@@ -128,10 +131,7 @@ void aipu_slot_end(struct aipu_ioq *queue, u32 place, const struct drm_aipu_resu
 	if (!--queue->running)
 		queue->sq_head = aipu_place(queue->next, queue->entries);
 	queue->jobs++;
-	if (queue->file) {
-		atomic64_inc(&queue->file->jobs);
-		atomic64_add(result->time_ns, &queue->file->busy_ns);
-	}
+	queue->busy_ns += result->time_ns;
 	if (slot->cmd) {
 		aipu_uring_end(slot->cmd, &slot->result);
 		slot->cmd = NULL;
