@@ -62,7 +62,10 @@ TEST_F(ring, batches)
 			EXPECT_EQ(0, AIPU_URING_STATUS(word));
 		}
 	}
-	EXPECT_EQ(20, counter(self->config, DOORBELLS) - doorbells);
+	/* One a batch; but where this task stood still in the middle of one, the driver did not wait for it. */
+	doorbells = counter(self->config, DOORBELLS) - doorbells;
+	EXPECT_GE(doorbells, 20);
+	EXPECT_LE(doorbells, 40);
 	io_uring_queue_exit(&ring);
 }
 
