@@ -130,6 +130,17 @@ static void card_with_v1(void)
 	mount_destroy(mount);
 }
 
+/* The same, powered on and READY */
+static struct mount *card_at_work(void)
+{
+	struct mount *mount;
+
+	card_with_v1();
+	mount = power_on(UINT64_MAX);
+	assert_int_equal(mount_enable(mount), AIPU_STATE_READY);
+	return mount;
+}
+
 /* [FLS-1] */
 static void an_empty_flash_waits_for_the_host(void **state)
 {
@@ -197,12 +208,9 @@ static void what_was_installed_starts(void **state)
 static void an_image_that_does_not_come_up(void **state)
 {
 	struct aipu_flash_info info;
-	struct mount *mount;
+	struct mount *mount = card_at_work();
 
 	(void)state;
-	card_with_v1();
-	mount = power_on(UINT64_MAX);
-	assert_int_equal(mount_enable(mount), AIPU_STATE_READY);
 	assert_int_equal(install(mount, 1, "start: never\n", V2), AIPU_STATUS_OK);
 	for (uint32_t tries = 3; tries-- > 0;) {
 		reset(mount, 0);
@@ -227,12 +235,9 @@ static void an_image_that_does_not_come_up(void **state)
 /* [FLS-3] An image that runs, and under which no host ever got to READY */
 static void an_image_that_is_never_ready(void **state)
 {
-	struct mount *mount;
+	struct mount *mount = card_at_work();
 
 	(void)state;
-	card_with_v1();
-	mount = power_on(UINT64_MAX);
-	assert_int_equal(mount_enable(mount), AIPU_STATE_READY);
 	assert_int_equal(install(mount, 1, "two", V2), AIPU_STATUS_OK);
 	for (uint32_t i = 0; i < 3; i++) {
 		reset(mount, 0);
@@ -292,9 +297,7 @@ static void the_rollback_counter_rises(void **state)
 	uint32_t code;
 
 	(void)state;
-	card_with_v1();
-	mount = power_on(UINT64_MAX);
-	assert_int_equal(mount_enable(mount), AIPU_STATE_READY);
+	mount = card_at_work();
 	mount_image(&header, "two");
 	header.version = V2;
 	header.rollback = 7;
@@ -328,9 +331,7 @@ static void commit_checks(void **state)
 	uint32_t code;
 
 	(void)state;
-	card_with_v1();
-	mount = power_on(UINT64_MAX);
-	assert_int_equal(mount_enable(mount), AIPU_STATE_READY);
+	mount = card_at_work();
 	assert_int_equal(give(mount, COMMAND(COMMIT, .slot = 1), &code),
 			 AIPU_STATUS_FIRMWARE_REFUSED);
 	assert_int_equal(code, AIPU_ERROR_SLOT_EMPTY);
@@ -372,9 +373,7 @@ static void bad_commands(void **state)
 	uint64_t page;
 
 	(void)state;
-	card_with_v1();
-	mount = power_on(UINT64_MAX);
-	assert_int_equal(mount_enable(mount), AIPU_STATE_READY);
+	mount = card_at_work();
 	page = mount_alloc(mount, 65536 + 4096);
 	NOT(INVALID_FIELD, slot, INFO, .slot = 1, .address = page);
 	NOT(INVALID_FIELD, bytes, INFO, .bytes = 1, .address = page);
@@ -413,9 +412,7 @@ static void what_is_read_is_what_was_written(void **state)
 	uint64_t page;
 
 	(void)state;
-	card_with_v1();
-	mount = power_on(UINT64_MAX);
-	assert_int_equal(mount_enable(mount), AIPU_STATE_READY);
+	mount = card_at_work();
 	image_make(&header, "two", V2);
 	assert_int_equal(write_slot(mount, 1, &header, "two", 77), AIPU_STATUS_OK);
 	page = mount_alloc(mount, 4096);
@@ -483,9 +480,7 @@ static void power_goes_at_each_byte_of_a_trial(void **state)
 	uint64_t total;
 
 	(void)state;
-	card_with_v1();
-	mount = power_on(UINT64_MAX);
-	assert_int_equal(mount_enable(mount), AIPU_STATE_READY);
+	mount = card_at_work();
 	assert_int_equal(install(mount, 1, "two", V2), AIPU_STATUS_OK);
 	mount_destroy(mount);
 	memcpy(before, storage, sizeof(before));

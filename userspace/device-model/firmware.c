@@ -64,8 +64,8 @@ static bool signed_with(const struct aipu_firmware_header *header, const uint8_t
 	return good;
 }
 
-int aipu_firmware_signed(const struct aipu_firmware_header *header, const uint8_t *keys,
-			 uint32_t key_count)
+bool aipu_firmware_signed(const struct aipu_firmware_header *header, const uint8_t *keys,
+			  uint32_t key_count)
 {
 	uint8_t id[sizeof(header->key_id)];
 

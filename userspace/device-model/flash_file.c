@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -16,7 +17,7 @@ struct aipu_flash_file {
 	char *path;
 	uint64_t bytes;
 	int fd; /* -1: not there yet */
-	int writable; /* and locked */
+	bool writable; /* and locked */
 };
 
 static int take_size(struct aipu_flash_file *file)
@@ -121,7 +122,7 @@ static int become_writer(struct aipu_flash_file *file)
 	if (file->fd >= 0)
 		close(file->fd);
 	file->fd = fd;
-	file->writable = 1;
+	file->writable = true;
 	return 0;
 }
 

@@ -7,6 +7,7 @@
 #ifndef AIPU_FIRMWARE_CHECK_H
 #define AIPU_FIRMWARE_CHECK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -45,8 +46,8 @@ int aipu_firmware_digest(struct aipu_firmware_header *header, const void *payloa
 int aipu_firmware_key_id(const uint8_t *key, uint8_t id[32]);
 
 /* Is the header's digest signed with one of the keys; see struct aipu_firmware_policy for none */
-int aipu_firmware_signed(const struct aipu_firmware_header *header, const uint8_t *keys,
-			 uint32_t key_count);
+bool aipu_firmware_signed(const struct aipu_firmware_header *header, const uint8_t *keys,
+			  uint32_t key_count);
 
 /* The checks of [BOOT-2] in its order, from the size on: an enum aipu_error, AIPU_ERROR_NONE: it may run */
 unsigned int aipu_firmware_check(const void *image, size_t bytes,
