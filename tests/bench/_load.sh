@@ -1,13 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Runs in a guest, for tests/bench/load.sh: _load.sh MODULE FIRMWARE AIPU-GEN PAIRS. The disk is mounted, each time with an empty
+# Runs in a guest with the driver, for tests/bench/load.sh: _load.sh AIPU-GEN PAIRS. The disk is mounted, each time with an empty
 # page cache; one line a pair: milliseconds of loading the container, of copying it on the
 # same disk, and of reading it alone.
-module=$1 firmware=$2 gen=$3 pairs=$4
-mkdir -p /lib/firmware/aipu /mnt/disk
-cp "$firmware" /lib/firmware/aipu/534f4654.fw
+gen=$1 pairs=$2
+mkdir -p /mnt/disk
 mount -t ext4 /dev/vda /mnt/disk || exit 1
-insmod "$module" || exit 1
 [ -e /dev/accel/accel0 ] || {
 	dmesg | grep aipu
 	exit 1

@@ -122,9 +122,10 @@ def wanted_modules(options, has_disk):
     if options.iommu == "virtio":
         wanted += ["?virtio_pci", "?virtio_iommu"]
     if has_disk or options.disk:
-        wanted += ["?virtio_pci", "?virtio_blk"]
+        # The last one is what ext4 wants, and asks for by another name.
+        wanted += ["?virtio_pci", "?virtio_blk", "?crc32c_generic"]
     if has_disk:
-        wanted += ["?crc32c_generic", "?ext4"]
+        wanted += ["?ext4"]
     if options.nvme:
         wanted += ["nvme"]
     return wanted + options.module
