@@ -2,26 +2,13 @@
 # SPDX-License-Identifier: MIT
 # Runs in a guest, for tests/guest/cycles.sh: _cycles.sh MODULE FIRMWARE AIPU-GEN QPC EXPECTED CLEAN CYCLES
 # One card. TAP on stdout; what was measured, as comments.
+# shellcheck source=tests/guest/_ok.sh
+. "${0%/*}/_ok.sh"
 module=$1 firmware=$2 gen=$3 qpc=$4 expected=$5 clean=$6 cycles=$7
 driver=/sys/bus/pci/drivers/aipu_accel
 debug=/sys/kernel/debug
-count=0
 # From here on memory is compared: what the kernel keeps for good is there by then.
 settled=10
-
-# ok NAME COMMAND...
-ok()
-{
-	name=$1
-	shift
-	count=$((count + 1))
-	if "$@" >/tmp/why 2>&1; then
-		echo "ok $count - $name"
-	else
-		echo "not ok $count - $name"
-		sed 's/^/# /' /tmp/why
-	fi
-}
 
 free_entries()
 {

@@ -3,24 +3,11 @@
 # Runs in a guest, for tests/guest/rebuild.sh: _rebuild.sh MODULE FIRMWARE AIPU-GEN WORK CASE...
 # WORK has the compiled model, the prompt, and what is to come out.
 # One card for each CASE, in the order of their PCI addresses. TAP on stdout; what the kernel said, as comments.
+# shellcheck source=tests/guest/_ok.sh
+. "${0%/*}/_ok.sh"
 module=$1 firmware=$2 gen=$3 qpc=$4/qpc prompt=$4/prompt expected=$4/expected
 shift 4
-count=0
 total=$(wc -c <"$expected")
-
-# ok NAME COMMAND...
-ok()
-{
-	name=$1
-	shift
-	count=$((count + 1))
-	if "$@" >/tmp/why 2>&1; then
-		echo "ok $count - $name"
-	else
-		echo "not ok $count - $name"
-		sed 's/^/# /' /tmp/why
-	fi
-}
 
 # begin RUN: in the background; its text in /tmp/text.RUN
 begin()

@@ -2,24 +2,11 @@
 # SPDX-License-Identifier: MIT
 # Runs in a guest, for tests/guest/versions.sh: _versions.sh MODULE IMAGES ABI-TEST; IMAGES is a directory with the
 # firmware images, ABI-TEST boots a card without the driver. The cards in the order of their PCI addresses are those that versions.sh asked for. TAP on stdout.
+# shellcheck source=tests/guest/_ok.sh
+. "${0%/*}/_ok.sh"
 module=$1 images=$2 abi=$3
 driver=/sys/bus/pci/drivers/aipu_accel
 image=/lib/firmware/aipu/534f4654.fw
-count=0
-
-# ok NAME COMMAND...
-ok()
-{
-	name=$1
-	shift
-	count=$((count + 1))
-	if "$@" >/tmp/why 2>&1; then
-		echo "ok $count - $name"
-	else
-		echo "not ok $count - $name"
-		sed 's/^/# /' /tmp/why
-	fi
-}
 
 # attempt IMAGE: the driver tries the next card, or the same again, with this image (none: there is no file); what it says goes
 # to /tmp/said

@@ -22,7 +22,7 @@ prepare()
 boot()
 {
 	"$SRC/scripts/vm" --kernel debug --card "--memory 64M" --module drm_shmem_helper --timeout 1500 --file "$work/qpc" \
-		--file "$BUILD/lib/libaipu-drm.so" -- \
+		--file "$BUILD/lib/libaipu-drm.so" --file "$SRC/tests/guest/_ok.sh" -- \
 		sh "$SRC/tests/guest/_cycles.sh" "$work/aipu_accel.ko" "$BUILD/firmware/aipu-soft.fw" "$BUILD/bin/aipu-gen" \
 		"$work/qpc" "$work/expected" "$SRC/tests/guest/clean.sh" "$cycles" >"$work/out" 2>"$work/err" && return
 	echo "exit status $?"

@@ -34,7 +34,8 @@ boot()
 	"$SRC/scripts/kernel" --modules "$kernel" "$SRC" "$work/$kernel" &&
 		"$SRC/scripts/vm" --kernel "$kernel" --timeout 1500 --cards "${#cases[@]}" "${cards[@]}" --module drm \
 			--module drm_shmem_helper --file "$work/qpc" --file "$work/prompt" --file "$work/expected" \
-			--file "$work/$kernel/aipu_accel.ko" --file "$BUILD/firmware/aipu-soft.fw" --file "$BUILD/bin/aipu-gen" --file "$BUILD/lib/libaipu-drm.so" -- \
+			--file "$work/$kernel/aipu_accel.ko" --file "$BUILD/firmware/aipu-soft.fw" --file "$BUILD/bin/aipu-gen" --file "$BUILD/lib/libaipu-drm.so" \
+			--file "$SRC/tests/guest/_ok.sh" -- \
 			sh "$SRC/tests/guest/_rebuild.sh" "$work/$kernel/aipu_accel.ko" "$BUILD/firmware/aipu-soft.fw" \
 			"$BUILD/bin/aipu-gen" "$work" "${cases[@]}" >"$work/out" 2>"$work/err" && return
 	echo "exit status $?"
