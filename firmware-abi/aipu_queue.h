@@ -231,6 +231,9 @@ struct aipu_shadow {
 	aipu_le32 reserved3[15];
 };
 
+/* An event that no index passes: the device is awake, and looks at the page by itself */
+#define AIPU_SHADOW_AWAKE 0xffffffffu
+
 AIPU_ASSERT_SIZE(struct aipu_completion, 32);
 AIPU_ASSERT_OFFSET(struct aipu_completion, id, 24);
 AIPU_ASSERT_OFFSET(struct aipu_completion, phase, 30);

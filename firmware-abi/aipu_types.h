@@ -43,8 +43,13 @@ typedef uint64_t aipu_le64;
 #define AIPU_ABI_VERSION(major, minor) (((uint32_t)(major) << 16) | (uint32_t)(minor))
 #define AIPU_ABI_MAJOR(version) ((uint32_t)(version) >> 16)
 #define AIPU_ABI_MINOR(version) (0xffffu & (uint32_t)(version))
+/* What this build speaks. Tests of the ranges make builds that speak others (-DAIPU_ABI_CURRENT=0x10001u). */
+#ifndef AIPU_ABI_CURRENT
 #define AIPU_ABI_CURRENT AIPU_ABI_VERSION(1, 0)
+#endif
+#ifndef AIPU_ABI_OLDEST
 #define AIPU_ABI_OLDEST AIPU_ABI_VERSION(1, 0)
+#endif
 
 #define AIPU_PAGE_BYTES 4096u
 #define AIPU_DIGEST_BYTES 32u /* SHA-256, FIPS 180-4 */

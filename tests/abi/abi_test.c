@@ -102,6 +102,21 @@ static bool poll(const uint32_t *word, uint32_t value)
 	return tries < DEVICE_TIMEOUT_MS;
 }
 
+/* The interrupts of vector 1 so far, when those of completions that were polled for have come too: none for 200 ms */
+static uint32_t interrupts_settled(struct test *t)
+{
+	uint32_t count, still = 0;
+
+	do {
+		count = __atomic_load_n(&t->d.access.interrupts[1], __ATOMIC_ACQUIRE);
+		usleep(10000);
+		still = __atomic_load_n(&t->d.access.interrupts[1], __ATOMIC_ACQUIRE) == count
+				? still + 1
+				: 0;
+	} while (still < 20);
+	return count;
+}
+
 /* Load the good image, a field of it xored with a value; SEALED: with a digest that fits */
 static uint32_t image_boot(struct test *t, const struct change *c, uint64_t value)
 {
@@ -189,7 +204,7 @@ static const struct change refusals[] = {
 	A(ADM-3, CREATE_CONTEXT, context.context, INVALID_CONTEXT, 0, ~0u),
 	A(ADM-3, CREATE_CONTEXT, context.priority, INVALID_FIELD, 3, ~0u),
 	A(ADM-3, CREATE_CONTEXT, context.weight, INVALID_FIELD, 257, ~0u),
-	A(RING-10, CREATE_QUEUE, queue.shadow_address, UNSUPPORTED, 4096), QUEUE(queue, BUSY, 1, 3),
+	QUEUE(queue, BUSY, 1, 3),
 	J(GEN-1, GENERATE, lane[1].logits, INVALID_LANE, LANE(logits), 0),
 	RUN(RUN-3, lane[1].kv_slot, INVALID_LANE, LANE(kv_slot), 0, 4),
 	J(SEG-4, FILL, job.fill.segment, ACCESS_DENIED, 8, READ_ONLY),
@@ -204,6 +219,10 @@ static const struct change refusals[] = {
 	A(ADM-8, ABORT, abort.queue, INVALID_QUEUE, 4), RUN(RUN-4, tokens[1], INVALID_INDEX, 1, 16),
 	PROG(slot[2].min_bytes, TENSOR_RANGE, 6, 6143), QUEUE(queue, INVALID_QUEUE, 0, ~0u),
 	RUN(RUN-1, block[1].program, NOT_FOUND, 1, 1), PROG(code[3].b, OPERAND, 3, 0),
+};
+static const struct change shadows[] = { /* not offered; offered */
+	A(RING-10, CREATE_QUEUE, queue.shadow_address, UNSUPPORTED, 4096),
+	A(RING-12, CREATE_QUEUE, queue.shadow_address, ALIGNMENT, 64, 4097),
 };
 /* clang-format on */
 
@@ -257,6 +276,19 @@ static void test_changes(struct test *t, const struct change *c, size_t count)
 		}
 }
 
+static bool offers_shadows(struct test *t)
+{
+	return REG(t, CAP_LO) & AIPU_CAP_SHADOW_DOORBELLS;
+}
+
+static void queue_create(struct test *t, struct ring *r, uint32_t context)
+{
+	r->shadowed = offers_shadows(t);
+	ADMIN(t, OK, CREATE_QUEUE,
+	      .queue = { context, r->id, r->sq_address, r->cq_address,
+			 r->shadowed ? r->shadow_address : 0, 8, (uint16_t)r->id });
+}
+
 /* Bring the device up: two contexts, three queues, six segments, one program */
 static void test_fresh(struct test *t)
 {
@@ -284,8 +316,7 @@ static void test_fresh(struct test *t)
 	ADMIN(t, OK, CREATE_CONTEXT, .context = { 2 });
 	for (i = 1, r = &t->q[1]; i <= 3; i++, r++) {
 		ring_restart(r);
-		ADMIN(t, OK, CREATE_QUEUE,
-		      .queue = { 1 + i / 3, i, r->sq_address, r->cq_address, 0, 8, i });
+		queue_create(t, r, 1 + i / 3);
 	}
 	for (i = 0; i < sizeof(binds) / sizeof(*binds); i++)
 		ADMIN(t, OK, BIND, .bind = binds[i]);
@@ -325,6 +356,7 @@ static void test_boot(struct test *t)
 	CHECK(t, REG(t, ABI_IN_USE) == AIPU_ABI_CURRENT && REG(t, CAP_OPS_LO));
 	done(t, "[BOOT-3] [BOOT-4] [BOOT-6] [BOOT-7] [BOOT-9] [RST-4] ENABLE");
 	test_changes(t, refusals, sizeof(refusals) / sizeof(*refusals));
+	test_changes(t, &shadows[offers_shadows(t)], 1);
 	JOB(t, 1, OK, NOP);
 	JOB(t, 3, INVALID_SEGMENT, FILL, .fill = { MEMORY, .length = 64 });
 	done(t, "[FLT-1] [JOB-2] [SEG-7] all is well; contexts are apart");
@@ -358,7 +390,7 @@ static void test_rings(struct test *t)
 	static const uint32_t at[] = { IN_WORK(data), 1, 300001, 77, 1, IN_WORK(data) };
 	struct aipu_completion *last = &t->d.done;
 	struct ring *r = &t->q[1];
-	uint32_t i, irq = t->d.access.interrupts[1];
+	uint32_t i, irq = interrupts_settled(t);
 	uint16_t id = 0;
 
 	for (i = 0; i < 5 * r->entries; i++) {
@@ -375,7 +407,7 @@ static void test_rings(struct test *t)
 	usleep(50000);
 	CHECK(t, !ring_ended(&t->d, r, id));
 	r->hold = false;
-	BELL(t, 1, CQ_HEAD, r->head);
+	ring_show_head(&t->d, r);
 	IS(t, OK, ring_wait(&t->d, r, id));
 	done(t,
 	     "[RING-1] [RING-3] [RING-4] [RING-5] [RING-6] [RING-7] [RING-9] small and full rings");
@@ -408,6 +440,47 @@ static void test_rings(struct test *t)
 	done(t, "[JOB-3] [JOB-4] [JOB-6] [RING-11] [SEG-3] COPY all ways, 300 extents, list; FILL");
 }
 
+/* All queues have a shadow page where the device offers it; this is what follows from it, or from its absence. */
+static void test_shadows(struct test *t)
+{
+	const uint32_t jobs[] = { 1, 7, 3, 2 };
+	struct ring *r = &t->q[2];
+	uint32_t i, n, rescues, rung = 0;
+	uint16_t id = 0;
+
+	test_fresh(t);
+	rescues = REG(t, RESCUES);
+	CHECK(t, !offers_shadows(t) ||
+			 (!r->shadow->sq_event && r->shadow->cq_event == AIPU_SHADOW_AWAKE));
+	for (i = 0; i < 400; i++) {
+		usleep(i % 16 ? 0 : 1000 * (i % 3)); /* so that it falls asleep, or does not */
+		/* Seldom several: their interrupts merge, and access_settle() waits long for what does not come. */
+		for (n = 0; n < (i % 16 ? 1 : jobs[i / 16 % 4]); n++)
+			id = ring_put(r, ENTRY(NOP));
+		rung += ring_show_tail(&t->d, r);
+		IS(t, OK, ring_wait(&t->d, r, id));
+	}
+	CHECK(t, rung >= 1 && REG(t, RESCUES) == rescues);
+	CHECK(t, offers_shadows(t) || rung == i);
+	done(t,
+	     "[RING-13] [RING-14] [RING-16] it is told of jobs, and finds them without a rescue");
+	if (!offers_shadows(t))
+		return;
+	id = generate_paused(t);
+	ring_put(&t->q[1], ENTRY(NOP));
+	ring_show_tail(&t->d, &t->q[1]);
+	ADMIN(t, OK, ABORT, .abort = { 1, id + 1u });
+	CHECK(t, !ring_ended(&t->d, &t->q[1], id));
+	__atomic_store_n(&t->q[1].shadow->sq_tail, t->q[1].entries, __ATOMIC_RELEASE);
+	BELL(t, 1, SQ_TAIL, 0);
+	IS(t, ABORTED, ring_wait(&t->d, &t->q[1], id));
+	CHECK(t, REG(t, ERROR) == AIPU_ERROR_QUEUE);
+	JOB(t, 2, OK, NOP);
+	done(t,
+	     "[RING-2] [RING-13] [RING-17] a page is a doorbell: to commands, and when it is wrong");
+	test_fresh(t);
+}
+
 static void test_generate(struct test *t)
 {
 	const uint32_t *logits = (uint32_t *)(t->d.access.memory + LOGITS_AT);
@@ -436,7 +509,7 @@ static void test_generate(struct test *t)
 	CHECK(t, n[0] == 62 && lane[0].result.reason == AIPU_END_CONTEXT && ring->producer == 64);
 	CHECK(t, n[1] == 2 && lane[1].result.reason == AIPU_END_STOP);
 	done(t, "[PRG-1] [RUN-6] [GEN-2] [GEN-3] [GEN-4] logits; records, feedback, why lanes end");
-	irq = t->d.access.interrupts[1];
+	irq = interrupts_settled(t);
 	id = generate_paused(t);
 	CHECK(t, poll(&t->d.access.interrupts[1], irq + 1));
 	usleep(700000);
@@ -518,8 +591,7 @@ static uint32_t turns(struct test *t, uint32_t priority, uint32_t weight, uint32
 	ADMIN(t, OK, DESTROY_CONTEXT, .context = { 2 });
 	ADMIN(t, OK, CREATE_CONTEXT, .context = { 2, priority, weight });
 	ring_restart(&t->q[3]);
-	ADMIN(t, OK, CREATE_QUEUE,
-	      .queue = { 2, 3, t->q[3].sq_address, t->q[3].cq_address, 0, 8, 3 });
+	queue_create(t, &t->q[3], 2);
 	/* Several one after another: a slow host shall not find them done. */
 	for (i = 0, last[0] = copy_long(t, 0); i < 5; i++)
 		last[0] = ring_start(&t->d, &t->q[1], &t->w->job);
@@ -564,6 +636,80 @@ static void test_turns(struct test *t)
 	done(t, "[PRIO-1] [PRIO-4] a higher class goes first, a lower one does not wait for ever");
 }
 
+/* A 64-bit counter, low half at `reg` */
+static uint64_t counter(struct test *t, uint32_t reg)
+{
+	uint32_t high, low;
+
+	do {
+		high = access_read(&t->d.access, reg + 4);
+		low = access_read(&t->d.access, reg);
+	} while (access_read(&t->d.access, reg + 4) != high);
+	return (uint64_t)high << 32 | low;
+}
+
+/* Whether a counter went from `old` to its present value by `n`, or is not there */
+static bool counted(struct test *t, uint32_t reg, uint64_t old, uint64_t n)
+{
+	return old == ~0ull ? counter(t, reg) == old : counter(t, reg) - old == n;
+}
+
+static void test_counters(struct test *t)
+{
+	const uint32_t read = AIPU_REG_MEMORY_READ_LO, written = AIPU_REG_MEMORY_WRITTEN_LO;
+	const uint32_t operations = AIPU_REG_OPERATIONS_LO, energy = AIPU_REG_ENERGY_UJ_LO;
+	uint64_t r = counter(t, read), w = counter(t, written), o = counter(t, operations);
+	uint64_t e = counter(t, energy);
+
+	GOOD(t, COPY);
+	CHECK(t, counted(t, read, r, 2 * BIG_BYTES) && counted(t, written, w, 2 * BIG_BYTES));
+	JOB(t, 1, OK, FILL, .fill = { BIG, 0, 5, 12345 });
+	JOB(t, 1, OK, COPY, .copy = { BIG, WORK, 0, IN_WORK(data), 321 });
+	CHECK(t, counted(t, read, r, 2 * BIG_BYTES + 321));
+	CHECK(t, counted(t, written, w, 2 * BIG_BYTES + 12345));
+	CHECK(t, counted(t, operations, o, 0));
+	/* Two blocks: two rows of logits, 16 by 16 each; one head of 16 over 1 + 2 and 1 positions */
+	GOOD(t, RUN);
+	CHECK(t, counted(t, operations, o, 2 * (2 * 16 * 16 + 2 * 16 * (1 + 2 + 1))));
+	r = counter(t, read);
+	CHECK(t, e == ~0ull || counter(t, energy) - e < 1ull << 40);
+	test_fresh(t); /* by RESET */
+	CHECK(t, counted(t, operations, o, 2 * 640) && counted(t, read, r, 0));
+	done(t, "[NRG-1] [NRG-2] [NRG-3] [NRG-4] counters, where there are any");
+}
+
+static void test_limits(struct test *t)
+{
+	const uint32_t power = REG(t, POWER_LIMIT), clock = REG(t, CLOCK_LIMIT), low = clock / 2;
+	const struct aipu_completion *last = &t->d.done;
+	struct ring *admin = &t->d.admin;
+
+	if (!(REG(t, CAP_LO) & AIPU_CAP_LIMITS)) {
+		ADMIN(t, UNSUPPORTED, SET_LIMITS, .limits = { 0, 0 });
+		done(t, "limits are refused where they are not offered");
+		return;
+	}
+	CHECK(t, REG(t, TEMPERATURE) != ~0u && REG(t, POWER) != ~0u && power != ~0u);
+	CHECK(t, REG(t, TEMPERATURE_THROTTLE) < REG(t, TEMPERATURE_SHUTDOWN));
+	CHECK(t, REG(t, CLOCK) <= clock && clock != ~0u && REG(t, THROTTLE) != ~0u);
+	ADMIN(t, INVALID_FIELD, SET_LIMITS, .limits = { power + 1, 1 });
+	CHECK(t, last->detail == offsetof(struct aipu_admin, limits.power_mw));
+	ADMIN(t, INVALID_FIELD, SET_LIMITS, .limits = { 1, clock });
+	ADMIN(t, INVALID_FIELD, SET_LIMITS, .limits = { power, clock + 1 });
+	CHECK(t, last->detail == offsetof(struct aipu_admin, limits.clock_mhz));
+	ADMIN(t, INVALID_FIELD, SET_LIMITS, .limits = { 0, 0, { 0, 1 } });
+	CHECK(t, REG(t, POWER_LIMIT) == power && REG(t, CLOCK_LIMIT) == clock);
+	ADMIN(t, OK, SET_LIMITS, .limits = { power, clock });
+	/* Half the clock, where the card takes it: the same results; until RESET */
+	if (!ring_run(&t->d, admin, COMMAND(SET_LIMITS, .limits = { 0, low })))
+		CHECK(t, REG(t, CLOCK_LIMIT) <= low && REG(t, CLOCK) <= REG(t, CLOCK_LIMIT));
+	GOOD(t, RUN);
+	CHECK(t, ((uint32_t *)(t->d.access.memory + LOGITS_AT))[16 + 10] == ONE);
+	test_fresh(t);
+	CHECK(t, REG(t, POWER_LIMIT) == power && REG(t, CLOCK_LIMIT) == clock);
+	done(t, "[LIM-1] [LIM-2] [LIM-3] [LIM-4] limits: known, refused, set, until RESET");
+}
+
 int main(int argc, char **argv)
 {
 	const char *build = getenv("BUILD"), *path = getenv("AIPU_FIRMWARE");
@@ -585,9 +731,13 @@ int main(int argc, char **argv)
 		ring_alloc(&t.d, &t.q[i], i, 8);
 	test_boot(&t);
 	test_rings(&t);
+	test_shadows(&t);
 	test_generate(&t);
 	test_control(&t);
 	test_turns(&t);
+	test_fresh(&t);
+	test_counters(&t);
+	test_limits(&t);
 	access_close(&t.d.access);
 	printf("1..%u\n", t.number);
 	return t.failed ? 1 : 0;

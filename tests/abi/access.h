@@ -18,5 +18,7 @@ int access_open(struct access *a);
 void access_close(struct access *a);
 uint32_t access_read(struct access *a, uint32_t offset);
 void access_write(struct access *a, uint32_t offset, uint32_t value);
+/* Before completions are freed, by whatever means: the interrupts that were raised are counted, none merged with a later one */
+void access_settle(struct access *a);
 
 #endif

@@ -267,6 +267,12 @@ void access_write(struct access *a, uint32_t offset, uint32_t value)
 {
 	struct card *c = a->device;
 
-	card_count_settle(&c->count, offset);
 	*(volatile uint32_t *)((uint8_t *)c->bar[AIPU_BAR_REGISTERS] + offset) = value;
+}
+
+void access_settle(struct access *a)
+{
+	struct card *c = a->device;
+
+	card_count_settle(&c->count);
 }

@@ -114,12 +114,10 @@ void card_count_add(struct card_count *c, struct access *a, unsigned int vector,
 		__atomic_fetch_add(&a->interrupts[vector], n, __ATOMIC_SEQ_CST);
 }
 
-void card_count_settle(struct card_count *c, uint32_t offset)
+void card_count_settle(struct card_count *c)
 {
 	uint32_t ms = 0, missing;
 
-	if (offset < AIPU_PAGE_BYTES || offset % AIPU_PAGE_BYTES != AIPU_DOORBELL_CQ_HEAD)
-		return;
 	do {
 		usleep(1000);
 		missing = c->at ? config_read(c, c->at) - c->start - c->merged -

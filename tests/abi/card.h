@@ -42,7 +42,7 @@ void card_count_start(struct card_count *c, int fd, uint64_t base);
 /* `n` interrupts of one of `vectors`. With fewer than the contract's they share: counted for all it stands for. */
 void card_count_add(struct card_count *c, struct access *a, unsigned int vector,
 		    unsigned int vectors, uint32_t n);
-/* Before each write of a register, at its offset */
-void card_count_settle(struct card_count *c, uint32_t offset);
+/* access_settle() of cards */
+void card_count_settle(struct card_count *c);
 
 #endif

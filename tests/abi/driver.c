@@ -66,14 +66,16 @@ void ring_alloc(struct device *d, struct ring *r, uint32_t id, uint32_t entries)
 	*r = (struct ring){ .id = id, .entries = entries };
 	r->sq = dma_alloc(d, 64 * entries, &r->sq_address);
 	r->cq = dma_alloc(d, sizeof(*r->cq) * entries, &r->cq_address);
+	r->shadow = dma_alloc(d, sizeof(*r->shadow), &r->shadow_address);
 }
 
 void ring_restart(struct ring *r)
 {
 	memset(r->cq, 0, sizeof(*r->cq) * r->entries);
-	r->tail = r->head = 0;
+	memset(r->shadow, 0, sizeof(*r->shadow));
+	r->tail = r->head = r->sq_told = r->cq_told = 0;
 	r->phase = 1;
-	r->hold = false;
+	r->hold = r->shadowed = false;
 }
 
 uint16_t ring_put(struct ring *r, const void *entry)
@@ -87,12 +89,52 @@ uint16_t ring_put(struct ring *r, const void *entry)
 	return id;
 }
 
+/* Shows an index that was `old`. true: its event lies between the two, so the doorbell is to be rung */
+static bool show(const struct ring *r, uint32_t *word, const uint32_t *event, uint32_t old,
+		 uint32_t index)
+{
+	const uint32_t mask = r->entries - 1;
+	uint32_t at;
+
+	__atomic_store_n(word, index, __ATOMIC_RELEASE);
+#if defined(__x86_64__)
+	__builtin_ia32_mfence();
+#else
+	__sync_synchronize();
+#endif
+	at = __atomic_load_n(event, __ATOMIC_ACQUIRE);
+	return at < r->entries && ((at - old) & mask) < ((index - old) & mask);
+}
+
+bool ring_show_tail(struct device *d, struct ring *r)
+{
+	const uint32_t old = r->sq_told;
+
+	r->sq_told = r->tail;
+	__sync_synchronize();
+	if (r->shadowed && !show(r, &r->shadow->sq_tail, &r->shadow->sq_event, old, r->tail))
+		return false;
+	access_write(&d->access, AIPU_DOORBELL_PAGE(r->id) + AIPU_DOORBELL_SQ_TAIL, r->tail);
+	return true;
+}
+
+bool ring_show_head(struct device *d, struct ring *r)
+{
+	const uint32_t old = r->cq_told;
+
+	access_settle(&d->access);
+	r->cq_told = r->head;
+	if (r->shadowed && !show(r, &r->shadow->cq_head, &r->shadow->cq_event, old, r->head))
+		return false;
+	access_write(&d->access, AIPU_DOORBELL_PAGE(r->id) + AIPU_DOORBELL_CQ_HEAD, r->head);
+	return true;
+}
+
 uint16_t ring_start(struct device *d, struct ring *r, const void *entry)
 {
 	uint16_t id = ring_put(r, entry);
 
-	__sync_synchronize();
-	access_write(&d->access, AIPU_DOORBELL_PAGE(r->id) + AIPU_DOORBELL_SQ_TAIL, r->tail);
+	ring_show_tail(d, r);
 	return id;
 }
 
@@ -111,8 +153,7 @@ bool ring_ended(struct device *d, struct ring *r, uint16_t id)
 		r->head = (r->head + 1) & (r->entries - 1);
 		r->phase ^= !r->head;
 		if (!r->hold)
-			access_write(&d->access, AIPU_DOORBELL_PAGE(r->id) + AIPU_DOORBELL_CQ_HEAD,
-				     r->head);
+			ring_show_head(d, r);
 	}
 }
 

@@ -18,7 +18,10 @@ struct ring {
 	uint16_t next_id;
 	uint8_t (*sq)[64];
 	uint64_t (*cq)[4]; /* struct aipu_completion; the last word is one access */
-	uint64_t sq_address, cq_address;
+	uint64_t sq_address, cq_address, shadow_address;
+	struct aipu_shadow *shadow;
+	bool shadowed; /* the device was told of it */
+	uint32_t sq_told, cq_told; /* tail and head as they were shown last */
 	struct aipu_completion got[64]; /* taken completions, by id; status LOST: not yet */
 };
 
@@ -36,8 +39,10 @@ void device_setup(struct device *d); /* the registers that ENABLE samples */
 uint32_t device_enable(struct device *d);
 void *dma_alloc(struct device *d, uint64_t bytes, uint64_t *address);
 void ring_alloc(struct device *d, struct ring *r, uint32_t id, uint32_t entries);
-void ring_restart(struct ring *r);
+void ring_restart(struct ring *r); /* without a shadow page */
 uint16_t ring_put(struct ring *r, const void *entry); /* no doorbell yet; the id given */
+bool ring_show_tail(struct device *d, struct ring *r); /* true: and rang the doorbell */
+bool ring_show_head(struct device *d, struct ring *r);
 uint16_t ring_start(struct device *d, struct ring *r, const void *entry);
 bool ring_ended(struct device *d, struct ring *r, uint16_t id);
 uint32_t ring_wait(struct device *d, struct ring *r, uint16_t id);

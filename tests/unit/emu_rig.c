@@ -35,6 +35,7 @@ void rig_open(struct rig *rig, const char *faults)
 	rig->options.cores = 2;
 	rig->options.no_signatures = true;
 	rig->options.serial = 0x1122334455667788ull;
+	rig->options.linger_us = 60000000; /* a queue with a shadow page stays awake */
 	if (faults)
 		add_faults(&rig->options, faults);
 	memory_open(&rig->memory, RIG_BYTES);

@@ -49,12 +49,17 @@ static int dma_read(void *host, uint64_t address, void *to, size_t bytes)
 {
 	struct mount *mount = host;
 	const uint8_t *from;
+	uint32_t word;
 
 	atomic_fetch_add(&mount->inside, 1);
 	atomic_fetch_add(&mount->reads, 1);
 	from = translate(mount, address, bytes);
-	if (from)
+	if (from && bytes == sizeof(word) && (uintptr_t)from % sizeof(word) == 0) {
+		word = __atomic_load_n((const uint32_t *)(const void *)from, __ATOMIC_ACQUIRE);
+		memcpy(to, &word, sizeof(word));
+	} else if (from) {
 		memcpy(to, from, bytes);
+	}
 	atomic_fetch_sub(&mount->inside, 1);
 	return from ? 0 : -14;
 }
@@ -63,14 +68,20 @@ static int dma_write(void *host, uint64_t address, const void *from, size_t byte
 {
 	struct mount *mount = host;
 	uint64_t word;
+	uint32_t half;
 	uint8_t *to;
 
 	atomic_fetch_add(&mount->inside, 1);
 	atomic_fetch_add(&mount->writes, 1);
+	if (mount->before_write)
+		mount->before_write(address);
 	to = translate(mount, address, bytes);
 	if (to && bytes == sizeof(word) && (uintptr_t)to % sizeof(word) == 0) {
 		memcpy(&word, from, sizeof(word));
 		__atomic_store_n((uint64_t *)(void *)to, word, __ATOMIC_RELEASE);
+	} else if (to && bytes == sizeof(half) && (uintptr_t)to % sizeof(half) == 0) {
+		memcpy(&half, from, sizeof(half));
+		__atomic_store_n((uint32_t *)(void *)to, half, __ATOMIC_RELEASE);
 	} else if (to) {
 		memcpy(to, from, bytes);
 	}
@@ -421,8 +432,8 @@ unsigned int mount_create_context(struct mount *mount, uint32_t context)
 	return mount_admin(mount, &command, NULL);
 }
 
-struct mount_queue *mount_create_queue(struct mount *mount, uint32_t context, uint32_t id,
-				       uint32_t entries, uint16_t vector)
+static struct mount_queue *create_queue(struct mount *mount, uint32_t context, uint32_t id,
+					uint32_t entries, uint16_t vector, uint64_t shadow)
 {
 	struct mount_queue *queue = new_queue(mount, id, entries);
 	struct aipu_admin command = { .opcode = AIPU_ADMIN_CREATE_QUEUE,
@@ -430,11 +441,26 @@ struct mount_queue *mount_create_queue(struct mount *mount, uint32_t context, ui
 						 .queue = id,
 						 .sq_address = queue->sq,
 						 .cq_address = queue->cq,
+						 .shadow_address = shadow,
 						 .entries = entries,
 						 .vector = vector } };
 
+	queue->shadow = shadow;
 	assert_int_equal(mount_admin(mount, &command, NULL), AIPU_STATUS_OK);
 	return queue;
+}
+
+struct mount_queue *mount_create_queue(struct mount *mount, uint32_t context, uint32_t id,
+				       uint32_t entries, uint16_t vector)
+{
+	return create_queue(mount, context, id, entries, vector, 0);
+}
+
+struct mount_queue *mount_create_shadowed(struct mount *mount, uint32_t context, uint32_t id,
+					  uint32_t entries)
+{
+	return create_queue(mount, context, id, entries, 0,
+			    mount_alloc(mount, sizeof(struct aipu_shadow)));
 }
 
 unsigned int mount_bind_device(struct mount *mount, uint32_t context, uint32_t segment,

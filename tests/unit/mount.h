@@ -32,6 +32,8 @@ struct mount {
 	_Atomic uint64_t hole_bytes;
 	atomic_bool closed; /* set by the test: from now on DMA is counted as late */
 	atomic_uint late, reads, writes, maps; /* maps: that are held now */
+	/* NULL, or called before each dma_write, by a thread of the device's */
+	void (*before_write)(uint64_t address);
 	atomic_uint inside; /* dma_read and dma_write that have not returned */
 	atomic_uint interrupts[MOUNT_VECTORS];
 	atomic_uint status; /* STATUS as the last of them found it */
@@ -63,7 +65,7 @@ struct mount_flash {
 struct mount_queue {
 	struct mount *mount;
 	uint32_t id, entries;
-	uint64_t sq, cq; /* DMA addresses */
+	uint64_t sq, cq, shadow; /* DMA addresses; shadow 0: none */
 	uint32_t tail, head; /* indices */
 	uint32_t phase;
 };
@@ -120,6 +122,9 @@ unsigned int mount_admin(struct mount *mount, struct aipu_admin *command, uint32
 unsigned int mount_create_context(struct mount *mount, uint32_t context);
 struct mount_queue *mount_create_queue(struct mount *mount, uint32_t context, uint32_t id,
 				       uint32_t entries, uint16_t vector);
+/* With a shadow page, which no other call here reads or writes; vector 0 */
+struct mount_queue *mount_create_shadowed(struct mount *mount, uint32_t context, uint32_t id,
+					  uint32_t entries);
 unsigned int mount_bind_device(struct mount *mount, uint32_t context, uint32_t segment,
 			       uint64_t offset, uint64_t length, unsigned int access);
 /* `pieces` extents of equal size, in reverse order in memory where pieces > 1 */

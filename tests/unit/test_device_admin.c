@@ -66,7 +66,6 @@ static void header_fields(void **state)
 	NOT(UNSUPPORTED, opcode, .opcode = AIPU_ADMIN_FLASH_READ);
 	NOT(UNSUPPORTED, opcode, .opcode = AIPU_ADMIN_FLASH_COMMIT);
 	NOT(UNSUPPORTED, opcode, .opcode = AIPU_ADMIN_FLASH_ACTIVATE);
-	NOT(UNSUPPORTED, opcode, .opcode = AIPU_ADMIN_SET_LIMITS);
 	NOT(INVALID_OPCODE, opcode, .opcode = 0xff);
 	NOT(INVALID_FIELD, flags, .opcode = AIPU_ADMIN_IDENTIFY, .flags = 1);
 	NOT(INVALID_FIELD, reserved0, .opcode = AIPU_ADMIN_IDENTIFY, .reserved0 = 1);
@@ -294,7 +293,7 @@ static void unbind(void **state)
 	assert_int_equal(mount_bind_device(mount, 3, 9, 0, 4096, RW), AIPU_STATUS_OK);
 }
 
-/* [ADM-6] [ADM-7] [RING-10] */
+/* [ADM-6] [ADM-7] [RING-12] */
 static void queues(void **state)
 {
 	uint64_t ring = mount_alloc(mount, 1u << 20);
@@ -314,7 +313,8 @@ static void queues(void **state)
 	CHANGED(ALIGNMENT, queue.cq_address, create, queue.cq_address = ring + 32);
 	CHANGED(ALIGNMENT, queue.sq_address, create, queue.sq_address = 0);
 	CHANGED(ALIGNMENT, queue.cq_address, create, queue.cq_address = 0);
-	CHANGED(UNSUPPORTED, queue.shadow_address, create, queue.shadow_address = ring);
+	CHANGED(ALIGNMENT, queue.shadow_address, create, queue.shadow_address = ring + 64);
+	CHANGED(DMA_ERROR, queue.shadow_address, create, queue.shadow_address = 4096);
 	CHANGED(INVALID_FIELD, queue.entries, create, queue.entries = 0);
 	CHANGED(INVALID_FIELD, queue.entries, create, queue.entries = 1);
 	CHANGED(INVALID_FIELD, queue.entries, create, queue.entries = 6);

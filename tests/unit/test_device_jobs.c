@@ -99,6 +99,14 @@ unsigned int dm_step_job_end(struct dm_step_job *job, unsigned int reason, bool 
 	return reason;
 }
 
+const struct dm_work *dm_step_job_work(const struct dm_step_job *job)
+{
+	static const struct dm_work none;
+
+	(void)job;
+	return &none;
+}
+
 bool dm_step_job_wake(struct dm_step_job *job)
 {
 	bool wake = job->done == 3 && !job->woke;

@@ -296,6 +296,50 @@ static void bus_master_off(void **state)
 	rig_close(&rig, queue);
 }
 
+/* [RING-15]: while the gate is closed nobody looks, and what was shown meanwhile is found then. */
+static void bus_master_off_beside_a_shadow(void **state)
+{
+	struct aipu_completion completion;
+	struct mount_queue *queue, *other;
+	struct aipu_shadow *page;
+	struct rig rig;
+	uint64_t looks;
+
+	(void)state;
+	queue = rig_ready(&rig, NULL);
+	other = mount_create_shadowed(&rig.mount, 1, 2, 8);
+	page = mount_pointer(&rig.mount, other->shadow);
+	for (uint32_t i = 1; i <= 5; i++) {
+		mount_put(other, &nop);
+		__atomic_store_n(&page->sq_tail, i, __ATOMIC_RELEASE);
+		if (i == 1)
+			mount_ring(other);
+		while (!mount_next(other, &completion, false))
+			usleep(20);
+		assert_int_equal(completion.status, AIPU_STATUS_OK);
+		assert_int_equal(__atomic_load_n(&page->sq_event, __ATOMIC_ACQUIRE),
+				 AIPU_SHADOW_AWAKE);
+	}
+	assert_int_equal(emu_card_bus_master(rig.card, false, NULL), 0);
+	do { /* until a look that had begun is over */
+		looks = rig_count(&rig, EMU_COUNT_LOOKS);
+		usleep(10000);
+	} while (rig_count(&rig, EMU_COUNT_LOOKS) != looks);
+	mount_put(other, &nop);
+	__atomic_store_n(&page->sq_tail, 6, __ATOMIC_RELEASE);
+	usleep(30000); /* the rescue timer comes by */
+	assert_int_equal(rig_count(&rig, EMU_COUNT_LOOKS), looks);
+	assert_false(mount_next(other, &completion, false));
+	assert_int_equal(rig_read(&rig, AIPU_REG_ERROR), AIPU_ERROR_NONE);
+	assert_int_equal(emu_card_bus_master(rig.card, true, NULL), 0);
+	while (!mount_next(other, &completion, false))
+		usleep(20);
+	assert_int_equal(completion.status, AIPU_STATUS_OK);
+	assert_int_equal(rig_read(&rig, AIPU_REG_RESCUES), 0);
+	free(other);
+	rig_close(&rig, queue);
+}
+
 /* [RST-5] */
 static void bus_master_off_in_a_copy(void **state)
 {
@@ -500,6 +544,7 @@ int main(void)
 		cmocka_unit_test(the_line_of_counters),
 		cmocka_unit_test(copies_through_many_maps),
 		cmocka_unit_test(bus_master_off),
+		cmocka_unit_test(bus_master_off_beside_a_shadow),
 		cmocka_unit_test(bus_master_off_in_a_copy),
 		cmocka_unit_test(function_level_reset),
 		cmocka_unit_test(resets_are_counted_each),

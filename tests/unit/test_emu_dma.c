@@ -149,6 +149,29 @@ static void an_access_spans_neighbours(void **state)
 	bench_close(&bench);
 }
 
+/* They cost no DMA that is counted as work. */
+static void looks_are_counted_apart(void **state)
+{
+	struct bench bench;
+	uint32_t word = 0x12345678;
+
+	(void)state;
+	bench_open(&bench, 2 * PAGE);
+	assert_int_equal(map(&bench, PAGE, PAGE, PAGE, RW), 0);
+	memcpy(bench.memory.bytes + 2 * PAGE - 4, &word, sizeof(word));
+	word = 0;
+	assert_int_equal(emu_dma_look(bench.dma, 2 * PAGE - 4, &word), 0);
+	assert_int_equal(word, 0x12345678);
+	assert_int_equal(emu_dma_look(bench.dma, 2 * PAGE, &word), -EFAULT);
+	assert_int_equal(emu_dma_gate(bench.dma, false, NULL), 0);
+	assert_int_equal(emu_dma_look(bench.dma, PAGE, &word), -EFAULT);
+	assert_int_equal(emu_counter(&bench.counters, EMU_COUNT_LOOKS), 1);
+	assert_int_equal(emu_counter(&bench.counters, EMU_COUNT_DMA_REFUSED), 2);
+	assert_int_equal(emu_counter(&bench.counters, EMU_COUNT_DMA_READS), 0);
+	assert_int_equal(emu_counter(&bench.counters, EMU_COUNT_BYTES_FROM_HOST), 0);
+	bench_close(&bench);
+}
+
 static void access_is_checked(void **state)
 {
 	struct bench bench;
@@ -420,6 +443,7 @@ int main(void)
 		cmocka_unit_test(wrong_arguments),
 		cmocka_unit_test(maps_do_not_overlap),
 		cmocka_unit_test(an_access_spans_neighbours),
+		cmocka_unit_test(looks_are_counted_apart),
 		cmocka_unit_test(access_is_checked),
 		cmocka_unit_test(read_only_files),
 		cmocka_unit_test(unmap_takes_what_lies_within),

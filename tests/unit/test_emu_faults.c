@@ -46,6 +46,11 @@ static void good_texts(void **state)
 		{ "power-cut@2", { EMU_FAULT_POWER_CUT, 2, 0 } },
 		{ "flash-cut@3", { EMU_FAULT_FLASH_CUT, 3, 0 } },
 		{ "flash-cut@3:700", { EMU_FAULT_FLASH_CUT, 3, 700 } },
+		{ "memory-error@4", { EMU_FAULT_MEMORY_ERROR, 4, 0 } },
+		{ "memory-error@4:1", { EMU_FAULT_MEMORY_ERROR, 4, 1 } },
+		{ "ambient@5", { EMU_FAULT_AMBIENT, 5, 95 } },
+		{ "ambient@5:0", { EMU_FAULT_AMBIENT, 5, 0 } },
+		{ "ambient@5:150", { EMU_FAULT_AMBIENT, 5, 150 } },
 	};
 	unsigned int seen = 0;
 
@@ -101,6 +106,10 @@ static void bad_texts(void **state)
 		{ "corrupt-reply@1:3", "sq_head" },
 		{ "boot-failure@1:0", "error code" },
 		{ "boot-failure@1:20", "error code" },
+		{ "memory-error@1:2", "corrected" },
+		{ "ambient@1:151", "Celsius from 0 to 150" },
+		{ "ambient@1:-1", "Celsius from 0 to 150" },
+		{ "ambient@1:", "Celsius from 0 to 150" },
 	};
 	struct emu_fault fault;
 
@@ -314,6 +323,44 @@ static void all_ones(void **state)
 	rig_close(&rig, queue);
 }
 
+/* [RAS-1] [RAS-2] [RAS-3] */
+static void memory_error(void **state)
+{
+	struct aipu_admin event = { .opcode = AIPU_ADMIN_ASYNC_EVENT };
+	struct rig rig;
+	struct mount_queue *queue = rig_ready(&rig, "memory-error@1 memory-error@3:1");
+	uint32_t what;
+
+	(void)state;
+	for (uint32_t job = 1; job <= 4; job++) {
+		assert_int_equal(mount_job(queue, &nop).status,
+				 job == 3 ? AIPU_STATUS_INTERNAL : AIPU_STATUS_OK);
+		assert_int_equal(rig_read(&rig, AIPU_REG_CORRECTED_ERRORS), 1);
+		assert_int_equal(rig_read(&rig, AIPU_REG_UNCORRECTED_ERRORS), job >= 3);
+		if (job % 2 == 0)
+			continue;
+		assert_int_equal(mount_admin(&rig.mount, &event, &what), AIPU_STATUS_OK);
+		assert_int_equal(what, AIPU_EVENT_RAS);
+	}
+	rig_close(&rig, queue);
+}
+
+/* In such air the card is too hot in ten seconds at the latest, by real time: not waited for; it gets warmer at once */
+static void ambient(void **state)
+{
+	struct rig rig;
+	struct mount_queue *queue = rig_ready(&rig, "ambient@2:150");
+	uint32_t warm = rig_read(&rig, AIPU_REG_TEMPERATURE);
+
+	(void)state;
+	assert_int_equal(mount_job(queue, &nop).status, AIPU_STATUS_OK);
+	assert_int_equal(rig_read(&rig, AIPU_REG_TEMPERATURE), warm);
+	assert_int_equal(mount_job(queue, &nop).status, AIPU_STATUS_OK);
+	while (rig_read(&rig, AIPU_REG_TEMPERATURE) < warm + 100)
+		usleep(1000);
+	rig_close(&rig, queue);
+}
+
 static void slow_boot(void **state)
 {
 	double start = cli_now_ms();
@@ -374,6 +421,7 @@ int main(void)
 		cmocka_unit_test(corrupt_reply),   cmocka_unit_test(fatal_error),
 		cmocka_unit_test(all_ones),	   cmocka_unit_test(slow_boot),
 		cmocka_unit_test(boot_failure),	   cmocka_unit_test(the_trace_tells),
+		cmocka_unit_test(memory_error),	   cmocka_unit_test(ambient),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

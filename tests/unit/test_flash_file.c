@@ -57,6 +57,26 @@ static void an_absent_file_is_empty_and_stays_absent(void **state)
 	assert_int_equal(access(path, F_OK), -1);
 }
 
+/* What is wrong with the directory is told, not that there is no file then. Permissions do not bind root: as somebody else */
+static void a_directory_that_cannot_be_made(void **state)
+{
+	struct aipu_flash_file *file = file_open();
+	uid_t own = geteuid();
+	int err;
+
+	(void)state;
+	assert_int_equal(chmod(directory, 0555), 0);
+	if (!own && seteuid(65534)) {
+		aipu_flash_file_close(file);
+		skip(); /* a user namespace without another user */
+	}
+	err = aipu_flash_file_write(file, 0, "x", 1);
+	assert_int_equal(seteuid(own), 0);
+	assert_int_equal(chmod(directory, 0700), 0);
+	aipu_flash_file_close(file);
+	assert_int_equal(err, -EACCES);
+}
+
 static void what_is_written_is_kept(void **state)
 {
 	struct aipu_flash_file *file = file_open();
@@ -84,13 +104,37 @@ static void one_writes_at_a_time(void **state)
 	char got;
 
 	(void)state;
-	assert_int_equal(aipu_flash_file_write(first, 0, "1", 1), 0);
-	assert_int_equal(aipu_flash_file_write(second, 0, "2", 1), -EBUSY);
+	assert_int_equal(aipu_flash_file_write(first, 9000, "1", 1), 0);
+	assert_int_equal(aipu_flash_file_write(second, 9000, "2", 1), -EBUSY);
 	aipu_flash_file_close(first);
-	assert_int_equal(aipu_flash_file_write(second, 0, "2", 1), 0);
-	assert_int_equal(aipu_flash_file_read(second, 0, &got, 1), 0);
+	assert_int_equal(aipu_flash_file_write(second, 9000, "2", 1), 0);
+	assert_int_equal(aipu_flash_file_read(second, 9000, &got, 1), 0);
 	assert_int_equal(got, '2');
 	aipu_flash_file_close(second);
+}
+
+/* The records lie at the beginning: who knows them as they were does not write by that */
+static void an_older_view_writes_no_more(void **state)
+{
+	struct aipu_flash_file *first = file_open(), *second = file_open(), *third;
+
+	(void)state;
+	assert_int_equal(aipu_flash_file_write(first, 4096, "1", 1), 0);
+	third = file_open();
+	aipu_flash_file_release(first);
+	assert_int_equal(aipu_flash_file_write(second, 9000, "2", 1), -ESTALE);
+	assert_int_equal(aipu_flash_file_write(third, 4096, "3", 1), 0);
+	assert_int_equal(aipu_flash_file_write(first, 9000, "1", 1), -EBUSY);
+	aipu_flash_file_release(third);
+	assert_int_equal(aipu_flash_file_write(first, 9000, "1", 1), -ESTALE);
+	assert_int_equal(aipu_flash_file_write(third, 9000, "3", 1), 0);
+	/* Replaced by another file */
+	aipu_flash_file_release(third);
+	unlink(path);
+	assert_int_equal(aipu_flash_file_write(third, 9000, "3", 1), -ESTALE);
+	aipu_flash_file_close(first);
+	aipu_flash_file_close(second);
+	aipu_flash_file_close(third);
 }
 
 static void what_is_no_flash(void **state)
@@ -118,8 +162,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(an_absent_file_is_empty_and_stays_absent, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(a_directory_that_cannot_be_made, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_is_written_is_kept, setup, teardown),
 		cmocka_unit_test_setup_teardown(one_writes_at_a_time, setup, teardown),
+		cmocka_unit_test_setup_teardown(an_older_view_writes_no_more, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_is_no_flash, setup, teardown),
 	};
 

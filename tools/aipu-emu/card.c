@@ -33,6 +33,11 @@ static int host_write(void *host, uint64_t address, const void *from, size_t byt
 	return emu_dma_write(((struct emu_card *)host)->dma, address, from, bytes);
 }
 
+static int host_look(void *host, uint64_t address, uint32_t *word)
+{
+	return emu_dma_look(((struct emu_card *)host)->dma, address, word);
+}
+
 static void host_interrupt(void *host, unsigned int vector)
 {
 	struct emu_card *card = host;
@@ -72,6 +77,7 @@ static int make_model(struct emu_card *card)
 	static const struct aipu_dm_ops ops = {
 		.dma_read = host_read,
 		.dma_write = host_write,
+		.dma_look = host_look,
 		.interrupt = host_interrupt,
 		.fault = host_fault,
 		.flash_read = host_flash_read,
@@ -89,6 +95,8 @@ static int make_model(struct emu_card *card)
 		.firmware_keys = aipu_development_key,
 		.firmware_key_count = options->no_signatures ? 0 : 1,
 		.serial = options->serial,
+		.no_shadows = options->no_shadows,
+		.linger_us = options->linger_us,
 	};
 	int err = 0;
 
@@ -154,8 +162,16 @@ static int set_gates(struct emu_card *card, struct emu_wait *wait)
 {
 	bool open = card->bus_master && !card->resetting && !atomic_load(&card->gone);
 
+	int err;
+
+	/* The model is told before it closes, and when it is open. */
+	if (!open)
+		aipu_dm_gate(card->dm, false);
 	emu_irq_gate(card->irq, open);
-	return emu_dma_gate(card->dma, open, wait);
+	err = emu_dma_gate(card->dma, open, wait);
+	if (open)
+		aipu_dm_gate(card->dm, true);
+	return err;
 }
 
 /* Whether a reset is over shows at the next look */

@@ -354,6 +354,19 @@ int emu_dma_read(struct emu_dma *dma, uint64_t address, void *to, size_t bytes)
 	return 0;
 }
 
+int emu_dma_look(struct emu_dma *dma, uint64_t address, uint32_t *word)
+{
+	struct slice slice;
+	bool good = slice_begin(dma, address, sizeof(*word), EMU_DMA_READABLE, &slice);
+
+	if (good) {
+		good = emu_view_read(slice.map->view, slice.offset, word, sizeof(*word));
+		slice_end(dma, &slice);
+	}
+	emu_count(dma->counters, good ? EMU_COUNT_LOOKS : EMU_COUNT_DMA_REFUSED, 1);
+	return good ? 0 : -EFAULT;
+}
+
 int emu_dma_write(struct emu_dma *dma, uint64_t address, const void *from, size_t bytes)
 {
 	int err = transfer(dma, address, NULL, from, bytes);

@@ -33,6 +33,8 @@ enum emu_fault_kind {
 	EMU_FAULT_BOOT_FAILURE, /* LOAD N ends in FAILED, ERROR = VALUE (default FIRMWARE_DIGEST) */
 	EMU_FAULT_POWER_CUT, /* at job N the process ends at once, as by SIGKILL */
 	EMU_FAULT_FLASH_CUT, /* likewise in write N to the flash, of which VALUE bytes are done (default 0) */
+	EMU_FAULT_MEMORY_ERROR, /* in job N's data: VALUE 0 corrected (default), 1 not: the job ends with INTERNAL */
+	EMU_FAULT_AMBIENT, /* from job N on the air has VALUE degrees Celsius (default 95) */
 	EMU_FAULT_KINDS
 };
 
@@ -55,6 +57,8 @@ struct emu_options {
 	bool msi; /* MSI in place of MSI-X */
 	bool no_signatures; /* firmware images are not signed; else by the development key */
 	const char *flash; /* the file that plays it; NULL: the card has none */
+	bool no_shadows; /* shadow doorbells are not offered */
+	uint32_t linger_us; /* so long they are looked at without work */
 	bool trap_memory; /* BAR2 without mmap: each access is a message, and counted */
 	FILE *trace; /* NULL: none */
 	struct emu_fault faults[EMU_MAX_FAULTS];
@@ -87,7 +91,8 @@ struct emu_options {
 	X(MAPS, maps, "DMA maps")                                                       \
 	X(UNMAPS, unmaps, "DMA unmaps")                                                 \
 	X(UNMAPS_DEFERRED, unmaps_deferred, "DMA unmaps that waited for DMA in flight") \
-	X(RESETS, resets, "function-level and device resets")
+	X(RESETS, resets, "function-level and device resets")                           \
+	X(LOOKS, looks, "words of shadow doorbells read; not among the DMA reads")
 #define EMU_COUNTER_ENUM(name, lower, text) EMU_COUNT_##name,
 enum emu_counter { EMU_COUNTER_LIST(EMU_COUNTER_ENUM) EMU_COUNTERS };
 #undef EMU_COUNTER_ENUM
@@ -152,6 +157,8 @@ int emu_dma_gate(struct emu_dma *dma, bool open, struct emu_wait *wait);
  */
 int emu_dma_read(struct emu_dma *dma, uint64_t address, void *to, size_t bytes);
 int emu_dma_write(struct emu_dma *dma, uint64_t address, const void *from, size_t bytes);
+/* As a read of 4 bytes at a multiple of 4, but for its counter: a look at a shadow doorbell */
+int emu_dma_look(struct emu_dma *dma, uint64_t address, uint32_t *word);
 /* Copies (view.c) from and to memory that guests touch too; there an aligned word of 4 or 8 bytes is one access */
 void emu_shared_read(void *to, const void *shared, size_t bytes);
 void emu_shared_write(void *shared, const void *from, size_t bytes);

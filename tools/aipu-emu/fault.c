@@ -17,6 +17,7 @@
 
 #define MAX_MS 600000u
 #define MAX_STORM 1000000u
+#define MAX_DEGREES 150u /* aipu/dm.h */
 
 /* What N counts */
 enum point {
@@ -47,7 +48,9 @@ enum point {
 	X(BOOT_FAILURE, "boot-failure", LOAD, 1, AIPU_ERROR_COUNT - 1, AIPU_ERROR_FIRMWARE_DIGEST, \
 	  "an error code of the device, from 1")                                                   \
 	X(POWER_CUT, "power-cut", JOB, 0, 0, 0, "")                                                \
-	X(FLASH_CUT, "flash-cut", FLASH, 0, 65536, 0, "bytes from 0 to 65536")
+	X(FLASH_CUT, "flash-cut", FLASH, 0, 65536, 0, "bytes from 0 to 65536")                     \
+	X(MEMORY_ERROR, "memory-error", JOB, 0, 1, 0, "0 (corrected) or 1 (not)")                  \
+	X(AMBIENT, "ambient", JOB, 0, MAX_DEGREES, 95, "degrees Celsius from 0 to 150")
 
 struct kind {
 	const char *name;
@@ -247,6 +250,12 @@ void emu_faults_model(struct emu_faults *faults, unsigned int point, struct aipu
 		break;
 	case EMU_FAULT_POWER_CUT:
 		cut_power(faults);
+		break;
+	case EMU_FAULT_MEMORY_ERROR:
+		fault->kind = AIPU_DM_FAULT_MEMORY;
+		break;
+	case EMU_FAULT_AMBIENT:
+		fault->kind = AIPU_DM_FAULT_AMBIENT;
 		break;
 	default:
 		break;

@@ -26,11 +26,14 @@
 #define MAX_CORES 256u
 #define MAX_QUEUES 1022u
 #define MAX_VECTORS 2048u
+#define DEFAULT_POLL_US 200u
+#define MAX_POLL_US 10000000u
 
 static const char help[] =
 	"usage: aipu-emu --socket PATH [--memory SIZE] [--cores N] [--queues N]\n"
 	"                [--vectors N] [--rollback N] [--abi OLDEST-NEWEST] [--serial N]\n"
-	"                [--unsigned] [--flash FILE] [--msi] [--trap-bar2] [--trace FILE] [--fault KIND@N[:VALUE]]...\n"
+	"                [--unsigned] [--flash FILE] [--msi] [--trap-bar2] [--no-shadow]\n"
+	"                [--poll-us N] [--trace FILE] [--fault KIND@N[:VALUE]]...\n"
 	"       aipu-emu --help | --version\n"
 	"\n"
 	"Serves the software AIPU as a PCIe function by the vfio-user protocol, for the\n"
@@ -52,6 +55,9 @@ static const char help[] =
 	"                    it is written first: spec.md, section 14. Default: it keeps none\n"
 	"  --msi             MSI in place of MSI-X, with at most 32 messages\n"
 	"  --trap-bar2       each access to BAR2 is a message, and its bytes are counted\n"
+	"  --no-shadow       does not offer shadow doorbells: each batch of jobs is a register write\n"
+	"  --poll-us N       looks at shadow doorbells for N microseconds after its last work, 0 to\n"
+	"                    10000000, in which new work needs no doorbell; default 200\n"
 	"  --trace FILE      a line for each message, and the counters at each client's end\n"
 	"  --fault KIND@N[:VALUE]\n"
 	"                    goes wrong once; N counts from 1, for each client:\n"
@@ -77,6 +83,10 @@ static const char help[] =
 	"                      power-cut@JOB            the process ends at once\n"
 	"                      flash-cut@WRITE[:BYTES]  likewise, with BYTES of a write to the\n"
 	"                                               flash done; default none\n"
+	"                      memory-error@JOB[:HOW]   in its data: 0 corrected, 1 not, so that it\n"
+	"                                               ends with INTERNAL; default 0\n"
+	"                      ambient@JOB[:DEGREES]    from here on the air has DEGREES Celsius, 0\n"
+	"                                               to 150; default 95. It has 25 before\n"
 	"\n"
 	"Exit status: 0 done, 1 failed, 2 usage, 3 no device, 4 no permission,\n"
 	"130 interrupted, 141 closed pipe.\n";
@@ -193,6 +203,8 @@ enum {
 	OPT_FLASH,
 	OPT_MSI,
 	OPT_TRAP,
+	OPT_NO_SHADOW,
+	OPT_POLL,
 	OPT_TRACE,
 	OPT_FAULT,
 	OPT_VERSION,
@@ -212,6 +224,8 @@ static const struct option long_options[] = {
 	{ "flash", required_argument, NULL, OPT_FLASH },
 	{ "msi", no_argument, NULL, OPT_MSI },
 	{ "trap-bar2", no_argument, NULL, OPT_TRAP },
+	{ "no-shadow", no_argument, NULL, OPT_NO_SHADOW },
+	{ "poll-us", required_argument, NULL, OPT_POLL },
 	{ "trace", required_argument, NULL, OPT_TRACE },
 	{ "fault", required_argument, NULL, OPT_FAULT },
 	{ "version", no_argument, NULL, OPT_VERSION },
@@ -253,6 +267,11 @@ static bool take_option(int option, const char *value, struct emu_options *o,
 	case OPT_TRAP:
 		o->trap_memory = true;
 		return true;
+	case OPT_NO_SHADOW:
+		o->no_shadows = true;
+		return true;
+	case OPT_POLL:
+		return take_u32("--poll-us", value, 0, MAX_POLL_US, &o->linger_us);
 	case OPT_TRACE:
 		*trace_path = value;
 		return true;
@@ -276,16 +295,8 @@ static int options_take(int argc, char **argv, struct emu_options *options, cons
 			fputs(help, stdout);
 			return cli_finish(TOOL, CLI_OK);
 		case ':':
-			return cli_fail(TOOL, CLI_USAGE, "'%s': a value is expected",
-					argv[optind - 1]);
 		case '?':
-			/* A letter is left in optopt, also from within an argument. */
-			if (strncmp(argv[optind - 1], "--", 2))
-				return cli_fail(TOOL, CLI_USAGE,
-						"unknown option '-%c'; see aipu-emu --help",
-						optopt);
-			return cli_fail(TOOL, CLI_USAGE, "unknown option '%s'; see aipu-emu --help",
-					argv[optind - 1]);
+			return cli_bad_option(TOOL, NULL, option, argv);
 		default:
 			if (!take_option(option, optarg, options, trace_path))
 				return CLI_USAGE;
@@ -360,7 +371,7 @@ static int flash_check(const char *path)
 
 int main(int argc, char **argv)
 {
-	struct emu_options options = { .memory = DEFAULT_MEMORY };
+	struct emu_options options = { .memory = DEFAULT_MEMORY, .linger_us = DEFAULT_POLL_US };
 	const char *trace_path = NULL;
 	struct emu_listener listener;
 	sigset_t waiting;

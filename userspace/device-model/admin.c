@@ -136,9 +136,16 @@ static unsigned int flash(struct call *call)
 	return dm_flash_admin(call->dm, &call->entry, &call->detail);
 }
 
-static unsigned int not_offered(struct call *call)
+static unsigned int set_limits(struct call *call)
 {
-	return refuse(call, FIELD(opcode), AIPU_STATUS_UNSUPPORTED);
+	const struct aipu_admin_limits *body = &call->entry.limits;
+	uint32_t field = first_set(&call->entry, FIELD(limits.reserved));
+	unsigned int status, wrong;
+
+	if (field)
+		return invalid(call, field);
+	status = dm_power_set_limits(call->dm, body->power_mw, body->clock_mhz, &wrong);
+	return refuse(call, wrong ? FIELD(limits.clock_mhz) : FIELD(limits.power_mw), status);
 }
 
 /* --- contexts --------------------------------------------------------------------------------------- */
@@ -362,6 +369,7 @@ static unsigned int create_queue(struct call *call)
 		.cq_address = body->cq_address,
 		.coalesce_count = body->coalesce_count,
 		.coalesce_us = body->coalesce_us,
+		.shadow_address = body->shadow_address,
 	};
 	int err;
 
@@ -377,8 +385,10 @@ static unsigned int create_queue(struct call *call)
 		return refuse(call, FIELD(queue.sq_address), AIPU_STATUS_ALIGNMENT);
 	if (!body->cq_address || body->cq_address % AIPU_PAGE_BYTES)
 		return refuse(call, FIELD(queue.cq_address), AIPU_STATUS_ALIGNMENT);
-	if (body->shadow_address)
+	if (body->shadow_address && !(dm->limits.capabilities & AIPU_CAP_SHADOW_DOORBELLS))
 		return refuse(call, FIELD(queue.shadow_address), AIPU_STATUS_UNSUPPORTED);
+	if (body->shadow_address % AIPU_PAGE_BYTES)
+		return refuse(call, FIELD(queue.shadow_address), AIPU_STATUS_ALIGNMENT);
 	if (body->entries < 2 || body->entries > DM_MAX_QUEUE_ENTRIES ||
 	    body->entries & (body->entries - 1))
 		return invalid(call, FIELD(queue.entries));
@@ -388,7 +398,10 @@ static unsigned int create_queue(struct call *call)
 	if (err == -ENOMEM)
 		return AIPU_STATUS_NO_RESOURCES;
 	if (err)
-		return refuse(call, err == -EIO ? FIELD(queue.cq_address) : FIELD(queue.sq_address),
+		return refuse(call,
+			      err == -EIO     ? FIELD(queue.cq_address)
+			      : err == -ENXIO ? FIELD(queue.shadow_address)
+					      : FIELD(queue.sq_address),
 			      AIPU_STATUS_DMA_ERROR);
 	return AIPU_STATUS_OK;
 }
@@ -485,7 +498,7 @@ static unsigned int execute(struct call *call)
 		[AIPU_ADMIN_FLASH_READ - AIPU_ADMIN_IDENTIFY] = flash,
 		[AIPU_ADMIN_FLASH_COMMIT - AIPU_ADMIN_IDENTIFY] = flash,
 		[AIPU_ADMIN_FLASH_ACTIVATE - AIPU_ADMIN_IDENTIFY] = flash,
-		[AIPU_ADMIN_SET_LIMITS - AIPU_ADMIN_IDENTIFY] = not_offered,
+		[AIPU_ADMIN_SET_LIMITS - AIPU_ADMIN_IDENTIFY] = set_limits,
 	};
 	const struct aipu_admin *entry = &call->entry;
 	uint8_t number = (uint8_t)(entry->opcode - AIPU_ADMIN_IDENTIFY);

@@ -92,7 +92,8 @@ static int take_config(struct aipu_dm *dm, const struct aipu_dm_config *config)
 	if (own->memory_bytes % page || own->memory_bytes > 1ull << 46 ||
 	    own->cores > DM_MAX_CORES || own->max_queues > DM_MAX_QUEUES ||
 	    own->vectors > DM_MAX_VECTORS || own->abi_oldest > own->abi_newest ||
-	    own->simd > AIPU_DM_SIMD_AVX512 || (own->uma && !dm->ops.dma_map))
+	    own->simd > AIPU_DM_SIMD_AVX512 || own->ambient_c > DM_AMBIENT_MAX_C ||
+	    (own->uma && !dm->ops.dma_map))
 		return -EINVAL;
 	return 0;
 }
@@ -101,6 +102,8 @@ static void set_limits(struct aipu_dm *dm)
 {
 	dm->limits = (struct dm_limits){
 		.capabilities = AIPU_CAP_COPY_DIGEST | AIPU_CAP_COALESCING | AIPU_CAP_PRIORITIES |
+				AIPU_CAP_LIMITS | AIPU_CAP_RAS |
+				(dm->config.no_shadows ? 0 : AIPU_CAP_SHADOW_DOORBELLS) |
 				(dm->config.flash_bytes ? AIPU_CAP_FLASH : 0) |
 				(dm->config.uma ? AIPU_CAP_UMA : 0),
 		.operations = 1ull << AIPU_OP_EMBED | 1ull << AIPU_OP_RMSNORM |
@@ -187,6 +190,7 @@ int aipu_dm_create(const struct aipu_dm_config *config, const struct aipu_dm_ops
 	if (err)
 		goto fail;
 	dm_rom_begin(dm);
+	dm_power_open(dm);
 	set_limits(dm);
 	err = aipu_kernels_select((enum aipu_simd)dm->config.simd, &dm->kernels);
 	if (err)
@@ -241,10 +245,21 @@ void aipu_dm_bus_master(struct aipu_dm *dm, bool on)
 
 	pthread_mutex_lock(&dm->lock);
 	atomic_store(&dm->bus_master, on);
+	if (on)
+		pthread_cond_signal(&dm->wake); /* shadow doorbells were not looked at meanwhile */
 	/* What began before the store ends at the engine's next boundary. */
 	boundary = dm->boundaries;
 	while (!on && !dm->sleeping && !dm->hung && dm->boundaries == boundary)
 		pthread_cond_wait(&dm->boundary_passed, &dm->lock);
+	pthread_mutex_unlock(&dm->lock);
+}
+
+void aipu_dm_gate(struct aipu_dm *dm, bool open)
+{
+	pthread_mutex_lock(&dm->lock);
+	if (atomic_load(&dm->gate) % 2 == open)
+		atomic_fetch_add(&dm->gate, 1);
+	pthread_cond_signal(&dm->wake);
 	pthread_mutex_unlock(&dm->lock);
 }
 

@@ -18,6 +18,7 @@
 #include "arbiter.h"
 #include "flash.h"
 #include "model.h"
+#include "power.h"
 
 #define DM_MAX_CONTEXTS 64u
 #define DM_MAX_SEGMENTS 256u
@@ -35,6 +36,8 @@
 #define DM_MAX_EVENT_WAITS 8u
 #define DM_SLICE_BYTES (4u << 20) /* of COPY and FILL: one step */
 #define DM_POLL_NS 1000000u /* a paused GENERATE looks at its ring at least so often */
+#define DM_RESCUE_NS 10000000u /* shadow doorbells that nobody rang for are looked at so often */
+#define DM_BRISK 8u /* so often is work to come soon, until it is waited for */
 #define DM_HEARTBEAT_NS 50000000u /* a resting device's heartbeat moves so often */
 #define DM_NEVER UINT64_MAX
 
@@ -121,6 +124,7 @@ struct dm_transfer {
 	uint32_t list_count, next; /* next list entry to start */
 	uint32_t pattern;
 	bool fill, verify;
+	struct dm_work work; /* of the last step */
 	struct evp_md_ctx_st *digest;
 	uint8_t *bounce;
 };
@@ -134,6 +138,12 @@ struct dm_job {
 	uint64_t paused_ns; /* since when */
 	uint64_t poll_ns; /* when paused: look again */
 	uint64_t busy_ns; /* time in its own steps */
+	struct dm_work work; /* of the last one */
+	bool spoilt; /* an uncorrected error touched its data */
+	/* The work is done, but at a lower clock the last step is not over; how it ends then */
+	bool ended;
+	unsigned int status;
+	uint32_t detail;
 	struct dm_transfer *transfer;
 	struct dm_step_job *step;
 };
@@ -178,6 +188,13 @@ struct dm_queue {
 	uint32_t entries;
 	unsigned int vector;
 	struct dm_ring sq, cq;
+	struct dm_ring shadow; /* struct aipu_shadow */
+	bool shadowed; /* has one */
+	bool awake; /* its shadow doorbells are looked at: the host need not ring */
+	bool head_awaited; /* asleep: the host rings for the completions that it takes, too */
+	bool worked; /* since it was idle last */
+	uint32_t brisk; /* how often in succession, DM_BRISK at most, work came within config.linger_us */
+	uint64_t idle_ns; /* since when it is idle, or was last; 0: was never */
 	uint64_t head, tail; /* free running; place = value & (entries - 1) */
 	uint64_t cq_head, cq_tail;
 	bool closed; /* a doorbell was bad: takes no more entries, ends what it has */
@@ -197,9 +214,10 @@ struct dm_queue_config {
 	uint32_t id, entries, vector;
 	uint64_t sq_address, cq_address;
 	uint32_t coalesce_count, coalesce_us;
+	uint64_t shadow_address; /* 0: none */
 };
 
-/* -ENOMEM; -EFAULT, -EIO: the submission ring, the completion ring is not DMA-able */
+/* -ENOMEM; -EFAULT, -EIO, -ENXIO: the submission ring, the completion ring, the shadow page is not DMA-able */
 int dm_queue_create(struct aipu_dm *dm, struct dm_context *context,
 		    const struct dm_queue_config *config, struct dm_queue **out);
 void dm_queue_destroy(struct dm_queue *queue);
@@ -216,12 +234,41 @@ void dm_queue_stop_all(struct dm_queue *queue, unsigned int status);
 void dm_queue_settle(struct dm_queue *queue);
 void dm_queue_signal(struct dm_queue *queue); /* raises the interrupt now */
 
+/* --- shadow doorbells (shadow.c) ---------------------------------------------------------------- */
+
+struct dm_doorbell;
+/* With queue->shadow: writes the page's events, and is asleep. 0 or -EFAULT. */
+int dm_shadow_begin(struct dm_queue *queue);
+void dm_shadow_end(struct dm_queue *queue);
+/*
+ * In place of doorbell values that are in range: the page's tail, and its head where room lacks. 0; -EFAULT; -EAGAIN: it is
+ * not the time for DMA.
+ */
+int dm_shadow_look(struct dm_queue *queue, uint32_t *tail, uint32_t *head);
+/* There is work: it is awake from now on. Also for a queue without a shadow page. */
+void dm_shadow_wake(struct dm_queue *queue);
+/* To be looked at without a doorbell: it is awake, and has used up what it knows of */
+bool dm_shadow_due(const struct dm_queue *queue);
+/* Asleep, and may be looked at */
+bool dm_shadow_asleep(const struct dm_queue *queue);
+/*
+ * The engine has nothing to do: waits for work of queues that had some a short while ago, until `deadline` at most; the
+ * others fall asleep. true: there may be work.
+ */
+bool dm_shadow_linger(struct aipu_dm *dm, uint64_t deadline);
+/* The entries from `before` on were found without a doorbell; counted once it is certain that none comes. */
+void dm_shadow_rescued(struct dm_queue *queue, uint64_t before);
+/* Under lock: the doorbell was written. */
+void dm_shadow_rung(struct aipu_dm *dm, struct dm_doorbell *doorbell, uint32_t value);
+
 /* --- the device --------------------------------------------------------------------------------- */
 
 /* Written by register accesses, read by the engine */
 struct dm_doorbell {
 	atomic_uint tail, head;
 	atomic_bool kick;
+	/* Under lock: entries that were found without a doorbell, which may still be under way; ring index of the first */
+	uint32_t found, found_at, mask;
 };
 
 enum dm_stop { DM_STOP_NONE, DM_STOP_DISABLE, DM_STOP_RESET };
@@ -271,12 +318,15 @@ struct aipu_dm {
 	uint32_t heartbeat;
 	uint64_t boundaries;
 	uint64_t stops; /* stops acknowledged */
+	uint32_t rescues; /* AIPU_REG_RESCUES */
 
 	atomic_uint generation; /* moved by each stop that is asked for */
 	atomic_bool bus_master;
+	atomic_uint gate; /* odd: the mount refuses DMA */
 	atomic_bool rung; /* some doorbell was written */
 	struct dm_doorbell *doorbells; /* config.max_queues + 1 */
 
+	struct dm_power power;
 	/* Telemetry: written by the engine */
 	atomic_uint steps, longest_us;
 	_Atomic uint64_t busy_ns;
@@ -284,8 +334,12 @@ struct aipu_dm {
 	/* The engine's own: */
 	unsigned int engine_generation;
 	unsigned int fatal; /* AIPU_ERROR_* that ends everything at the next boundary */
+	uint64_t step_end; /* the last step, made longer by a lower clock, is over then; 0: it is */
+	uint32_t ending; /* queue whose job has `ended` set; 0: none */
 	struct dm_queue *admin;
 	struct dm_queue **queues; /* by id, 1..config.max_queues */
+	uint32_t shadows, awake; /* queues with a shadow page, those of them that are awake */
+	uint64_t rescue_ns; /* when those that sleep are looked at next */
 	struct dm_arbiter arbiter;
 	uint64_t serial; /* the last one given to a queue or context */
 	struct dm_context *contexts[DM_MAX_CONTEXTS + 1];

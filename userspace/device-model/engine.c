@@ -7,6 +7,7 @@
  */
 #include "device.h"
 
+#include <errno.h>
 #include <stddef.h>
 #include <string.h>
 #include <time.h>
@@ -111,8 +112,10 @@ static bool start_job(struct dm_queue *queue, uint64_t now)
 /* true: by a fault that the host ordered; the job never starts, what comes now ends it */
 static bool job_fails(struct dm_queue *queue)
 {
-	return dm_fault_at(queue->dm, AIPU_DM_POINT_JOB).kind == AIPU_DM_FAULT_FATAL ||
-	       dm_stopping(queue->dm);
+	struct aipu_dm_fault fault = dm_fault_at(queue->dm, AIPU_DM_POINT_JOB);
+
+	queue->job.spoilt = fault.kind == AIPU_DM_FAULT_MEMORY && fault.value;
+	return fault.kind == AIPU_DM_FAULT_FATAL || dm_stopping(queue->dm);
 }
 
 /* The time limit does not run while a full ring holds the job up */
@@ -128,6 +131,7 @@ static enum dm_unit work_on_job(struct dm_queue *queue, bool fresh, uint64_t now
 {
 	*status = AIPU_STATUS_OK;
 	*detail = 0;
+	queue->job.work = (struct dm_work){ 0 };
 	if (fresh)
 		*status = dm_job_begin(queue, detail);
 	*stepped = !*status;
@@ -139,8 +143,8 @@ static enum dm_unit work_on_job(struct dm_queue *queue, bool fresh, uint64_t now
 		dm_job_stop(queue, *status, false);
 		return DM_UNIT_DONE;
 	}
-	if (time_is_up(&queue->job, now)) {
-		*status = AIPU_STATUS_TIMEOUT;
+	if (queue->job.spoilt || time_is_up(&queue->job, now)) {
+		*status = queue->job.spoilt ? AIPU_STATUS_INTERNAL : AIPU_STATUS_TIMEOUT;
 		dm_job_stop(queue, *status, dm_dma_permitted(queue->dm));
 		return DM_UNIT_DONE;
 	}
@@ -165,9 +169,9 @@ static void run_unit(struct dm_queue *queue)
 	struct dm_job *job = &queue->job;
 	uint64_t now = dm_clock(queue->dm);
 	bool fresh = !job->active, stepped;
+	uint64_t spent, longer;
 	unsigned int status;
 	enum dm_unit unit;
-	uint64_t spent;
 	uint32_t detail;
 
 	if (fresh && !start_job(queue, now)) {
@@ -177,8 +181,12 @@ static void run_unit(struct dm_queue *queue)
 	note_turn(queue);
 	if (fresh && job_fails(queue))
 		return;
+	dm_power_begin(queue->dm, now);
 	unit = work_on_job(queue, fresh, now, &stepped, &status, &detail);
 	spent = dm_clock(queue->dm) - now;
+	longer = dm_power_end(queue->dm, now, stepped && unit != DM_UNIT_PAUSED ? spent : 0,
+			      &job->work);
+	spent += longer;
 	if (unit == DM_UNIT_PAUSED) {
 		if (!job->paused)
 			job->paused_ns = now;
@@ -192,8 +200,15 @@ static void run_unit(struct dm_queue *queue)
 	job->busy_ns += spent;
 	if (stepped)
 		count_step(queue->dm, spent);
-	if (unit == DM_UNIT_DONE)
+	if (longer) {
+		queue->dm->step_end = now + spent;
+		queue->dm->ending = unit == DM_UNIT_DONE ? queue->id : 0;
+		job->ended = unit == DM_UNIT_DONE;
+		job->status = status;
+		job->detail = detail;
+	} else if (unit == DM_UNIT_DONE) {
 		finish_job(queue, status, detail);
+	}
 }
 
 /* --- arbitration -------------------------------------------------------------------------------- */
@@ -231,24 +246,70 @@ static struct dm_queue *next_runnable(struct aipu_dm *dm, uint64_t now, uint64_t
 	return place ? (void *)((char *)place - offsetof(struct dm_queue, place)) : NULL;
 }
 
-static void take_doorbell(struct dm_queue *queue)
+/* `rung`: the host waits for it, so that DMA has to be possible */
+static void take_doorbell(struct dm_queue *queue, bool rung)
 {
 	const struct dm_doorbell *doorbell = &queue->dm->doorbells[queue->id];
+	uint32_t tail = atomic_load(&doorbell->tail), head = atomic_load(&doorbell->head);
+	uint64_t old_tail = queue->tail, old_head = queue->cq_head;
+	int err;
 
-	if (queue->dead ||
-	    dm_queue_doorbell(queue, atomic_load(&doorbell->tail), atomic_load(&doorbell->head)) ||
-	    queue->closed)
+	if (queue->dead)
+		return;
+	err = dm_shadow_look(queue, &tail, &head);
+	if (err) {
+		if (rung || err == -EFAULT)
+			dm_engine_queue_failed(queue, AIPU_ERROR_QUEUE);
+		return;
+	}
+	if (dm_queue_doorbell(queue, tail, head)) {
+		if (queue->tail != old_tail || queue->cq_head != old_head)
+			dm_shadow_wake(queue);
+		return;
+	}
+	if (queue->closed)
 		return;
 	if (!queue->context) {
 		dm_engine_queue_failed(queue, AIPU_ERROR_ADMIN_QUEUE);
 		return;
 	}
 	queue->closed = true;
+	/* First: whoever finds a job ABORTED by this finds out why. */
+	report_queue(queue->dm);
 	dm_engine_end_job(queue, AIPU_STATUS_ABORTED);
 	if (!queue->dead)
 		dm_queue_stop_all(queue, AIPU_STATUS_ABORTED);
-	if (!queue->dead)
-		report_queue(queue->dm);
+}
+
+/* Looked at by the timer: what it has should have been rung for */
+static void rescue(struct dm_queue *queue)
+{
+	uint64_t before = queue->tail;
+
+	take_doorbell(queue, false);
+	if (queue->tail != before)
+		dm_shadow_rescued(queue, before);
+}
+
+/* New entries and freed places of all queues: by a doorbell, by their shadows, by the timer */
+static void take_doorbells(struct aipu_dm *dm, uint64_t now)
+{
+	bool rung = atomic_exchange(&dm->rung, false);
+	bool late = dm->shadows && now >= dm->rescue_ns;
+
+	/* First: what a command is about was rung for before it, or stands in a shadow that is read after it. */
+	if (rung)
+		take_doorbell(dm->admin, true);
+	for (uint32_t id = 1; (rung || late || dm->awake) && id <= dm->config.max_queues; id++) {
+		if (!dm->queues[id])
+			continue;
+		if (rung || dm_shadow_due(dm->queues[id]))
+			take_doorbell(dm->queues[id], rung);
+		else if (late && dm_shadow_asleep(dm->queues[id]))
+			rescue(dm->queues[id]);
+	}
+	if (late)
+		dm->rescue_ns = now + DM_RESCUE_NS;
 }
 
 /* What does not depend on a doorbell of the same pass: marked entries and late interrupts */
@@ -264,28 +325,45 @@ static void tend_queue(struct dm_queue *queue, uint64_t now, uint64_t *deadline)
 		earlier(deadline, queue->signal_ns);
 }
 
+/*
+ * At a lower clock a step lasts longer than its work: until then no other begins, and the job that it ended has not ended.
+ * Commands are served meanwhile, and may have ended that job.
+ */
+static void end_long_step(struct aipu_dm *dm)
+{
+	struct dm_queue *queue = dm->queues[dm->ending];
+
+	dm->step_end = 0;
+	dm->ending = 0;
+	if (queue && queue->job.active && queue->job.ended)
+		finish_job(queue, queue->job.status, queue->job.detail);
+}
+
 /* Everything between two boundaries. true: something was done, look again at once. */
 static bool pass(struct aipu_dm *dm, uint64_t *deadline)
 {
-	bool rung = atomic_exchange(&dm->rung, false);
 	uint64_t now = dm_clock(dm);
 	struct dm_queue *queue;
 	bool did;
 
-	if (rung)
-		take_doorbell(dm->admin);
-	for (uint32_t id = 1; rung && id <= dm->config.max_queues; id++)
-		if (dm->queues[id])
-			take_doorbell(dm->queues[id]);
+	take_doorbells(dm, now);
 	did = dm_admin_pass(dm);
 	for (uint32_t id = 1; id <= dm->config.max_queues; id++)
 		if (dm->queues[id])
 			tend_queue(dm->queues[id], now, deadline);
 	did |= dm_deferred_pass(dm);
+	if (now < dm->step_end) {
+		earlier(deadline, dm->step_end);
+		return did;
+	}
+	if (dm->step_end) {
+		end_long_step(dm);
+		return true;
+	}
 	queue = next_runnable(dm, now, deadline);
 	if (queue && !dm_stopping(dm))
 		run_unit(queue);
-	return did || queue;
+	return queue || dm_power_idle(dm, now, deadline) || did || dm_shadow_linger(dm, *deadline);
 }
 
 /* --- stopping ------------------------------------------------------------------------------------- */
@@ -308,6 +386,8 @@ void dm_engine_clear(struct aipu_dm *dm)
 	dm->arbiter = (struct dm_arbiter){ 0 };
 	dm->events = 0;
 	dm->fatal = AIPU_ERROR_NONE;
+	dm->step_end = 0;
+	dm->ending = 0;
 	atomic_store(&dm->rung, false);
 }
 
@@ -338,6 +418,8 @@ static void do_stop(struct aipu_dm *dm)
 		atomic_store(&dm->steps, 0);
 		atomic_store(&dm->longest_us, 0);
 		atomic_store(&dm->busy_ns, 0);
+		dm_power_reset(dm);
+		dm->rescues = 0;
 	}
 	dm->state = AIPU_STATE_RUNNING;
 	dm->idle = true;
@@ -475,7 +557,10 @@ static void rest(struct aipu_dm *dm, uint64_t deadline)
 {
 	uint64_t now = dm_clock(dm), until = dm_real_clock();
 
-	dm->idle = deadline == DM_NEVER;
+	/* Where it is not READY no more than the temperature is waited for */
+	dm->idle = deadline == DM_NEVER || dm->state != AIPU_STATE_READY;
+	if (dm->shadows)
+		earlier(&deadline, dm->rescue_ns);
 	if (deadline == DM_NEVER) {
 		dm_engine_sleep(dm, DM_NEVER);
 		return;
@@ -500,6 +585,10 @@ static void work(struct aipu_dm *dm)
 		dm->idle = false;
 		pthread_mutex_unlock(&dm->lock);
 		did = pass(dm, &deadline);
+		pthread_mutex_lock(&dm->lock);
+	} else if (dm->state == AIPU_STATE_RUNNING) {
+		pthread_mutex_unlock(&dm->lock);
+		did = dm_power_idle(dm, dm_clock(dm), &deadline);
 		pthread_mutex_lock(&dm->lock);
 	}
 	if (!did && !commanded(dm) && !atomic_load(&dm->rung))

@@ -42,6 +42,10 @@ struct aipu_dm_fault dm_fault_at(struct aipu_dm *dm, enum aipu_dm_point point)
 		be_slow(dm, fault.value);
 	else if (fault.kind == AIPU_DM_FAULT_FATAL)
 		dm->fatal = AIPU_ERROR_FATAL;
+	else if (fault.kind == AIPU_DM_FAULT_MEMORY)
+		dm_power_memory_error(dm, fault.value);
+	else if (fault.kind == AIPU_DM_FAULT_AMBIENT)
+		dm_power_ambient(dm, fault.value);
 	return fault;
 }
 

@@ -17,6 +17,7 @@
 #define RECORD_MAGIC 0x485341464c504941ull /* "AIPLFASH" */
 #define RECORD_PAGE 4096u
 #define SLOTS_AT (2ull * RECORD_PAGE)
+_Static_assert(SLOTS_AT == DM_FLASH_RECORD_BYTES, "the record's copies lie before the slots");
 
 /* The software device's firmware has no instructions; a payload that begins so is one that never comes up. */
 static const char never_starts[] = "start: never\n";

@@ -19,6 +19,8 @@ struct aipu_dm;
 
 #define DM_FLASH_SLOTS 2u
 #define DM_FLASH_NONE (~0u)
+#define DM_FLASH_RECORD_BYTES \
+	8192u /* both copies of the record: each change of state changes one of them */
 #define DM_FLASH_CHUNK 65536u /* of one command */
 #define DM_FLASH_MIN_BYTES (64u << 10)
 #define DM_FLASH_MAX_BYTES (32u << 20) /* a whole slot is digested between two steps */

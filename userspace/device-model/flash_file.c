@@ -18,6 +18,7 @@ struct aipu_flash_file {
 	uint64_t bytes;
 	int fd; /* -1: not there yet */
 	bool writable; /* and locked */
+	uint8_t seen[DM_FLASH_RECORD_BYTES]; /* what the model knows the record from, while it is not */
 };
 
 static int take_size(struct aipu_flash_file *file)
@@ -50,6 +51,8 @@ int aipu_flash_file_open(const char *path, uint64_t bytes, struct aipu_flash_fil
 		err = take_size(file);
 	else if (errno != ENOENT)
 		err = -errno;
+	if (!err)
+		err = aipu_flash_file_read(file, 0, file->seen, sizeof(file->seen));
 	if (err) {
 		aipu_flash_file_close(file);
 		return err;
@@ -93,27 +96,49 @@ int aipu_flash_file_read(struct aipu_flash_file *file, uint64_t offset, void *to
 	return 0;
 }
 
-/* The directories above it, as mkdir -p makes them; that it failed shows when the file is opened */
-static void make_directories(char *path)
+/* The directories above it, as mkdir -p makes them. -errno of the first that is not there and cannot be made */
+static int make_directories(char *path)
 {
-	for (char *at = strchr(path + 1, '/'); at; at = strchr(at + 1, '/')) {
+	int err = 0;
+
+	for (char *at = strchr(path + 1, '/'); at && !err; at = strchr(at + 1, '/')) {
 		*at = 0;
-		mkdir(path, 0700);
+		/* One that is there may say EROFS or EACCES too */
+		if (mkdir(path, 0700) && errno != EEXIST) {
+			err = -errno;
+			if (!access(path, F_OK))
+				err = 0;
+		}
 		*at = '/';
 	}
+	return err;
+}
+
+/* What another wrote meanwhile must not be taken back by who does not know of it */
+static int look_again(const struct aipu_flash_file *file, int fd)
+{
+	struct aipu_flash_file now = { .fd = fd };
+	int err = aipu_flash_file_read(&now, 0, now.seen, sizeof(now.seen));
+
+	if (!err && memcmp(now.seen, file->seen, sizeof(now.seen)))
+		err = -ESTALE;
+	return err;
 }
 
 static int become_writer(struct aipu_flash_file *file)
 {
-	int fd, err = 0;
+	int fd, err = make_directories(file->path);
 
-	make_directories(file->path);
+	if (err)
+		return err;
 	fd = open(file->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0600);
 	if (fd < 0)
 		return -errno;
 	if (flock(fd, LOCK_EX | LOCK_NB))
 		err = errno == EWOULDBLOCK ? -EBUSY : -errno;
-	else if (ftruncate(fd, (off_t)file->bytes))
+	else
+		err = look_again(file, fd);
+	if (!err && ftruncate(fd, (off_t)file->bytes))
 		err = -errno;
 	if (err) {
 		close(fd);
@@ -144,4 +169,13 @@ int aipu_flash_file_write(struct aipu_flash_file *file, uint64_t offset, const v
 	if (!err && fdatasync(file->fd))
 		err = -errno;
 	return err;
+}
+
+void aipu_flash_file_release(struct aipu_flash_file *file)
+{
+	/* If it cannot be read it stays ours: nobody gets in whom we would not notice */
+	if (!file->writable || aipu_flash_file_read(file, 0, file->seen, sizeof(file->seen)) ||
+	    flock(file->fd, LOCK_UN))
+		return;
+	file->writable = false;
 }

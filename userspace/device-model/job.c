@@ -55,7 +55,10 @@ enum dm_unit dm_job_step(struct dm_queue *queue, unsigned int *status, uint32_t 
 	*status = AIPU_STATUS_OK;
 	*detail = 0;
 	if (job->transfer) {
-		if (dm_transfer_step(job->transfer, status, detail))
+		bool more = dm_transfer_step(job->transfer, status, detail);
+
+		job->work = job->transfer->work;
+		if (more)
 			return DM_UNIT_MORE;
 		dm_transfer_end(job->transfer);
 		job->transfer = NULL;
@@ -64,6 +67,7 @@ enum dm_unit dm_job_step(struct dm_queue *queue, unsigned int *status, uint32_t 
 	if (!job->step)
 		return DM_UNIT_DONE; /* NOP */
 	result = dm_step_job_step(job->step);
+	job->work = *dm_step_job_work(job->step);
 	note_progress(queue);
 	if (dm_step_job_wake(job->step))
 		dm_queue_signal(queue);

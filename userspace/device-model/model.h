@@ -98,6 +98,15 @@ unsigned int dm_program_create(const struct dm_limits *limits, void *image, size
 void dm_program_get(struct dm_program *program);
 void dm_program_put(struct dm_program *program);
 
+/* --- what work comes to ------------------------------------------------------------------------ */
+
+/* Of one step; what counts, and how often: spec.md, NRG-2 and NRG-3, and docs/device.md */
+struct dm_work {
+	uint64_t read, written; /* bytes of operands, COPY and FILL: from and to device memory */
+	uint64_t operations; /* multiplications with addition */
+	uint64_t bus; /* bytes that COPY and FILL move from and to host memory */
+};
+
 /* --- RUN and GENERATE (step.c, lanes.c, generate.c) -------------------------------------------- */
 
 enum dm_step_result {
@@ -120,6 +129,8 @@ unsigned int dm_step_job_end(struct dm_step_job *job, unsigned int reason, bool 
 			     uint32_t *detail);
 /* True once after the producer index passed the caller's wake index: the engine raises the interrupt */
 bool dm_step_job_wake(struct dm_step_job *job);
+/* Of the last dm_step_job_step: zeros where it did nothing */
+const struct dm_work *dm_step_job_work(const struct dm_step_job *job);
 /* For GET_PROGRESS; any thread */
 void dm_step_job_progress(const struct dm_step_job *job, uint32_t *block, uint32_t *instruction);
 

@@ -73,6 +73,14 @@ int dm_queue_create(struct aipu_dm *dm, struct dm_context *context,
 		err = -EIO;
 		goto fail;
 	}
+	if (config->shadow_address) {
+		err = ring_create(dm, &queue->shadow, config->shadow_address,
+				  sizeof(struct aipu_shadow), true);
+		if (err || dm_shadow_begin(queue)) {
+			err = -ENXIO;
+			goto fail;
+		}
+	}
 	atomic_store(&dm->doorbells[config->id].tail, 0);
 	atomic_store(&dm->doorbells[config->id].head, 0);
 	atomic_store(&dm->doorbells[config->id].kick, false);
@@ -88,8 +96,10 @@ void dm_queue_destroy(struct dm_queue *queue)
 	if (!queue)
 		return;
 	if (queue->dm) {
+		dm_shadow_end(queue);
 		ring_destroy(queue->dm, &queue->sq);
 		ring_destroy(queue->dm, &queue->cq);
+		ring_destroy(queue->dm, &queue->shadow);
 	}
 	free(queue->slots);
 	free(queue);
@@ -191,6 +201,7 @@ int dm_queue_post(struct dm_queue *queue, const struct aipu_completion *fields)
 	if (write_completion(queue, (queue->cq_tail & mask) * sizeof(completion), &completion))
 		return -EFAULT;
 	queue->cq_tail++;
+	dm_shadow_wake(queue);
 	if (!queue->unsignalled++)
 		queue->signal_ns = dm_clock(queue->dm) + queue->coalesce_ns;
 	if (queue->unsignalled >= queue->coalesce_count)

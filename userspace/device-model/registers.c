@@ -131,7 +131,7 @@ static uint32_t read_telemetry(struct aipu_dm *dm, uint32_t offset)
 	case AIPU_REG_POWER:
 	case AIPU_REG_CLOCK:
 	case AIPU_REG_POWER_LIMIT ... AIPU_REG_MEMORY_PEAK_MBS:
-		return UINT32_MAX; /* no sensors, and nothing that counts */
+		return dm_power_register(dm, offset);
 	case AIPU_REG_STEPS:
 		return dm_steps(dm);
 	case AIPU_REG_LONGEST_STEP_US:
@@ -139,8 +139,10 @@ static uint32_t read_telemetry(struct aipu_dm *dm, uint32_t offset)
 	case AIPU_REG_BUSY_US_LO:
 	case AIPU_REG_BUSY_US_HI:
 		return half(atomic_load(&dm->busy_ns) / 1000, offset, AIPU_REG_BUSY_US_LO);
+	case AIPU_REG_RESCUES:
+		return dm->rescues;
 	default:
-		return 0; /* AIPU_REG_RESCUES: without shadow doorbells there is nothing to rescue */
+		return 0;
 	}
 }
 
@@ -205,6 +207,7 @@ static void ring_doorbell(struct aipu_dm *dm, uint32_t offset, uint32_t value)
 	switch (offset % AIPU_PAGE_BYTES) {
 	case AIPU_DOORBELL_SQ_TAIL:
 		atomic_store(&doorbell->tail, value);
+		dm_shadow_rung(dm, doorbell, value);
 		break;
 	case AIPU_DOORBELL_CQ_HEAD:
 		atomic_store(&doorbell->head, value);

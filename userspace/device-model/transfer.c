@@ -300,10 +300,20 @@ static unsigned int end_listed(struct dm_transfer *transfer)
 								: AIPU_STATUS_OK;
 }
 
+static void count_work(struct dm_transfer *transfer, uint64_t bytes)
+{
+	struct dm_work *work = &transfer->work;
+
+	if (!transfer->fill)
+		*(transfer->src->kind == AIPU_SEGMENT_DEVICE ? &work->read : &work->bus) += bytes;
+	*(transfer->dst->kind == AIPU_SEGMENT_DEVICE ? &work->written : &work->bus) += bytes;
+}
+
 bool dm_transfer_step(struct dm_transfer *transfer, unsigned int *status, uint32_t *detail)
 {
 	uint64_t budget = DM_SLICE_BYTES;
 
+	transfer->work = (struct dm_work){ 0 };
 	*detail = 0;
 	for (unsigned int pieces = 0; pieces < PIECES_PER_STEP; pieces++) {
 		uint64_t bytes;
@@ -321,6 +331,7 @@ bool dm_transfer_step(struct dm_transfer *transfer, unsigned int *status, uint32
 					 : copy_slice(transfer, bytes);
 		if (*status)
 			return false;
+		count_work(transfer, bytes);
 		transfer->done += bytes;
 		budget -= bytes;
 		if (transfer->done < transfer->length)

@@ -47,7 +47,7 @@ unsigned int verifier_refuse(struct verifier *v, unsigned int status, enum aipu_
 /* OK when the header declares the capability and the device has it */
 unsigned int verifier_capability(struct verifier *v, uint64_t capability, uint32_t index);
 
-/* --- executor (exec.c, ops.c) ----------------------------------------------------------------- */
+/* --- executor (exec.c, ops.c, work.c) ----------------------------------------------------------------- */
 
 /* One token row of a step. Positions, slots and tokens are checked before they come here. */
 struct exec_row {
@@ -108,6 +108,9 @@ int exec_prepare(struct exec *x, uint32_t max_rows, uint32_t max_samples);
 void exec_release(struct exec *x);
 /* Runs rows, selected and samples of *x through all blocks and draws the samples. */
 void exec_step(struct exec *x);
+
+/* work.c: what that step came to */
+void exec_work(const struct exec *x, struct dm_work *work);
 
 /* ops.c: core's share of one instruction, without the barrier after it */
 struct exec_core {
@@ -172,6 +175,7 @@ struct dm_step_job {
 	uint32_t active; /* lanes that have not ended */
 	uint32_t first_rows; /* T of the first step if all lanes take part */
 	struct step_ring ring;
+	struct dm_work work; /* of the last step */
 	bool done;
 	unsigned int status; /* once done */
 	uint32_t detail;

@@ -299,6 +299,7 @@ bool step_execute(struct dm_step_job *job)
 			};
 	}
 	exec_step(x);
+	exec_work(x, &job->work);
 	return !memory_lost(job);
 }
 
@@ -317,8 +318,14 @@ static void run_step(struct dm_step_job *job)
 		job->lanes[i].position += job->lanes[i].n_valid;
 }
 
+const struct dm_work *dm_step_job_work(const struct dm_step_job *job)
+{
+	return &job->work;
+}
+
 enum dm_step_result dm_step_job_step(struct dm_step_job *job)
 {
+	job->work = (struct dm_work){ 0 };
 	if (job->done)
 		return DM_STEP_DONE;
 	if (job->generate)

@@ -40,7 +40,9 @@ enum aipu_dm_fault_kind {
 	AIPU_DM_FAULT_SLOW,
 	AIPU_DM_FAULT_FATAL, /* internal failure, FLT-2 of the specification */
 	AIPU_DM_FAULT_FAIL, /* LOAD: FAILED with ERROR = `value` */
-	AIPU_DM_FAULT_CORRUPT /* COMPLETION, REPLY: `value` is enum aipu_dm_corrupt */
+	AIPU_DM_FAULT_CORRUPT, /* COMPLETION, REPLY: `value` is enum aipu_dm_corrupt */
+	AIPU_DM_FAULT_MEMORY, /* JOB: an error of memory, corrected, or not where `value` is 1: in the job's data */
+	AIPU_DM_FAULT_AMBIENT /* JOB: from now on the air has `value` degrees Celsius, at most 150 */
 };
 
 enum aipu_dm_corrupt {
@@ -66,6 +68,11 @@ struct aipu_dm_ops {
 	 */
 	int (*dma_read)(void *host, uint64_t address, void *to, size_t bytes);
 	int (*dma_write)(void *host, uint64_t address, const void *from, size_t bytes);
+	/*
+	 * Optional: as dma_read of 4 bytes at a multiple of 4. The model looks at shadow doorbells by it, over and over: a
+	 * mount that counts what work costs keeps these apart.
+	 */
+	int (*dma_look)(void *host, uint64_t address, uint32_t *word);
 	/*
 	 * A direct pointer to host memory, valid until dma_unmap; NULL if there is none (the range is not
 	 * contiguous for the process, say). Optional: without it the UMA capability reads 0.
@@ -119,8 +126,16 @@ struct aipu_dm_config {
 	uint64_t flash_bytes; /* 64 KiB to 32 MiB; default none: firmware comes from the host only */
 	uint32_t ready_timeout_ms; /* READY_TIMEOUT_MS; default 30000 */
 	uint64_t serial;
+	uint32_t ambient_c; /* of the air around the card, degrees Celsius, at most 150; default 25 */
+	uint32_t memory_peak_mbs; /* MEMORY_PEAK_MBS; default: not known */
 	enum aipu_dm_simd simd;
 	bool uma; /* offer AIPU_CAP_UMA (needs dma_map) */
+	bool no_shadows; /* do not offer AIPU_CAP_SHADOW_DOORBELLS */
+	/*
+	 * So long the engine goes on looking at a queue's shadow doorbells when it has nothing to do, provided that work used
+	 * to come within that time: until then new work needs no doorbell, and a processor is busy. Default 0: not at all.
+	 */
+	uint32_t linger_us;
 };
 
 /* 0; -ENOMEM; -EINVAL: a value of config is out of range; -ENOTSUP: no such SIMD level here */
@@ -139,6 +154,11 @@ void *aipu_dm_memory(struct aipu_dm *dm, uint64_t *bytes, int *fd);
 
 /* PCI's Bus Master bit: while off no DMA starts; returns when none is in flight. On after create. */
 void aipu_dm_bus_master(struct aipu_dm *dm, bool on);
+/*
+ * A mount that refuses DMA itself, Bus Master being off or for a reset, closes this before and opens it afterwards: meanwhile the
+ * model does not look at shadow doorbells by itself. Does not wait; open after create.
+ */
+void aipu_dm_gate(struct aipu_dm *dm, bool open);
 /* Function-level reset: like CONTROL.RESET; returns when no DMA is in flight */
 void aipu_dm_reset(struct aipu_dm *dm);
 

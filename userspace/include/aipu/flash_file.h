@@ -2,7 +2,8 @@
 /*
  * A file that plays a card's flash, for mounts of the device model: aipu_dm_ops.flash_read and flash_write over it. A
  * file that is not there reads as zeros and comes to be with the first write, so that looking at a card leaves nothing
- * behind. One writer at a time. In libaipu-dm.a.
+ * behind. One writer at a time, from its first write on; whoever saw an older state of the flash than the one before it becomes
+ * none. In libaipu-dm.a.
  */
 #ifndef AIPU_FLASH_FILE_H
 #define AIPU_FLASH_FILE_H
@@ -26,10 +27,15 @@ int aipu_flash_file_open(const char *path, uint64_t bytes, struct aipu_flash_fil
 void aipu_flash_file_close(struct aipu_flash_file *file);
 uint64_t aipu_flash_file_bytes(const struct aipu_flash_file *file);
 
-/* Within the file's bytes. The written is on its medium when it returns. 0; -EBUSY: another writer has the file; -errno */
+/*
+ * Within the file's bytes. The written is on its medium when it returns. 0; -EBUSY: another writer has the file; -ESTALE: one
+ * has changed the flash's record since it was opened or released here; -errno
+ */
 int aipu_flash_file_read(struct aipu_flash_file *file, uint64_t offset, void *to, size_t bytes);
 int aipu_flash_file_write(struct aipu_flash_file *file, uint64_t offset, const void *from,
 			  size_t bytes);
+/* Lets others write, until the next write here. Nothing is under way */
+void aipu_flash_file_release(struct aipu_flash_file *file);
 
 #ifdef __cplusplus
 }
