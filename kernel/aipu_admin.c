@@ -48,6 +48,8 @@ int aipu_status_errno(unsigned int status)
 		return -ENOSPC;
 	case AIPU_STATUS_BUSY:
 		return -EBUSY;
+	case AIPU_STATUS_FIRMWARE_REFUSED:
+		return -EKEYREJECTED;
 	case AIPU_STATUS_INTERNAL:
 		return -EIO;
 	case AIPU_STATUS_VERSION:

@@ -59,14 +59,23 @@ int aipu_boot_disable(struct aipu_device *aipu)
 	return err ?: state == AIPU_STATE_RUNNING ? 0 : -EIO;
 }
 
+/* Until the boot ROM has tried both slots of a flash, each for as long as anything may take */
+static int wait_loaded(struct aipu_device *aipu, u32 states, u32 *state)
+{
+	return wait_state(aipu, states, 2 * aipu_timeout_ms(aipu), state);
+}
+
 int aipu_boot_reset(struct aipu_device *aipu)
 {
-	u32 state;
-
-	aipu_write(aipu, AIPU_REG_CONTROL, AIPU_CONTROL_RESET);
 	/* RUNNING: with firmware of its own */
-	return wait_state(aipu, BIT(AIPU_STATE_ROM) | BIT(AIPU_STATE_RUNNING),
-			  aipu_timeout_ms(aipu), &state);
+	const u32 ends = BIT(AIPU_STATE_ROM) | BIT(AIPU_STATE_RUNNING);
+	u32 state;
+	int err;
+
+	aipu_write(aipu, AIPU_REG_CONTROL,
+		   AIPU_CONTROL_RESET | (aipu->recovery ? AIPU_CONTROL_RECOVERY : 0));
+	err = wait_state(aipu, ends | BIT(AIPU_STATE_LOADING), aipu_timeout_ms(aipu), &state);
+	return err ?: wait_loaded(aipu, ends, &state);
 }
 
 /* What both sides speak, for messages; of `who` it is what the limits say. */
@@ -185,6 +194,19 @@ static int check_versions(struct aipu_device *aipu)
 
 /* --- limits ----------------------------------------------------------------------------------- */
 
+/* Firmware in flash that should have been started, and was not */
+static void say_slots(struct aipu_device *aipu)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(aipu->limits.slot_errors); i++) {
+		u32 error = aipu->limits.slot_errors[i];
+
+		if (error && error != AIPU_ERROR_SLOT_EMPTY)
+			drm_warn(&aipu->drm,
+				 "the card passed over firmware slot %c: %s (error %u)\n", 'A' + i,
+				 error_text(error), error);
+	}
+}
+
 /* Checked before others see them: queries do not wait for a reset. */
 static int read_limits(struct aipu_device *aipu)
 {
@@ -213,9 +235,14 @@ static int read_limits(struct aipu_device *aipu)
 	limits->ready_timeout_ms = aipu_read(aipu, AIPU_REG_READY_TIMEOUT_MS);
 	limits->max_program_bytes = aipu_read(aipu, AIPU_REG_MAX_PROGRAM_BYTES);
 	limits->max_extents = aipu_read(aipu, AIPU_REG_MAX_EXTENTS);
+	limits->rom_version = aipu_read(aipu, AIPU_REG_ROM_VERSION);
+	limits->boot_source = aipu_read(aipu, AIPU_REG_BOOT_SOURCE);
+	limits->slot_errors[0] = aipu_read(aipu, AIPU_REG_SLOT_A_ERROR);
+	limits->slot_errors[1] = aipu_read(aipu, AIPU_REG_SLOT_B_ERROR);
 	wrong = aipu_limits_check(limits, aipu->register_bytes, aipu->memory_bytes);
 	if (!wrong) {
 		aipu->limits = copy;
+		say_slots(aipu);
 		return 0;
 	}
 	drm_err(&aipu->drm, "the card is unusable: %s\n", wrong);
@@ -230,7 +257,7 @@ static int read_limits(struct aipu_device *aipu)
  */
 static int quiesce(struct aipu_device *aipu)
 {
-	u32 status = aipu_read(aipu, AIPU_REG_STATUS);
+	u32 status = aipu_read(aipu, AIPU_REG_STATUS), state;
 
 	if (aipu_read(aipu, AIPU_REG_MAGIC) != AIPU_MAGIC) {
 		drm_err(&aipu->drm, "BAR0 begins with %08x, not with %08x: %s\n",
@@ -244,6 +271,12 @@ static int quiesce(struct aipu_device *aipu)
 		return 0;
 	case AIPU_STATE_READY:
 		return aipu_boot_disable(aipu);
+	case AIPU_STATE_LOADING:
+		/* From flash: a reset would take another try off its slot. Else it only reads. */
+		if (!wait_loaded(aipu, ~(u32)BIT(AIPU_STATE_LOADING), &state) &&
+		    (state == AIPU_STATE_ROM || state == AIPU_STATE_RUNNING))
+			return 0;
+		return aipu_boot_reset(aipu);
 	default:
 		return aipu_boot_reset(aipu);
 	}
@@ -268,6 +301,8 @@ static int enable(struct aipu_device *aipu)
 		return err;
 	if (state == AIPU_STATE_READY) {
 		version = aipu_read(aipu, AIPU_REG_ABI_IN_USE);
+		/* Rises when firmware from flash is READY */
+		aipu->limits.rollback = aipu_read(aipu, AIPU_REG_ROLLBACK);
 		if (version == aipu->limits.abi_in_use)
 			return 0;
 		drm_err(&aipu->drm, "the card chose contract %u.%u, %u.%u was due\n",

@@ -25,6 +25,7 @@
 #define AIPU_STILL_LOOKS 4u
 #define AIPU_STILL_JIFFIES HZ
 #define AIPU_DEVICE_ALIGN 64u /* of offsets and lengths in device memory, SEG-2 */
+#define AIPU_FLASH_CHUNK_BYTES (64u << 10) /* of one flash command; a card may take more */
 
 /* --- the card's words ------------------------------------------------------------------------- */
 
@@ -74,6 +75,55 @@ static inline const char *aipu_limits_check(struct aipu_limits *limits, u64 regi
 	if (!limits->vectors)
 		return "it has no interrupt vector";
 	return NULL;
+}
+
+/*
+ * What a register of telemetry says: a number, a signed number, a counter of 64 bits. All ones: the
+ * card does not know it. No counter gets to 2^63.
+ */
+static inline s64 aipu_value(u32 raw)
+{
+	return aipu_gone(raw) ? DRM_AIPU_UNKNOWN : (s64)raw;
+}
+
+static inline s64 aipu_signed_value(u32 raw)
+{
+	return aipu_gone(raw) ? DRM_AIPU_UNKNOWN : (s64)(s32)raw;
+}
+
+static inline s64 aipu_counter_value(u64 raw)
+{
+	return raw > S64_MAX ? DRM_AIPU_UNKNOWN : (s64)raw;
+}
+
+/* `value` in units of which `unit` are one of its own */
+static inline s64 aipu_value_in(s64 value, u32 unit)
+{
+	s64 product;
+
+	return value == DRM_AIPU_UNKNOWN || check_mul_overflow(value, (s64)unit, &product)
+		       ? DRM_AIPU_UNKNOWN
+		       : product;
+}
+
+/* The most that was seen of what never goes back, `value` with it */
+static inline s64 aipu_never_back(atomic64_t *most, s64 value)
+{
+	s64 seen = atomic64_read(most);
+
+	while (seen < value)
+		if (atomic64_try_cmpxchg(most, &seen, value))
+			return value;
+	return seen;
+}
+
+/* What a card says of its flash: texts with an end, pieces that the driver can give it */
+static inline void aipu_flash_info_mask(struct aipu_flash_info *info)
+{
+	info->chunk_bytes =
+		cpu_to_le32(min(le32_to_cpu(info->chunk_bytes), AIPU_FLASH_CHUNK_BYTES));
+	for (unsigned int i = 0; i < ARRAY_SIZE(info->slots); i++)
+		info->slots[i].build[sizeof(info->slots[i].build) - 1] = 0;
 }
 
 /* --- a process's words ------------------------------------------------------------------------ */
@@ -137,6 +187,21 @@ static inline int aipu_job_check(const struct aipu_job *job, u32 kind)
 	if (job->opcode > AIPU_JOB_GENERATE || job->flags || job->id || job->reserved)
 		return -EINVAL;
 	return kind == DRM_AIPU_QUEUE_UNFENCED ? 0 : -EOPNOTSUPP;
+}
+
+/* 0 or -EINVAL: a flash command; what it does not use is 0 */
+static inline int aipu_flash_check(const struct drm_aipu_flash *args)
+{
+	bool place = args->op == DRM_AIPU_FLASH_WRITE || args->op == DRM_AIPU_FLASH_READ;
+	bool info = args->op == DRM_AIPU_FLASH_INFO;
+	u32 room = info ? sizeof(struct aipu_flash_info) : place ? AIPU_FLASH_CHUNK_BYTES : 0;
+
+	if (args->op > DRM_AIPU_FLASH_ACTIVATE || args->slot > (info ? 0 : 1))
+		return -EINVAL;
+	if ((!place && args->offset) || args->bytes > room || !args->bytes != !room ||
+	    (!room && args->data))
+		return -EINVAL;
+	return 0;
 }
 
 /* --- time ------------------------------------------------------------------------------------- */

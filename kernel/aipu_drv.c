@@ -19,8 +19,10 @@
 #include "aipu_compat.h"
 #include "aipu_context.h"
 #include "aipu_drv.h"
+#include "aipu_flash.h"
 #include "aipu_ioq.h"
 #include "aipu_reset.h"
+#include "aipu_sensors.h"
 #include "aipu_show.h"
 
 /* --- who may touch the card ------------------------------------------------------------------- */
@@ -53,7 +55,9 @@ static void fill_device(struct aipu_device *aipu, struct drm_aipu_device *out)
 
 	*out = (struct drm_aipu_device){
 		.features = DRM_AIPU_FEATURE_URING | DRM_AIPU_FEATURE_USER_BUFFER |
-			    DRM_AIPU_FEATURE_PRIME,
+			    DRM_AIPU_FEATURE_PRIME | DRM_AIPU_FEATURE_TELEMETRY |
+			    DRM_AIPU_FEATURE_FLASH | DRM_AIPU_FEATURE_LIMITS |
+			    DRM_AIPU_FEATURE_RESET_FLAGS,
 		.state = READ_ONCE(aipu->state),
 		.resets = atomic_read(&aipu->resets),
 		.capabilities = limits->capabilities,
@@ -80,6 +84,10 @@ static void fill_device(struct aipu_device *aipu, struct drm_aipu_device *out)
 		.max_program_bytes = limits->max_program_bytes,
 		.vectors = aipu->vectors,
 		.longest_step_us = aipu_read(aipu, AIPU_REG_LONGEST_STEP_US),
+		.rom_version = limits->rom_version,
+		.boot_source = limits->boot_source,
+		.slot_errors = { limits->slot_errors[0], limits->slot_errors[1] },
+		.rollback = limits->rollback,
 	};
 	strscpy(out->model, aipu->identify.model);
 	strscpy(out->firmware, aipu->identify.firmware);
@@ -103,41 +111,64 @@ static void fill_memory(struct aipu_device *aipu, struct aipu_file *file,
 	};
 }
 
+union answer {
+	struct drm_aipu_device device;
+	struct drm_aipu_memory memory;
+	struct drm_aipu_telemetry telemetry;
+};
+
+/* Bytes of the answer to a query of this kind; 0: there is none */
+static u32 answer_bytes(u32 kind)
+{
+	switch (kind) {
+	case DRM_AIPU_QUERY_DEVICE:
+		return sizeof(struct drm_aipu_device);
+	case DRM_AIPU_QUERY_MEMORY:
+		return sizeof(struct drm_aipu_memory);
+	case DRM_AIPU_QUERY_TELEMETRY:
+		return sizeof(struct drm_aipu_telemetry);
+	default:
+		return 0;
+	}
+}
+
+static int fill_answer(struct aipu_device *aipu, struct aipu_file *file, u32 kind,
+		       union answer *answer)
+{
+	int idx, err = 0;
+
+	if (!drm_dev_enter(&aipu->drm, &idx))
+		return -ENODEV;
+	if (kind == DRM_AIPU_QUERY_DEVICE)
+		fill_device(aipu, &answer->device);
+	else if (kind == DRM_AIPU_QUERY_MEMORY)
+		fill_memory(aipu, file, &answer->memory);
+	else
+		err = aipu_telemetry(aipu, &answer->telemetry);
+	drm_dev_exit(idx);
+	return err;
+}
+
 /* Answers of any age of the caller: the smaller of both sizes, zeroes behind it */
 static int aipu_query_ioctl(struct drm_device *drm, void *data, struct drm_file *drm_file)
 {
-	union {
-		struct drm_aipu_device device;
-		struct drm_aipu_memory memory;
-	} answer;
 	struct drm_aipu_query *args = data;
-	u32 room = args->bytes;
-	int idx;
+	u32 bytes = answer_bytes(args->kind), room = args->bytes;
+	union answer answer;
+	int err;
 
-	switch (args->kind) {
-	case DRM_AIPU_QUERY_DEVICE:
-		args->bytes = sizeof(answer.device);
-		break;
-	case DRM_AIPU_QUERY_MEMORY:
-		args->bytes = sizeof(answer.memory);
-		break;
-	default:
+	if (!bytes)
 		return -EINVAL;
+	if (room) {
+		err = fill_answer(to_aipu(drm), drm_file->driver_priv, args->kind, &answer);
+		if (err)
+			return err;
+		if (copy_to_user(u64_to_user_ptr(args->data), &answer, min(room, bytes)))
+			return -EFAULT;
+		if (room > bytes && clear_user(u64_to_user_ptr(args->data + bytes), room - bytes))
+			return -EFAULT;
 	}
-	if (!room)
-		return 0;
-	if (!drm_dev_enter(drm, &idx))
-		return -ENODEV;
-	if (args->kind == DRM_AIPU_QUERY_DEVICE)
-		fill_device(to_aipu(drm), &answer.device);
-	else
-		fill_memory(to_aipu(drm), drm_file->driver_priv, &answer.memory);
-	drm_dev_exit(idx);
-	if (copy_to_user(u64_to_user_ptr(args->data), &answer, min(room, args->bytes)))
-		return -EFAULT;
-	if (room > args->bytes &&
-	    clear_user(u64_to_user_ptr(args->data + args->bytes), room - args->bytes))
-		return -EFAULT;
+	args->bytes = bytes;
 	return 0;
 }
 
@@ -198,6 +229,8 @@ static const struct drm_ioctl_desc aipu_ioctls[] = {
 	DRM_IOCTL_DEF_DRV(AIPU_CANCEL, aipu_cancel_ioctl, 0),
 	DRM_IOCTL_DEF_DRV(AIPU_KICK, aipu_kick_ioctl, 0),
 	DRM_IOCTL_DEF_DRV(AIPU_RESET, aipu_reset_ioctl, 0),
+	DRM_IOCTL_DEF_DRV(AIPU_FLASH, aipu_flash_ioctl, 0),
+	DRM_IOCTL_DEF_DRV(AIPU_SET_LIMITS, aipu_limits_ioctl, 0),
 };
 
 /* DRM_ACCEL_FOPS with what they lack; offsets above 2^63 are what GEM gives out. */
@@ -348,13 +381,13 @@ static int aipu_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	mutex_init(&aipu->memory_lock);
 	xa_init_flags(&aipu->contexts, XA_FLAGS_ALLOC1);
 	xa_init_flags(&aipu->queues, XA_FLAGS_ALLOC1);
-	err = aipu_reset_init(aipu);
+	err = aipu_sensors_init(aipu) ?: aipu_flash_init(aipu) ?: aipu_reset_init(aipu);
 	if (err)
 		return err;
 	err = aipu_start(aipu);
 	if (err)
 		goto fini;
-	err = aipu_hwmon_init(aipu);
+	err = aipu_sensors_start(aipu);
 	if (err)
 		goto stop;
 	aipu_debugfs_init(aipu);
@@ -400,12 +433,32 @@ static const struct pci_device_id aipu_ids[] = {
 };
 MODULE_DEVICE_TABLE(pci, aipu_ids);
 
+/* Of the driver, not of a card: who asks has one perhaps that it did not take. */
+static ssize_t contract_show(struct device_driver *driver, char *buf)
+{
+	return sysfs_emit(buf, "%u.%u-%u.%u\n", AIPU_ABI_ARGS(AIPU_ABI_OLDEST),
+			  AIPU_ABI_ARGS(AIPU_ABI_CURRENT));
+}
+static DRIVER_ATTR_RO(contract);
+
+static ssize_t user_api_show(struct device_driver *driver, char *buf)
+{
+	return sysfs_emit(buf, "%u.%u\n", AIPU_DRIVER_VERSION_MAJOR, AIPU_DRIVER_VERSION_MINOR);
+}
+static DRIVER_ATTR_RO(user_api);
+
+static struct attribute *aipu_driver_attrs[] = { &driver_attr_contract.attr,
+						 &driver_attr_user_api.attr, NULL };
+ATTRIBUTE_GROUPS(aipu_driver);
+
 static struct pci_driver aipu_pci_driver = {
 	.name = AIPU_DRIVER_NAME,
+	.groups = aipu_driver_groups,
 	.id_table = aipu_ids,
 	.probe = aipu_probe,
 	.remove = aipu_remove,
 	.shutdown = aipu_shutdown,
+	.dev_groups = aipu_monitor_groups,
 	.err_handler = &aipu_error_handlers,
 	.driver.pm = pm_sleep_ptr(&aipu_pm_ops),
 };

@@ -11,6 +11,7 @@
  *     Never held while waiting for a user's job or memory
  *   context->lock: segments, programs and queues of one context
  *   memory_lock: the allocator of device memory
+ *   flash->lock, sensors->lock: one flash command at a time; one who sets limits
  *   queue->lock (irqsave): rings, slots and results of one queue; taken in interrupts
  *   admin.lock (irqsave): the admin queue; taken in interrupts, never inside queue->lock
  *
@@ -52,11 +53,14 @@ struct aipu_limits {
 	u32 cores, board_id, firmware_version, abi_oldest, abi_newest, abi_in_use;
 	u32 max_queues, max_queue_entries, max_contexts, max_segments, max_programs, max_lanes;
 	u32 vectors, ready_timeout_ms, max_program_bytes, max_extents;
+	u32 rom_version, boot_source, slot_errors[2], rollback;
 };
 
 struct aipu_context;
+struct aipu_flash;
 struct aipu_ioq;
 struct aipu_reset;
+struct aipu_sensors;
 struct aipu_watch;
 
 /* An interrupt vector and the queues that share it */
@@ -85,9 +89,12 @@ struct aipu_device {
 	struct rw_semaphore reset_lock;
 	enum aipu_state state; /* under reset_lock; read without it for messages */
 	u64 epoch; /* under reset_lock */
+	bool recovery; /* the boot ROM shall start nothing of its own; with the turn */
 	atomic_t resets;
 	struct aipu_reset *reset; /* aipu_reset.c's */
 	struct aipu_watch *watch; /* aipu_watch.c's */
+	struct aipu_sensors *sensors; /* aipu_sensors.c's */
+	struct aipu_flash *flash; /* aipu_flash.c's */
 
 	struct xarray
 		contexts; /* by id on the card; all that are there, of all files and the kernel's */
@@ -114,6 +121,7 @@ struct aipu_file {
 	struct xarray queues; /* of struct aipu_ioq */
 	atomic64_t memory_used; /* bytes of device memory of this file's buffers */
 	atomic64_t busy_ns; /* device time of its jobs that ended */
+	atomic64_t busy_shown; /* the most that fdinfo said of it: never less */
 	atomic64_t jobs;
 };
 
@@ -130,6 +138,20 @@ static inline u32 aipu_read(const struct aipu_device *aipu, u32 offset)
 static inline u64 aipu_read64(const struct aipu_device *aipu, u32 low)
 {
 	return aipu_read(aipu, low) | (u64)aipu_read(aipu, low + 4) << 32;
+}
+
+/* Of a counter that moves: the low half belongs to a high half that is the same before and after */
+static inline u64 aipu_read_counter(const struct aipu_device *aipu, u32 low)
+{
+	u32 high, value, after = aipu_read(aipu, low + 4);
+	unsigned int tries = 4; /* It moves once in 2^32: a card whose does not is not believed. */
+
+	do {
+		high = after;
+		value = aipu_read(aipu, low);
+		after = aipu_read(aipu, low + 4);
+	} while (high != after && --tries);
+	return high == after ? value | (u64)high << 32 : U64_MAX;
 }
 
 static inline void aipu_write(const struct aipu_device *aipu, u32 offset, u32 value)

@@ -287,19 +287,24 @@ static void free_rings(struct aipu_ioq *queue)
 	struct device *dev = queue->aipu->drm.dev;
 	size_t sq_bytes = queue->entries * sizeof(*queue->sq);
 	size_t cq_bytes = queue->entries * sizeof(*queue->cq);
+	struct aipu_shadow *shadow;
 	struct aipu_completion *cq;
 	struct aipu_job *sq;
 
 	scoped_guard(spinlock_irqsave, &queue->lock) {
 		sq = queue->sq;
 		cq = queue->cq;
+		shadow = queue->shadow;
 		queue->sq = NULL;
 		queue->cq = NULL;
+		queue->shadow = NULL;
 	}
 	if (sq)
 		dma_free_coherent(dev, sq_bytes, sq, queue->sq_address);
 	if (cq)
 		dma_free_coherent(dev, cq_bytes, cq, queue->cq_address);
+	if (shadow)
+		dma_free_coherent(dev, sizeof(*shadow), shadow, queue->shadow_address);
 }
 
 void aipu_ioq_forget(struct aipu_ioq *queue)
@@ -370,6 +375,7 @@ static struct aipu_ioq *ioq_alloc(struct aipu_context *context,
 				  const struct aipu_ioq_options *options)
 {
 	struct aipu_ioq *queue = kzalloc(sizeof(*queue), GFP_KERNEL_ACCOUNT);
+	bool shadow = context->aipu->limits.capabilities & AIPU_CAP_SHADOW_DOORBELLS;
 	struct device *dev = context->aipu->drm.dev;
 
 	if (!queue)
@@ -385,8 +391,11 @@ static struct aipu_ioq *ioq_alloc(struct aipu_context *context,
 				       GFP_KERNEL_ACCOUNT);
 	queue->cq = dma_alloc_coherent(dev, queue->entries * sizeof(*queue->cq), &queue->cq_address,
 				       GFP_KERNEL_ACCOUNT);
+	if (shadow)
+		queue->shadow = dma_alloc_coherent(dev, sizeof(*queue->shadow),
+						   &queue->shadow_address, GFP_KERNEL_ACCOUNT);
 	if (queue->slots && queue->ended && queue->abort && queue->destroy && queue->sq &&
-	    queue->cq)
+	    queue->cq && !queue->shadow == !shadow)
 		return queue;
 	free_rings(queue);
 	aipu_ioq_put(queue);
@@ -436,6 +445,7 @@ static int create_on_card(struct aipu_ioq *queue, const struct aipu_ioq_options 
 			.queue = cpu_to_le32(queue->id),
 			.sq_address = cpu_to_le64(queue->sq_address),
 			.cq_address = cpu_to_le64(queue->cq_address),
+			.shadow_address = cpu_to_le64(queue->shadow_address),
 			.entries = cpu_to_le32(queue->entries),
 			.vector = cpu_to_le16(queue->vector),
 			.coalesce_count = cpu_to_le16(options->coalesce_count),

@@ -94,7 +94,8 @@ struct aipu_ioq {
 	u32 coalesce_us;
 	struct aipu_job *sq;
 	struct aipu_completion *cq;
-	dma_addr_t sq_address, cq_address;
+	struct aipu_shadow *shadow; /* as @cq; NULL also where the card does not offer it */
+	dma_addr_t sq_address, cq_address, shadow_address;
 	struct mutex take_lock; /* results while they are copied */
 	struct work_struct abort_work;
 	struct aipu_command *abort, *destroy;

@@ -18,14 +18,42 @@
 
 /* --- giving ----------------------------------------------------------------------------------- */
 
+/* Under queue->lock: a card that looks at the tail by itself need not wait for a whole batch. */
+static bool card_looks(const struct aipu_ioq *queue)
+{
+	return queue->shadow &&
+	       READ_ONCE(queue->shadow->sq_event) == cpu_to_le32(AIPU_SHADOW_AWAKE);
+}
+
+/* Under queue->lock: tells of the jobs from place `old` on by memory. Does the card sleep? */
+static bool show_tail(struct aipu_ioq *queue, u32 old, u32 tail)
+{
+	struct aipu_shadow *shadow = queue->shadow;
+
+	queue->cq_told = queue->cq_head;
+	WRITE_ONCE(shadow->cq_head, cpu_to_le32(queue->cq_head));
+	/* The entries, too */
+	dma_wmb();
+	WRITE_ONCE(shadow->sq_tail, cpu_to_le32(tail));
+	/* The card writes its event, then looks at the tail once more, and sleeps. */
+	mb();
+	return aipu_event_passed(le32_to_cpu(READ_ONCE(shadow->sq_event)), old, tail,
+				 queue->entries);
+}
+
 void aipu_ioq_ring(struct aipu_ioq *queue)
 {
+	u32 tail = aipu_place(queue->next, queue->entries);
+	u32 old = aipu_place(queue->next - queue->unrung, queue->entries);
+
 	if (!queue->unrung || queue->dead)
 		return;
 	queue->unrung = 0;
-	queue->doorbells++;
 	trace_aipu_job_run(queue, queue->next - 1,
 			   queue->slots[aipu_place(queue->next - 1, queue->entries)].opcode);
+	if (queue->shadow && !show_tail(queue, old, tail))
+		return;
+	queue->doorbells++;
 	/* The card has a place for the completion of each job it has: it never waits for one. */
 	if (!aipu_cq_suffices(queue->cq_told, queue->cq_head, queue->running, queue->entries)) {
 		queue->cq_told = queue->cq_head;
@@ -36,8 +64,7 @@ void aipu_ioq_ring(struct aipu_ioq *queue)
 	 * writel() orders the entries before itself, but says so of coherent memory only by this.
 	 */
 	dma_wmb();
-	aipu_write(queue->aipu, AIPU_DOORBELL_PAGE(queue->id) + AIPU_DOORBELL_SQ_TAIL,
-		   aipu_place(queue->next, queue->entries));
+	aipu_write(queue->aipu, AIPU_DOORBELL_PAGE(queue->id) + AIPU_DOORBELL_SQ_TAIL, tail);
 }
 
 /* Under queue->lock */
@@ -97,7 +124,7 @@ int aipu_job_give(struct aipu_ioq *queue, struct aipu_give *give)
 	}
 	put_job(queue, give);
 	queue->unrung++;
-	if (!give->more || queue->unrung >= AIPU_RING_EVERY)
+	if (!give->more || queue->unrung >= AIPU_RING_EVERY || card_looks(queue))
 		aipu_ioq_ring(queue);
 	return 0;
 }

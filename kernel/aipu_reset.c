@@ -21,6 +21,7 @@
 #include "aipu_context.h"
 #include "aipu_ioq.h"
 #include "aipu_reset.h"
+#include "aipu_sensors.h"
 #include "aipu_show.h"
 #include "aipu_trace.h"
 #include "aipu_watch.h"
@@ -243,6 +244,7 @@ int aipu_stop(struct aipu_device *aipu, const char *why)
 	trace_aipu_reset(aipu, 0, why, guilt);
 	WRITE_ONCE(aipu->state, AIPU_RESETTING);
 	aipu_admin_stop(aipu);
+	aipu_sensors_stopping(aipu);
 	err = quiet(aipu);
 	aipu->epoch++;
 	queues_lost(aipu, guilt);
@@ -278,13 +280,53 @@ static void hold(struct aipu_device *aipu)
 	unmap_mapping_range(aipu->drm.anon_inode->i_mapping, 0, 0, 1);
 }
 
-/* With the turn */
+/* Adds the jobs that a queue ever got. false: one of them has not ended. */
+static bool all_ended(struct aipu_ioq *queue, u64 *jobs)
+{
+	guard(spinlock_irqsave)(&queue->lock);
+	*jobs += queue->next;
+	return !queue->running;
+}
+
+/*
+ * Was there a moment in which no queue had a job? Jobs need no lock of the card's, so they come all
+ * the time. But where no queue got one between two rounds over them that found none, there was none
+ * between the rounds: what comes later comes too late. Under reset_lock for writing: they are the
+ * same in both.
+ */
+static bool idle(struct aipu_device *aipu)
+{
+	struct aipu_ioq *queue;
+	u64 jobs[2] = {};
+	unsigned long id;
+
+	for (unsigned int round = 0; round < 2; round++)
+		xa_for_each(&aipu->queues, id, queue)
+			if (!all_ended(queue, &jobs[round]))
+				return false;
+	return jobs[0] == jobs[1];
+}
+
+/* As hold(), but it takes nothing from anybody: 0, -EBUSY: there are jobs, -ERESTARTSYS */
+static int hold_idle(struct aipu_device *aipu)
+{
+	if (down_write_killable(&aipu->reset_lock))
+		return -ERESTARTSYS;
+	if (idle(aipu)) {
+		aipu_admin_stop(aipu);
+		unmap_mapping_range(aipu->drm.anon_inode->i_mapping, 0, 0, 1);
+		return 0;
+	}
+	up_write(&aipu->reset_lock);
+	return -EBUSY;
+}
+
+/* Held; lets go of it. With the turn */
 static int reset_card(struct aipu_device *aipu, const char *why)
 {
 	int err;
 
 	drm_warn(&aipu->drm, "%s: resetting the card, all contexts are lost\n", why);
-	hold(aipu);
 	atomic_inc(&aipu->resets);
 	err = aipu_stop(aipu, why);
 	if (!err)
@@ -295,18 +337,22 @@ static int reset_card(struct aipu_device *aipu, const char *why)
 	return err ? -EIO : 0;
 }
 
-int aipu_reset_now(struct aipu_device *aipu, const char *why)
+/* With the turn. `flags`: DRM_AIPU_RESET_* */
+static int reset_for(struct aipu_device *aipu, u32 flags)
 {
-	int err, idx;
+	int err = 0;
 
-	if (!drm_dev_enter(&aipu->drm, &idx))
+	if (aipu->reset->off)
 		return -ENODEV;
-	err = mutex_lock_killable(&aipu->reset->turn) ? -ERESTARTSYS : 0;
-	if (!err) {
-		err = aipu->reset->off ? -ENODEV : reset_card(aipu, why);
-		mutex_unlock(&aipu->reset->turn);
-	}
-	drm_dev_exit(idx);
+	if (flags & DRM_AIPU_RESET_IDLE)
+		err = hold_idle(aipu);
+	else
+		hold(aipu);
+	if (err)
+		return err;
+	aipu->recovery = flags & DRM_AIPU_RESET_RECOVERY;
+	err = reset_card(aipu, "asked for by an administrator");
+	aipu->recovery = false;
 	return err;
 }
 
@@ -322,6 +368,7 @@ static void reset_work(struct work_struct *work)
 		/* Whoever stopped it meanwhile has done what was asked for. */
 		if (atomic_read(&reset->asked) && !reset->off) {
 			aipu_coredump(aipu, reset->why);
+			hold(aipu);
 			reset_card(aipu, reset->why);
 		}
 	}
@@ -345,13 +392,25 @@ bool aipu_reset_asked(struct aipu_device *aipu)
 
 int aipu_reset_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
 {
+	struct aipu_device *aipu = to_aipu(drm);
 	struct drm_aipu_reset *args = data;
+	int err, idx;
 
-	if (args->flags || args->pad)
+	if (args->flags & ~(DRM_AIPU_RESET_IDLE | DRM_AIPU_RESET_RECOVERY) || args->pad)
 		return -EINVAL;
 	if (!capable(CAP_SYS_ADMIN))
 		return -EPERM;
-	return aipu_reset_now(to_aipu(drm), "asked for by an administrator");
+	if (args->flags & DRM_AIPU_RESET_RECOVERY && !(aipu->limits.capabilities & AIPU_CAP_FLASH))
+		return -EOPNOTSUPP;
+	if (!drm_dev_enter(drm, &idx))
+		return -ENODEV;
+	err = mutex_lock_killable(&aipu->reset->turn) ? -ERESTARTSYS : 0;
+	if (!err) {
+		err = reset_for(aipu, args->flags);
+		mutex_unlock(&aipu->reset->turn);
+	}
+	drm_dev_exit(idx);
+	return err;
 }
 
 /* --- by others: FLR, AER, suspend ------------------------------------------------------------- */

@@ -13,8 +13,6 @@ int aipu_reset_init(struct aipu_device *aipu); /* at probe, before the first com
 void aipu_reset_fini(struct aipu_device *aipu);
 /* Any context: asks for a device reset; `why` is a static text for the log and the coredump */
 void aipu_reset_ask(struct aipu_device *aipu, const char *why);
-/* Now, and waits: 0, -EIO (wedged), -ENODEV */
-int aipu_reset_now(struct aipu_device *aipu, const char *why);
 bool aipu_reset_asked(struct aipu_device *aipu); /* and the card has not stopped since */
 int aipu_reset_ioctl(struct drm_device *drm, void *data, struct drm_file *file);
 

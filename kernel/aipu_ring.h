@@ -64,6 +64,16 @@ static inline bool aipu_cq_suffices(u32 told, u32 head, u32 jobs, u32 entries)
 	return aipu_ring_used(told, head, entries) + jobs < entries;
 }
 
+/*
+ * Did the tail pass `event` on its way from `old` to `new`? Then the card, which sleeps, wants to
+ * be told. One that looks by itself names no place.
+ */
+static inline bool aipu_event_passed(u32 event, u32 old, u32 new, u32 entries)
+{
+	return event < entries &&
+	       aipu_ring_used(old, event, entries) < aipu_ring_used(old, new, entries);
+}
+
 /* Jobs [oldest, next) have places of their own */
 static inline bool aipu_window_full(u64 oldest, u64 next, u32 entries)
 {

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What monitors and people look at: hwmon, fdinfo, debugfs, devcoredump, and the tracepoints' code.
- * Called by the core of each, and by recovery before it touches the card. Nothing here changes the
- * card or waits for it, and no text has an address in it.
+ * What monitors and people look at: fdinfo, debugfs, devcoredump, and the tracepoints' code; what
+ * the card measures is in aipu_sensors.c. Called by the core of each, and by recovery before it
+ * touches the card. Nothing here changes the card or waits for it, and no text has an address.
  */
 #include <linux/devcoredump.h>
-#include <linux/hwmon.h>
 #include <linux/vmalloc.h>
 #include <drm/drm_debugfs.h>
 #include <drm/drm_drv.h>
@@ -14,6 +13,7 @@
 #include <drm/drm_print.h>
 
 #include "aipu_buffer.h"
+#include "aipu_check.h"
 #include "aipu_context.h"
 #include "aipu_ioq.h"
 #include "aipu_reset.h"
@@ -24,78 +24,6 @@
 #include "aipu_trace.h"
 
 #define DUMP_BYTES (64u << 10) /* of a coredump; what does not fit is cut off */
-
-/* --- temperature and power -------------------------------------------------------------------- */
-
-#if IS_REACHABLE(CONFIG_HWMON)
-static u32 sensor(enum hwmon_sensor_types type)
-{
-	return type == hwmon_temp ? AIPU_REG_TEMPERATURE : AIPU_REG_POWER;
-}
-
-/* What the card does not know at probe it never does. */
-static umode_t sensor_visible(const void *data, enum hwmon_sensor_types type, u32 attribute,
-			      int channel)
-{
-	return aipu_gone(aipu_read(data, sensor(type))) ? 0 : 0444;
-}
-
-static int sensor_read(struct device *dev, enum hwmon_sensor_types type, u32 attribute, int channel,
-		       long *value)
-{
-	struct aipu_device *aipu = dev_get_drvdata(dev);
-	int idx, err;
-	u32 raw;
-
-	err = aipu_enter(aipu, &idx);
-	if (err)
-		return err;
-	raw = aipu_read(aipu, sensor(type));
-	aipu_exit(aipu, idx);
-	if (aipu_gone(raw))
-		return -ENODATA;
-	/* Signed millidegrees as they are; milliwatts as microwatts */
-	*value = type == hwmon_temp ? (long)(s32)raw : (long)raw * 1000;
-	return 0;
-}
-
-static int sensor_label(struct device *dev, enum hwmon_sensor_types type, u32 attribute,
-			int channel, const char **text)
-{
-	*text = "card";
-	return 0;
-}
-
-static const struct hwmon_channel_info *const sensor_channels[] = {
-	HWMON_CHANNEL_INFO(temp, HWMON_T_INPUT | HWMON_T_LABEL),
-	HWMON_CHANNEL_INFO(power, HWMON_P_INPUT | HWMON_P_LABEL), NULL
-};
-
-static const struct hwmon_ops sensor_ops = {
-	.is_visible = sensor_visible,
-	.read = sensor_read,
-	.read_string = sensor_label,
-};
-
-static const struct hwmon_chip_info sensor_chip = {
-	.ops = &sensor_ops,
-	.info = sensor_channels,
-};
-
-int aipu_hwmon_init(struct aipu_device *aipu)
-{
-	if (aipu_gone(aipu_read(aipu, AIPU_REG_TEMPERATURE)) &&
-	    aipu_gone(aipu_read(aipu, AIPU_REG_POWER)))
-		return 0;
-	return PTR_ERR_OR_ZERO(devm_hwmon_device_register_with_info(aipu->drm.dev, "aipu", aipu,
-								    &sensor_chip, NULL));
-}
-#else
-int aipu_hwmon_init(struct aipu_device *aipu)
-{
-	return 0;
-}
-#endif
 
 /* --- what an open file uses ------------------------------------------------------------------- */
 
@@ -108,6 +36,41 @@ static void count_buffer(struct drm_memory_stats *stats, struct aipu_buffer *buf
 	else
 		stats->private += gem->size;
 	stats->resident += gem->size;
+}
+
+/*
+ * Device time is known of a job when it has ended. Of those that run it is estimated here: of the
+ * time since the last end in their queue an equal share of all queues that have jobs, as the card
+ * takes turns.
+ */
+static u64 running_ns(struct aipu_file *file)
+{
+	struct aipu_device *aipu = file->aipu;
+	ktime_t now = ktime_get();
+	struct aipu_ioq *queue;
+	unsigned int busy = 0;
+	unsigned long id;
+	u64 ns = 0;
+
+	xa_lock(&aipu->queues);
+	xa_for_each(&aipu->queues, id, queue) {
+		guard(spinlock_irqsave)(&queue->lock);
+		if (!queue->running)
+			continue;
+		busy++;
+		if (queue->file == file)
+			ns += max(ktime_sub(now, queue->progress), 0);
+	}
+	xa_unlock(&aipu->queues);
+	return busy ? div_u64(ns, busy) : 0;
+}
+
+/* Of jobs that ended before those that run, or one that ends now would count twice; never back */
+static u64 busy_ns(struct aipu_file *file)
+{
+	s64 ended = atomic64_read(&file->busy_ns);
+
+	return aipu_never_back(&file->busy_shown, ended + running_ns(file));
 }
 
 void aipu_show_fdinfo(struct drm_printer *p, struct drm_file *drm_file)
@@ -124,7 +87,7 @@ void aipu_show_fdinfo(struct drm_printer *p, struct drm_file *drm_file)
 		count_buffer(buffer->kind == DRM_AIPU_BUFFER_DEVICE ? &device : &host, buffer);
 	}
 	spin_unlock(&drm_file->table_lock);
-	drm_printf(p, "drm-engine-compute:\t%llu ns\n", (u64)atomic64_read(&file->busy_ns));
+	drm_printf(p, "drm-engine-compute:\t%llu ns\n", busy_ns(file));
 	drm_print_memory_stats(p, &device, DRM_GEM_OBJECT_RESIDENT, "device");
 	drm_print_memory_stats(p, &host, DRM_GEM_OBJECT_RESIDENT, "host");
 	drm_printf(p, AIPU_DRIVER_NAME "-jobs:\t%llu\n", (u64)atomic64_read(&file->jobs));
@@ -155,7 +118,7 @@ static void print_registers(struct aipu_device *aipu, struct drm_printer *p)
 	for (unsigned int i = 0; i < ARRAY_SIZE(registers); i++)
 		drm_printf(p, "  %s: 0x%08x\n", registers[i].name,
 			   aipu_read(aipu, registers[i].offset));
-	drm_printf(p, "  busy us: %llu\n", aipu_read64(aipu, AIPU_REG_BUSY_US_LO));
+	drm_printf(p, "  busy us: %llu\n", aipu_read_counter(aipu, AIPU_REG_BUSY_US_LO));
 }
 
 static void print_driver(struct aipu_device *aipu, struct drm_printer *p)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What monitors and people look at: hwmon, fdinfo, debugfs, devcoredump. Nothing here changes the
+ * What monitors and people look at: fdinfo, debugfs, devcoredump. Nothing here changes the
  * card.
  */
 #ifndef AIPU_SHOW_H
@@ -10,8 +10,6 @@
 
 struct drm_printer;
 
-/* devm; temperature and power, -ENODATA where the card knows none */
-int aipu_hwmon_init(struct aipu_device *aipu);
 void aipu_debugfs_init(struct aipu_device *aipu);
 void aipu_show_fdinfo(struct drm_printer *p, struct drm_file *file);
 /*

@@ -38,7 +38,7 @@ DEFINE_EVENT(aipu_job, aipu_job_queue,
 	     TP_ARGS(queue, sequence, opcode)
 );
 
-/* A doorbell: the card may run all jobs up to this one */
+/* The card is told, by its shadow or a doorbell: it may run all jobs up to this one */
 DEFINE_EVENT(aipu_job, aipu_job_run,
 	     TP_PROTO(const struct aipu_ioq *queue, u64 sequence, u8 opcode),
 	     TP_ARGS(queue, sequence, opcode)

@@ -15,6 +15,7 @@
 #include "aipu_context.h"
 #include "aipu_ioq.h"
 #include "aipu_reset.h"
+#include "aipu_sensors.h"
 #include "aipu_show.h"
 #include "aipu_trace.h"
 #include "aipu_watch.h"
@@ -92,7 +93,9 @@ static const char *what_is_wrong(struct aipu_device *aipu)
 	case AIPU_STATE_READY:
 		return NULL;
 	case AIPU_STATE_FAILED:
-		return "the card failed";
+		return aipu_read(aipu, AIPU_REG_ERROR) == AIPU_ERROR_OVERHEATED
+			       ? "the card is too hot"
+			       : "the card failed";
 	default:
 		return "the card was reset by itself";
 	}
@@ -114,6 +117,7 @@ static void event_work(struct work_struct *work)
 	if (wrong)
 		aipu_reset_ask(aipu, wrong);
 	if (watch->event && completion_done(&watch->event->done)) {
+		aipu_sensors_event(aipu, le32_to_cpu(watch->event->result.detail));
 		reinit_completion(&watch->event->done);
 		aipu_command_give(aipu, watch->event);
 	}

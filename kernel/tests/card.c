@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What the driver makes of a card's words (aipu_check.h): ranges of versions and limits, also those
- * that no card in its senses would report; the word of a completion. Part of aipu_driver_kunit.ko.
+ * that no card in its senses would report; values of telemetry; what is said of a flash; the word
+ * of a completion. Part of aipu_driver_kunit.ko.
  */
 #include <kunit/test.h>
 
@@ -199,6 +200,56 @@ static void memory_is_within_bar2(struct kunit *test)
 	}
 }
 
+static void values_are_numbers_or_unknown(struct kunit *test)
+{
+	KUNIT_EXPECT_EQ(test, aipu_value(0), 0);
+	KUNIT_EXPECT_EQ(test, aipu_value(U32_MAX - 1), 0xfffffffell);
+	KUNIT_EXPECT_EQ(test, aipu_value(U32_MAX), DRM_AIPU_UNKNOWN);
+	KUNIT_EXPECT_EQ(test, aipu_signed_value(25000), 25000);
+	KUNIT_EXPECT_EQ(test, aipu_signed_value(-25000), -25000);
+	KUNIT_EXPECT_EQ(test, aipu_signed_value(BIT(31)), S32_MIN);
+	KUNIT_EXPECT_EQ(test, aipu_signed_value(U32_MAX), DRM_AIPU_UNKNOWN);
+	KUNIT_EXPECT_EQ(test, aipu_counter_value(U32_MAX), 0xffffffffll);
+	KUNIT_EXPECT_EQ(test, aipu_counter_value(S64_MAX), S64_MAX);
+	KUNIT_EXPECT_EQ(test, aipu_counter_value(S64_MAX + 1ull), DRM_AIPU_UNKNOWN);
+	KUNIT_EXPECT_EQ(test, aipu_counter_value(U64_MAX), DRM_AIPU_UNKNOWN);
+	KUNIT_EXPECT_EQ(test, aipu_value_in(75000, 1000), 75000000);
+	KUNIT_EXPECT_EQ(test, aipu_value_in(U32_MAX, U32_MAX), DRM_AIPU_UNKNOWN);
+	KUNIT_EXPECT_EQ(test, aipu_value_in(DRM_AIPU_UNKNOWN, 1000), DRM_AIPU_UNKNOWN);
+	KUNIT_EXPECT_EQ(test, aipu_value_in(DRM_AIPU_UNKNOWN, 0), DRM_AIPU_UNKNOWN);
+	KUNIT_EXPECT_LT(test, DRM_AIPU_UNKNOWN, -S64_MAX);
+}
+
+static void what_is_shown_never_goes_back(struct kunit *test)
+{
+	static const s64 values[] = { 0, 5, 4, 5, 6, -1, S64_MIN, 6, S64_MAX };
+	static const s64 due[] = { 0, 5, 5, 5, 6, 6, 6, 6, S64_MAX };
+	atomic64_t most = ATOMIC64_INIT(0);
+
+	for (size_t i = 0; i < ARRAY_SIZE(values); i++)
+		KUNIT_EXPECT_EQ_MSG(test, aipu_never_back(&most, values[i]), due[i], "step %zu", i);
+}
+
+static void flash_texts_end_and_pieces_fit(struct kunit *test)
+{
+	struct aipu_flash_info *info = kunit_kmalloc(test, sizeof(*info), GFP_KERNEL);
+	static const u32 chunks[] = { 0, 1, SZ_64K, SZ_64K + 1, U32_MAX };
+
+	KUNIT_ASSERT_NOT_NULL(test, info);
+	for (size_t i = 0; i < ARRAY_SIZE(chunks); i++) {
+		memset(info, 'x', sizeof(*info));
+		info->chunk_bytes = cpu_to_le32(chunks[i]);
+		aipu_flash_info_mask(info);
+		KUNIT_EXPECT_EQ(test, le32_to_cpu(info->chunk_bytes),
+				min_t(u32, chunks[i], SZ_64K));
+		for (size_t j = 0; j < ARRAY_SIZE(info->slots); j++)
+			KUNIT_EXPECT_EQ(test, strnlen(info->slots[j].build, 64), 63);
+		/* And nothing else */
+		KUNIT_EXPECT_EQ(test, info->slots[0].digest[0], 'x');
+		KUNIT_EXPECT_EQ(test, info->reserved[0], 'x');
+	}
+}
+
 /* All bits of a status come through, and as many of a time as there is room for, into none else. */
 static void completions_fit_in_a_word(struct kunit *test)
 {
@@ -217,13 +268,13 @@ static void completions_fit_in_a_word(struct kunit *test)
 	}
 }
 
-static struct kunit_case card_cases[] = { KUNIT_CASE(versions_are_negotiated),
-					  KUNIT_CASE(own_versions_are_a_range),
-					  KUNIT_CASE(limits_are_cut_or_refused),
-					  KUNIT_CASE(doorbells_are_within_bar0),
-					  KUNIT_CASE(memory_is_within_bar2),
-					  KUNIT_CASE(completions_fit_in_a_word),
-					  {} };
+static struct kunit_case card_cases[] = {
+	KUNIT_CASE(versions_are_negotiated),	   KUNIT_CASE(own_versions_are_a_range),
+	KUNIT_CASE(limits_are_cut_or_refused),	   KUNIT_CASE(doorbells_are_within_bar0),
+	KUNIT_CASE(memory_is_within_bar2),	   KUNIT_CASE(values_are_numbers_or_unknown),
+	KUNIT_CASE(what_is_shown_never_goes_back), KUNIT_CASE(flash_texts_end_and_pieces_fit),
+	KUNIT_CASE(completions_fit_in_a_word),	   {}
+};
 
 static struct kunit_suite card_suite = {
 	.name = "aipu_card",

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What the driver makes of a process's words (aipu_check.h): ranges of buffers and the pieces of
- * memory that they are, jobs. Part of aipu_driver_kunit.ko.
+ * memory that they are, jobs, flash commands. Part of aipu_driver_kunit.ko.
  */
 #include <kunit/test.h>
 #include <linux/prandom.h>
@@ -227,11 +227,45 @@ static void jobs_are_checked(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, aipu_job_check(&job, U32_MAX), -EOPNOTSUPP);
 }
 
+static const struct flash_case {
+	struct drm_aipu_flash args;
+	int error;
+} flash_cases[] = {
+	{ { .op = DRM_AIPU_FLASH_INFO, .data = 1, .bytes = 1 }, 0 },
+	{ { .op = DRM_AIPU_FLASH_INFO, .bytes = 4096 }, 0 },
+	{ { .op = DRM_AIPU_FLASH_INFO, .bytes = 4097 }, -EINVAL },
+	{ { .op = DRM_AIPU_FLASH_INFO, .bytes = 0 }, -EINVAL },
+	{ { .op = DRM_AIPU_FLASH_INFO, .bytes = 1, .slot = 1 }, -EINVAL },
+	{ { .op = DRM_AIPU_FLASH_INFO, .bytes = 1, .offset = 1 }, -EINVAL },
+	{ { .op = DRM_AIPU_FLASH_WRITE, .bytes = SZ_64K, .offset = U64_MAX, .slot = 1 }, 0 },
+	{ { .op = DRM_AIPU_FLASH_WRITE, .bytes = SZ_64K + 1 }, -EINVAL },
+	{ { .op = DRM_AIPU_FLASH_WRITE, .bytes = 0 }, -EINVAL },
+	{ { .op = DRM_AIPU_FLASH_READ, .bytes = 1, .slot = 2 }, -EINVAL },
+	{ { .op = DRM_AIPU_FLASH_READ, .bytes = U32_MAX }, -EINVAL },
+	{ { .op = DRM_AIPU_FLASH_COMMIT, .slot = 1 }, 0 },
+	{ { .op = DRM_AIPU_FLASH_COMMIT, .slot = U32_MAX }, -EINVAL },
+	{ { .op = DRM_AIPU_FLASH_COMMIT, .bytes = 1 }, -EINVAL },
+	{ { .op = DRM_AIPU_FLASH_COMMIT, .data = 1 }, -EINVAL },
+	{ { .op = DRM_AIPU_FLASH_COMMIT, .offset = 1 }, -EINVAL },
+	{ { .op = DRM_AIPU_FLASH_ACTIVATE, .slot = 1 }, 0 },
+	{ { .op = DRM_AIPU_FLASH_ACTIVATE, .offset = BIT_ULL(63) }, -EINVAL },
+	{ { .op = DRM_AIPU_FLASH_ACTIVATE + 1 }, -EINVAL },
+	{ { .op = U32_MAX, .bytes = 1 }, -EINVAL },
+};
+
+static void flash_commands_are_checked(struct kunit *test)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(flash_cases); i++)
+		KUNIT_EXPECT_EQ_MSG(test, aipu_flash_check(&flash_cases[i].args),
+				    flash_cases[i].error, "case %zu", i);
+}
+
 static struct kunit_case process_cases[] = { KUNIT_CASE(ranges_are_within_their_buffer),
 					     KUNIT_CASE(neighbours_are_one_extent),
 					     KUNIT_CASE(extents_may_be_large),
 					     KUNIT_CASE(every_byte_is_in_its_extent),
 					     KUNIT_CASE(jobs_are_checked),
+					     KUNIT_CASE(flash_commands_are_checked),
 					     {} };
 
 static struct kunit_suite process_suite = {

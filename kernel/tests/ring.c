@@ -172,6 +172,27 @@ static void completions_have_places(struct kunit *test)
 									 jobs, entries));
 }
 
+/* The card sleeps at a place: whoever goes past it rings, and nobody else. */
+static void events_are_passed_once(struct kunit *test)
+{
+	for (u32 entries = 2; entries <= 16; entries *= 2) {
+		for (u32 old = 0; old < entries; old++) {
+			for (u32 jobs = 0; jobs < entries; jobs++) {
+				u32 new = (old + jobs) % entries;
+
+				for (u32 ahead = 0; ahead < entries; ahead++)
+					KUNIT_ASSERT_EQ(test, ahead < jobs,
+							aipu_event_passed((old + ahead) % entries,
+									  old, new, entries));
+				KUNIT_ASSERT_FALSE(test,
+						   aipu_event_passed(entries, old, new, entries));
+				KUNIT_ASSERT_FALSE(test, aipu_event_passed(AIPU_SHADOW_AWAKE, old,
+									   new, entries));
+			}
+		}
+	}
+}
+
 static struct kunit_case ring_cases[] = { KUNIT_CASE(ring_has_room_for_its_jobs),
 					  KUNIT_CASE(places_follow_one_another),
 					  KUNIT_CASE(ids_differ_for_as_long_as_they_can),
@@ -181,6 +202,7 @@ static struct kunit_case ring_cases[] = { KUNIT_CASE(ring_has_room_for_its_jobs)
 					  KUNIT_CASE(windows_hold_one_job_less_than_places),
 					  KUNIT_CASE(phases_tell_new_from_old),
 					  KUNIT_CASE(completions_have_places),
+					  KUNIT_CASE(events_are_passed_once),
 					  {} };
 
 static struct kunit_suite ring_suite = {

@@ -2,8 +2,8 @@
 /*
  * Jobs that do nothing through both doors of the driver, and the same of an NVMe drive's passthrough: how many a second. Runs in
  * a guest, called by scripts/bench-guest. Ways that are compared take turns of a few milliseconds, so that what else the machine
- * does meets them alike. One card answers each register write, since its memory can be mapped; the other does not (posted
- * writes, as those of a bus are, and of the drive). A round is TURNS of each, and a line for each way of a round: "ROUND WAY JOBS NANOSECONDS".
+ * does meets them alike. The first card has shadow doorbells; the others have none, and of them one answers each register
+ * write, since its memory can be mapped, the other does not (posted writes, as those of a bus are, and of the drive). A round is TURNS of each, and a line for each way of a round: "ROUND WAY JOBS NANOSECONDS".
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,7 +21,7 @@
 #define TURN_NS 50000000
 #define COALESCE_US 1000u
 #define NVME_FLUSH 0u
-#define FILES 3
+#define FILES 4
 
 struct way {
 	const char *name;
@@ -203,10 +203,12 @@ int main(int argc, char **argv)
 		{ .name = "uring-1", .run = run_uring, .depth = 1 },
 		{ .name = "nvme-1", .file = 1, .run = run_nvme, .depth = 1 },
 		{ .name = "posted-1", .file = 2, .run = run_uring, .depth = 1 },
+		{ .name = "plain-1", .file = 3, .run = run_uring, .depth = 1 },
 		{ .name = "ioctl-1", .run = run_ioctl, .depth = 1 },
 		{ .name = "uring-32", .run = run_uring, .depth = BATCH },
 		{ .name = "nvme-32", .file = 1, .run = run_nvme, .depth = BATCH },
 		{ .name = "posted-32", .file = 2, .run = run_uring, .depth = BATCH },
+		{ .name = "plain-32", .file = 3, .run = run_uring, .depth = BATCH },
 		{ .name = "ioctl-32", .run = run_ioctl, .depth = BATCH },
 	};
 	struct way ways[sizeof(all) / sizeof(all[0])];
@@ -214,7 +216,7 @@ int main(int argc, char **argv)
 	int files[FILES];
 
 	if (argc < 2 + FILES) {
-		fprintf(stderr, "usage: doors ROUNDS CARD NVME POSTED-CARD [WAY...]\n");
+		fprintf(stderr, "usage: doors ROUNDS CARD NVME POSTED-CARD PLAIN-CARD [WAY...]\n");
 		return 2;
 	}
 	rounds = (unsigned int)atoi(argv[1]);

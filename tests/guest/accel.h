@@ -8,12 +8,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/klog.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <drm/aipu_accel.h>
@@ -252,6 +255,64 @@ static inline size_t others(const void *memory, size_t bytes, unsigned char valu
 	for (size_t i = 0; i < bytes; i++)
 		count += byte[i] != value;
 	return count;
+}
+
+/* The exit status of a child that is given the file, minus the signal if it was killed */
+static inline int in_child(int (*what)(int fd), int fd)
+{
+	pid_t child = fork();
+	int status;
+
+	if (!child)
+		_exit(what(fd));
+	waitpid(child, &status, 0);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+/* The PCI address of the card behind a file, in `name` */
+static inline void address_of(int fd, char *name, size_t room)
+{
+	char path[64], target[256];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	n = readlink(path, target, sizeof(target) - 1);
+	target[n > 0 ? n : 0] = '\0';
+	snprintf(path, sizeof(path), "/sys/class/accel/%.20s/device", strrchr(target, '/') + 1);
+	n = readlink(path, target, sizeof(target) - 1);
+	target[n > 0 ? n : 0] = '\0';
+	snprintf(name, room, "%s", strrchr(target, '/') + 1);
+}
+
+/* Bytes behind `key` in the file's fdinfo, or the number; -1: it is not there */
+static inline long long usage(int fd, const char *key)
+{
+	char path[64], line[256], unit[8];
+	long long value = -1;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	file = fopen(path, "re");
+	while (file && fgets(line, sizeof(line), file)) {
+		if (strncmp(line, key, strlen(key)) || line[strlen(key)] != ':')
+			continue;
+		unit[0] = '\0';
+		sscanf(line + strlen(key) + 1, "%lld %7s", &value, unit);
+		value <<= !strcmp(unit, "KiB") ? 10 : !strcmp(unit, "MiB") ? 20 : 0;
+	}
+	if (file)
+		fclose(file);
+	return value;
+}
+
+/* Does the kernel's log have this? */
+static inline bool logged(const char *text)
+{
+	static char log[1 << 20];
+	int bytes = klogctl(3 /* all of it */, log, sizeof(log) - 1);
+
+	log[bytes > 0 ? bytes : 0] = '\0';
+	return strstr(log, text);
 }
 
 /*

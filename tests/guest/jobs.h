@@ -18,6 +18,8 @@
 
 #include <drm/aipu_accel.h>
 
+#include "aipu_registers.h"
+
 #define NODE "/dev/accel/accel0"
 #define ENTRIES 63u
 #define FOREVER INT64_MAX
@@ -48,6 +50,20 @@ static inline int64_t now_ns(void)
 static inline int call(int fd, unsigned long request, void *arg)
 {
 	return ioctl(fd, request, arg) ? errno : 0;
+}
+
+/* Does the card offer shadow doorbells? Then jobs need a doorbell only while it sleeps. */
+static inline int shadows(int fd)
+{
+	struct drm_aipu_device device = { 0 };
+	struct drm_aipu_query query = {
+		.kind = DRM_AIPU_QUERY_DEVICE,
+		.data = (uintptr_t)&device,
+		.bytes = sizeof(device),
+	};
+
+	return !call(fd, DRM_IOCTL_AIPU_QUERY, &query) &&
+	       device.capabilities & AIPU_CAP_SHADOW_DOORBELLS;
 }
 
 static inline int make_share(int fd, uint32_t priority, uint32_t weight, uint32_t *context)

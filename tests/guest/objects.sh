@@ -4,7 +4,8 @@
 # The driver by its user API, and that a guest is clean behind it: the programs selftest_*.c that need the driver, of which each
 # result is one here. On every kernel and with every kind of IOMMU, in one boot: those of queues, jobs and io_uring on the first
 # card, whose memory is large, but not on the debug kernel, since they count doorbells of a busy guest; the others on the two
-# behind it. The debug kernel then looks for memory that nothing points to.
+# behind it, those of flash and of what a card reports on one each; on the lazy IOMMU the first card has no shadow doorbells. The
+# debug kernel then looks for memory that nothing points to.
 # OBJECTS_GUESTS: only these, by the first words of their names.
 set -u
 # shellcheck source=tests/tools/_tap.sh
@@ -12,7 +13,9 @@ set -u
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-objects="selftest_buffers selftest_objects selftest_arguments"
+objects="selftest_buffers selftest_objects selftest_sensors selftest_flash selftest_events selftest_arguments"
+# Errors of memory, the second one not corrected; hot air, and cool again: as selftest_events.c has it
+events_card="--fault memory-error@2 --fault memory-error@4:1 --fault ambient@6:100 --fault ambient@8:25"
 jobs="selftest_jobs selftest_fills selftest_uring selftest_priorities"
 
 build()
@@ -31,7 +34,9 @@ module=$1 clean=$3
 shift 3
 for program; do
 	case $program in
-	*_buffers | *_objects | *_arguments) export AIPU_FIRST_CARD=1 ;;
+	*_flash) export AIPU_FIRST_CARD=3 ;;
+	*_events) export AIPU_FIRST_CARD=4 ;;
+	*_buffers | *_objects | *_arguments | *_sensors) export AIPU_FIRST_CARD=1 ;;
 	*) unset AIPU_FIRST_CARD ;;
 	esac
 	echo "# program ${program##*/}"
@@ -62,7 +67,9 @@ boots()
 		return 1
 	}
 	# shellcheck disable=SC2046,SC2086
-	"$SRC/scripts/vm" --kernel "$kernel" "$@" --cards 3 --card "1:--memory 64M" --card "2:--memory 64M" \
+	rm -f "$work/flash"
+	"$SRC/scripts/vm" --kernel "$kernel" "$@" --cards 5 --card "1:--memory 64M" --card "2:--memory 64M" \
+		--card "3:--memory 64M --flash $work/flash" --card "4:--memory 64M $events_card" \
 		--module drm_shmem_helper --timeout 900 -- \
 		sh "$work/guest.sh" "$work/$kernel/aipu_accel.ko" "$BUILD/firmware/aipu-soft.fw" \
 		"$SRC/tests/guest/clean.sh" $(printf "$BUILD/tests/guest/%s " $programs) \
@@ -81,7 +88,16 @@ said()
 	}
 }
 
+# An image that the software device never starts, signed as those that it does
+never_starts()
+{
+	printf 'start: never\n' >"$work/never" &&
+		"$BUILD/bin/aipu-fw" pack --payload "$work/never" --version 9.9.9 --board soft \
+			--key "$SRC/firmware-abi/development.pem" -o "$work/never.fw"
+}
+
 tap_ok "they compile" build
+tap_ok "an image that never starts" never_starts
 # on NAME KERNEL VM-OPTION...
 on()
 {
@@ -100,9 +116,10 @@ on()
 	tap_ok "$name: nothing is left, nothing was complained about" said "# clean"
 }
 
-on "6.12" 6.12
+# Here alone: it waits for half a minute.
+on "6.12" 6.12 --file "$work/never.fw" --env AIPU_NEVER_STARTS="$work/never.fw"
 on "intel IOMMU, 6.12" 6.12 --iommu=intel
-on "virtio IOMMU, lazy, 6.12" 6.12 --iommu=virtio --append iommu.strict=0
+on "virtio IOMMU, lazy, 6.12" 6.12 --iommu=virtio --append iommu.strict=0 --card "0:--no-shadow"
 on "new" new
 on "debug" debug
 tap_done

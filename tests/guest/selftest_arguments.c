@@ -5,7 +5,6 @@
  * in the kernel's own test harness; unbinds the first card and binds it again.
  */
 #include <signal.h>
-#include <sys/wait.h>
 
 #include "kselftest_harness.h"
 
@@ -142,7 +141,7 @@ CARD_TEST(arguments_of_other_sizes)
 	EXPECT_LT(0, large.args.context);
 	EXPECT_EQ(4, large.more[3]);
 	EXPECT_EQ(0, call(self->fd, _IOC(_IOC_READ | _IOC_WRITE, type, nr, sizeof(small)), small));
-	for (uint32_t i = DRM_AIPU_RESET + 1; i < DRM_COMMAND_END - DRM_COMMAND_BASE; i++)
+	for (uint32_t i = DRM_AIPU_SET_LIMITS + 1; i < DRM_COMMAND_END - DRM_COMMAND_BASE; i++)
 		EXPECT_EQ(-EINVAL, call(self->fd, DRM_IOWR(DRM_COMMAND_BASE + i, uint64_t), small));
 }
 
@@ -209,7 +208,6 @@ CARD_TEST(reserved_fields_are_zero)
 		RESERVED(QUEUE_DESTROY, drm_aipu_queue, pad, &queue),
 		RESERVED(KICK, drm_aipu_queue, pad, &queue),
 		RESERVED(CANCEL, drm_aipu_cancel, pad, &cancel),
-		RESERVED(RESET, drm_aipu_reset, flags, &reset),
 		RESERVED(RESET, drm_aipu_reset, pad, &reset),
 	};
 
@@ -223,6 +221,8 @@ CARD_TEST(reserved_fields_are_zero)
 			}
 		}
 	}
+	for (reset.flags = 1u << 31; reset.flags > DRM_AIPU_RESET_RECOVERY; reset.flags >>= 1)
+		EXPECT_EQ(-EINVAL, call(self->fd, DRM_IOCTL_AIPU_RESET, &reset));
 	give.flags = 2;
 	EXPECT_EQ(-EINVAL, call(self->fd, DRM_IOCTL_AIPU_SUBMIT, &give));
 	/* Nothing was ended or made by any of them */
@@ -234,21 +234,6 @@ CARD_TEST(reserved_fields_are_zero)
 /* --- the driver goes ---------------------------------------------------------------------------------- */
 
 #define DRIVER "/sys/bus/pci/drivers/aipu_accel"
-
-/* The PCI address of the card behind a file, in `name` */
-static void address_of(int fd, char *name, size_t room)
-{
-	char path[64], target[256];
-	ssize_t n;
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	n = readlink(path, target, sizeof(target) - 1);
-	target[n > 0 ? n : 0] = '\0';
-	snprintf(path, sizeof(path), "/sys/class/accel/%.20s/device", strrchr(target, '/') + 1);
-	n = readlink(path, target, sizeof(target) - 1);
-	target[n > 0 ? n : 0] = '\0';
-	snprintf(name, room, "%s", strrchr(target, '/') + 1);
-}
 
 static int write_driver(const char *file, const char *text)
 {
@@ -267,24 +252,12 @@ static int all_gone(int fd)
 {
 	int bad = 0;
 
-	for (unsigned int nr = 0; nr <= DRM_AIPU_RESET; nr++) {
+	for (unsigned int nr = 0; nr <= DRM_AIPU_SET_LIMITS; nr++) {
 		uint64_t args[16] = { 1 };
 
 		bad += call(fd, DRM_IOWR(DRM_COMMAND_BASE + nr, uint64_t[8]), args) != -ENODEV;
 	}
 	return bad;
-}
-
-/* The exit status of a child that is given the file, minus the signal if it was killed */
-static int in_child(int (*what)(int fd), int fd)
-{
-	pid_t child = fork();
-	int status;
-
-	if (!child)
-		_exit(what(fd));
-	waitpid(child, &status, 0);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
 static int reset_as_anybody(int fd)

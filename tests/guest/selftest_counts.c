@@ -115,6 +115,15 @@ static uint32_t batch(uint64_t next)
 	return next + BATCH > JOBS + 1 ? (uint32_t)(JOBS + 1 - next) : BATCH;
 }
 
+/* One a batch; fewer, where the card was awake still, but the first finds it asleep. */
+static void expect_doorbells(struct __test_metadata *_metadata, const FIXTURE_DATA(batches) * self)
+{
+	uint64_t doorbells = counter(self->config, DOORBELLS) - self->doorbells;
+
+	EXPECT_GE(BATCHES, doorbells);
+	EXPECT_LE(shadows(self->fd) ? 1 : BATCHES, doorbells);
+}
+
 TEST_F_TIMEOUT(batches, by_io_uring, 120)
 {
 	struct io_uring_cqe *cqe;
@@ -141,7 +150,7 @@ TEST_F_TIMEOUT(batches, by_io_uring, 120)
 	}
 	made = calls(self->calls) - self->before - 1;
 	EXPECT_EQ(BATCHES, made);
-	EXPECT_EQ(BATCHES, counter(self->config, DOORBELLS) - self->doorbells);
+	expect_doorbells(_metadata, self);
 	EXPECT_EQ(0, counter(self->config, HEAD_DOORBELLS) - self->heads);
 	EXPECT_GE(BATCHES, counter(self->config, INTERRUPTS) - self->interrupts);
 	EXPECT_LE(1, counter(self->config, INTERRUPTS) - self->interrupts);
@@ -161,12 +170,12 @@ TEST_F_TIMEOUT(batches, by_ioctl, 120)
 		ASSERT_EQ(0, take_all(self->fd, self->queue, first, count));
 	}
 	EXPECT_EQ(2 * BATCHES, calls(self->calls) - self->before - 1);
-	EXPECT_EQ(BATCHES, counter(self->config, DOORBELLS) - self->doorbells);
+	expect_doorbells(_metadata, self);
 	EXPECT_EQ(0, counter(self->config, HEAD_DOORBELLS) - self->heads);
 	EXPECT_GE(BATCHES, counter(self->config, INTERRUPTS) - self->interrupts);
 }
 
-/* A ring that comes round: the card is told of its completions' places once a round, not each time. */
+/* A ring that comes round: the card is told of its completions' places once a round, not each time; or by memory. */
 TEST_F_TIMEOUT(batches, of_one_in_a_small_ring, 120)
 {
 	uint32_t queue, taken;
@@ -178,8 +187,8 @@ TEST_F_TIMEOUT(batches, of_one_in_a_small_ring, 120)
 		ASSERT_EQ(0, nops(self->fd, queue, &next, 1, &taken));
 		ASSERT_EQ(0, take_all(self->fd, queue, next - 1, 1));
 	}
-	EXPECT_LE(9, counter(self->config, HEAD_DOORBELLS) - self->heads);
-	EXPECT_GE(11, counter(self->config, HEAD_DOORBELLS) - self->heads);
+	EXPECT_LE(shadows(self->fd) ? 0 : 9, counter(self->config, HEAD_DOORBELLS) - self->heads);
+	EXPECT_GE(shadows(self->fd) ? 0 : 11, counter(self->config, HEAD_DOORBELLS) - self->heads);
 }
 
 /* --- tokens --------------------------------------------------------------------------------------- */

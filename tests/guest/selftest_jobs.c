@@ -29,7 +29,9 @@ TEST_F(jobs, nops_in_batches)
 		ASSERT_EQ(0, take_all(self->fd, self->queue, first, 32));
 	}
 	EXPECT_EQ(641, self->next);
-	EXPECT_EQ(20, counter(self->config, DOORBELLS) - doorbells);
+	doorbells = counter(self->config, DOORBELLS) - doorbells;
+	EXPECT_GE(20, doorbells);
+	EXPECT_LE(shadows(self->fd) ? 1 : 20, doorbells);
 }
 
 TEST_F(jobs, a_batch_beyond_a_chunk)

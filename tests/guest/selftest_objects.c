@@ -4,25 +4,12 @@
  * driver loaded, in the kernel's own test harness.
  */
 #include <linux/udmabuf.h>
-#include <sys/wait.h>
 
 #include "kselftest_harness.h"
 
 #include "accel.h"
 
 CARD_FIXTURE()
-
-/* The exit status of a child that is given the file, minus the signal if it was killed */
-static int in_child(int (*what)(int fd), int fd)
-{
-	pid_t child = fork();
-	int status;
-
-	if (!child)
-		_exit(what(fd));
-	waitpid(child, &status, 0);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-}
 
 /* --- contexts --------------------------------------------------------------------------------------- */
 

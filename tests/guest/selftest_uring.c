@@ -62,9 +62,9 @@ TEST_F(ring, batches)
 			EXPECT_EQ(0, AIPU_URING_STATUS(word));
 		}
 	}
-	/* One a batch; but where this task stood still in the middle of one, the driver did not wait for it. */
+	/* One a batch, or none while the card looks by itself; but where this task stood still in the middle of one, the driver did not wait for it. */
 	doorbells = counter(self->config, DOORBELLS) - doorbells;
-	EXPECT_GE(doorbells, 20);
+	EXPECT_GE(doorbells, shadows(self->fd) ? 1 : 20);
 	EXPECT_LE(doorbells, 40);
 	io_uring_queue_exit(&ring);
 }

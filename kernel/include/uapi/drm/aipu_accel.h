@@ -30,7 +30,7 @@ extern "C" {
 
 #define AIPU_DRIVER_NAME "aipu_accel"
 #define AIPU_DRIVER_VERSION_MAJOR 1
-#define AIPU_DRIVER_VERSION_MINOR 0
+#define AIPU_DRIVER_VERSION_MINOR 1 /* telemetry, limits, flash, flags of RESET */
 
 #define DRM_AIPU_QUERY 0x00
 #define DRM_AIPU_CONTEXT_CREATE 0x01
@@ -49,6 +49,8 @@ extern "C" {
 #define DRM_AIPU_CANCEL 0x0e
 #define DRM_AIPU_KICK 0x0f
 #define DRM_AIPU_RESET 0x10
+#define DRM_AIPU_FLASH 0x11
+#define DRM_AIPU_SET_LIMITS 0x12
 
 /* --- what there is ---------------------------------------------------------------------------- */
 
@@ -56,10 +58,12 @@ extern "C" {
  * enum drm_aipu_query_kind - what DRM_IOCTL_AIPU_QUERY tells
  * @DRM_AIPU_QUERY_DEVICE: struct drm_aipu_device
  * @DRM_AIPU_QUERY_MEMORY: struct drm_aipu_memory
+ * @DRM_AIPU_QUERY_TELEMETRY: struct drm_aipu_telemetry
  */
 enum drm_aipu_query_kind {
 	DRM_AIPU_QUERY_DEVICE = 1,
 	DRM_AIPU_QUERY_MEMORY = 2,
+	DRM_AIPU_QUERY_TELEMETRY = 3,
 };
 
 /**
@@ -97,6 +101,11 @@ enum drm_aipu_state {
 #define DRM_AIPU_FEATURE_USER_BUFFER (1ull << 1) /* DRM_AIPU_BUFFER_USER */
 #define DRM_AIPU_FEATURE_PRIME (1ull << 2) /* import and export of dma-bufs */
 #define DRM_AIPU_FEATURE_FENCES (1ull << 3) /* DRM_AIPU_QUEUE_FENCED publishes fences */
+#define DRM_AIPU_FEATURE_TELEMETRY (1ull << 4) /* DRM_AIPU_QUERY_TELEMETRY */
+#define DRM_AIPU_FEATURE_FLASH (1ull << 5) /* DRM_IOCTL_AIPU_FLASH, where AIPU_CAP_FLASH is there */
+#define DRM_AIPU_FEATURE_LIMITS \
+	(1ull << 6) /* DRM_IOCTL_AIPU_SET_LIMITS, where AIPU_CAP_LIMITS is */
+#define DRM_AIPU_FEATURE_RESET_FLAGS (1ull << 7) /* DRM_AIPU_RESET_IDLE, DRM_AIPU_RESET_RECOVERY */
 
 /**
  * struct drm_aipu_device - the card and its limits; all out
@@ -163,6 +172,16 @@ struct drm_aipu_device {
 	char model[64];
 	/** @firmware: version and build of the firmware, ends with zero */
 	char firmware[64];
+	/** @rom_version: of the boot ROM, as @firmware_version; 0: the card does not tell */
+	__u32 rom_version;
+	/** @boot_source: where the running firmware came from: enum aipu_boot_source */
+	__u32 boot_source;
+	/** @slot_errors: why the boot ROM passed over slots A and B: AIPU_ERROR_*; 0: it did not */
+	__u32 slot_errors[2];
+	/** @rollback: smallest anti-rollback counter that the boot ROM takes */
+	__u32 rollback;
+	/** @pad: 0 */
+	__u32 pad;
 };
 
 /**
@@ -179,6 +198,63 @@ struct drm_aipu_memory {
 	__u64 file;
 	/** @file_limit: what this file may allocate */
 	__u64 file_limit;
+};
+
+/* A value of struct drm_aipu_telemetry that the card does not know */
+#define DRM_AIPU_UNKNOWN (-0x7fffffffffffffffll - 1)
+
+/**
+ * struct drm_aipu_telemetry - what the card measures and counts; all out
+ *
+ * Each is a register of the card (aipu_registers.h) read now, or DRM_AIPU_UNKNOWN. Counters begin
+ * at power-on, unless said otherwise; those that are 32 bits wide on the card wrap there. The last
+ * three are the driver's, and always known.
+ */
+struct drm_aipu_telemetry {
+	/** @temperature_mc: millidegrees Celsius */
+	__s64 temperature_mc;
+	/** @power_mw: milliwatts */
+	__s64 power_mw;
+	/** @clock_mhz: megahertz */
+	__s64 clock_mhz;
+	/** @power_limit_mw: as it is set */
+	__s64 power_limit_mw;
+	/** @clock_limit_mhz: as it is set */
+	__s64 clock_limit_mhz;
+	/** @throttle_mc: temperature from which the clock goes down */
+	__s64 throttle_mc;
+	/** @shutdown_mc: temperature at which the card fails */
+	__s64 shutdown_mc;
+	/** @throttle: AIPU_THROTTLE_* bits: why the clock is below its limit now */
+	__s64 throttle;
+	/** @energy_uj: microjoules */
+	__s64 energy_uj;
+	/** @memory_read_bytes: of device memory, by steps */
+	__s64 memory_read_bytes;
+	/** @memory_written_bytes: likewise */
+	__s64 memory_written_bytes;
+	/** @operations: multiplications with addition */
+	__s64 operations;
+	/** @memory_peak_mbs: bandwidth of device memory, 10^6 bytes per second */
+	__s64 memory_peak_mbs;
+	/** @corrected_errors: of memory and links, that were corrected */
+	__s64 corrected_errors;
+	/** @uncorrected_errors: that were not */
+	__s64 uncorrected_errors;
+	/** @busy_us: time in steps, since the last boot */
+	__s64 busy_us;
+	/** @steps: since the last boot */
+	__s64 steps;
+	/** @longest_step_us: since the last boot */
+	__s64 longest_step_us;
+	/** @card_resets: RESET_COUNT of the card: resets of any kind */
+	__s64 card_resets;
+	/** @ras_events: RAS events of the card since the driver was bound */
+	__s64 ras_events;
+	/** @temperature_events: TEMPERATURE events of the card since the driver was bound */
+	__s64 temperature_events;
+	/** @running_jobs: given by all files and not ended */
+	__s64 running_jobs;
 };
 
 /* --- contexts --------------------------------------------------------------------------------- */
@@ -570,17 +646,82 @@ struct drm_aipu_cancel {
 	__u64 sequence;
 };
 
+/* Of drm_aipu_reset.flags */
+/* Only if no job of anybody is in flight, else EBUSY; none that came before the check is lost */
+#define DRM_AIPU_RESET_IDLE (1u << 0)
+/*
+ * The boot ROM starts nothing from flash: the driver gives it the image in /lib/firmware. Where
+ * there is none the card is wedged until a RESET without this flag, which starts what is in flash.
+ */
+#define DRM_AIPU_RESET_RECOVERY (1u << 1)
+
 /**
  * struct drm_aipu_reset - DRM_IOCTL_AIPU_RESET: reset the card; needs CAP_SYS_ADMIN
  *
  * All contexts of all files are lost, as said at the top. Returns when the card is ready again.
- * EIO: it did not come back.
+ * EIO: it did not come back. EBUSY: @flags has IDLE, and jobs are in flight; nothing was changed.
+ * EOPNOTSUPP: @flags has RECOVERY, and the card keeps no firmware.
  */
 struct drm_aipu_reset {
-	/** @flags: in, 0 */
+	/** @flags: in, DRM_AIPU_RESET_* */
 	__u32 flags;
 	/** @pad: 0 */
 	__u32 pad;
+};
+
+/**
+ * enum drm_aipu_flash_op - what DRM_IOCTL_AIPU_FLASH does; the contract's commands of the same name
+ * @DRM_AIPU_FLASH_INFO: out, the first @bytes of struct aipu_flash_info (4096) to @data;
+ *	chunk_bytes is at most 65536 there. The only one that needs no rights
+ * @DRM_AIPU_FLASH_WRITE: in, @bytes at @data to @offset of the slot, in order and without gaps;
+ *	offset 0 empties the slot first
+ * @DRM_AIPU_FLASH_READ: out, @bytes from @offset of the slot to @data
+ * @DRM_AIPU_FLASH_COMMIT: the card checks what was written; EKEYREJECTED: refused, @detail says why
+ * @DRM_AIPU_FLASH_ACTIVATE: the next reset starts this slot first, on trial
+ */
+enum drm_aipu_flash_op {
+	DRM_AIPU_FLASH_INFO = 0,
+	DRM_AIPU_FLASH_WRITE = 1,
+	DRM_AIPU_FLASH_READ = 2,
+	DRM_AIPU_FLASH_COMMIT = 3,
+	DRM_AIPU_FLASH_ACTIVATE = 4,
+};
+
+/**
+ * struct drm_aipu_flash - DRM_IOCTL_AIPU_FLASH: the card's firmware slots (the contract's spec.md,
+ * section 14); needs CAP_SYS_ADMIN, but for INFO
+ *
+ * One command at a time. EPERM: no rights. EOPNOTSUPP: the card keeps no firmware. EINVAL: unknown
+ * op, slot above 1, a field that the op does not use is not 0, bytes 0 or above the card's
+ * chunk_bytes, a gap, beyond the slot. EBUSY: WRITE and COMMIT of the slot that runs. ENOENT:
+ * ACTIVATE of an empty slot. EKEYREJECTED: COMMIT. ECANCELED: the card was reset meanwhile; a slot
+ * that was being written is empty.
+ */
+struct drm_aipu_flash {
+	/** @op: in, enum drm_aipu_flash_op */
+	__u32 op;
+	/** @slot: in, 0: A, 1: B; INFO: 0 */
+	__u32 slot;
+	/** @offset: in, READ and WRITE: bytes from the slot's start; else 0 */
+	__u64 offset;
+	/** @data: in, INFO, READ and WRITE: pointer; else 0 */
+	__u64 data;
+	/** @bytes: in, INFO: 1..4096; READ and WRITE: 1..chunk_bytes; else 0 */
+	__u32 bytes;
+	/** @detail: out, also on EKEYREJECTED: AIPU_ERROR_* of the refusal; else 0 */
+	__u32 detail;
+};
+
+/**
+ * struct drm_aipu_limits - DRM_IOCTL_AIPU_SET_LIMITS: power and clock; needs CAP_SYS_ADMIN
+ *
+ * They hold until the card is reset. EOPNOTSUPP: the card has none. EINVAL: beyond what it can.
+ */
+struct drm_aipu_limits {
+	/** @power_mw: in, milliwatts; 0: the card's default */
+	__u32 power_mw;
+	/** @clock_mhz: in, megahertz; 0: the card's default */
+	__u32 clock_mhz;
 };
 
 /* --- io_uring --------------------------------------------------------------------------------- */
@@ -633,6 +774,8 @@ struct drm_aipu_uring_submit {
 #define DRM_IOCTL_AIPU_CANCEL DRM_AIPU_IOW(DRM_AIPU_CANCEL, drm_aipu_cancel)
 #define DRM_IOCTL_AIPU_KICK DRM_AIPU_IOW(DRM_AIPU_KICK, drm_aipu_queue)
 #define DRM_IOCTL_AIPU_RESET DRM_AIPU_IOW(DRM_AIPU_RESET, drm_aipu_reset)
+#define DRM_IOCTL_AIPU_FLASH DRM_AIPU_IOWR(DRM_AIPU_FLASH, drm_aipu_flash)
+#define DRM_IOCTL_AIPU_SET_LIMITS DRM_AIPU_IOW(DRM_AIPU_SET_LIMITS, drm_aipu_limits)
 
 #define DRM_AIPU_URING_SUBMIT DRM_AIPU_IOWR(DRM_AIPU_SUBMIT, drm_aipu_uring_submit)
 
