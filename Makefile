@@ -41,6 +41,8 @@ LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 MANDIR ?= $(PREFIX)/share/man
 UDEVDIR ?= $(PREFIX)/lib/udev/rules.d
+BASHCOMPDIR ?= $(PREFIX)/share/bash-completion/completions
+ZSHCOMPDIR ?= $(PREFIX)/share/zsh/site-functions
 # Where the kernel looks, whatever the prefix
 FIRMWAREDIR ?= /lib/firmware
 KDIR ?= /lib/modules/$(shell uname -r)/build
@@ -82,6 +84,7 @@ SYS_LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS) 2>/dev/null || echo -ljansson -
 MATH_LIBS := -lm
 DRM_CFLAGS := $(subst -I,-isystem ,$(shell $(PKG_CONFIG) --cflags libdrm 2>/dev/null || echo -I/usr/include/libdrm))
 DRM_LIBS := $(shell $(PKG_CONFIG) --libs libdrm liburing 2>/dev/null || echo -ldrm -luring)
+PCI_LIBS := $(shell $(PKG_CONFIG) --libs libpci 2>/dev/null || echo -lpci)
 SPM_LIBS := $(shell $(PKG_CONFIG) --libs sentencepiece 2>/dev/null || echo -lsentencepiece)
 
 # SIMD sources are built for x86-64 only; the code that dispatches knows by __x86_64__.
@@ -104,9 +107,11 @@ part_names := $(filter-out include device-model libaipu llm,$(patsubst userspace
 part_src = $(sort $(wildcard userspace/$(1)/*.c))
 all_part_src := $(foreach p,$(part_names),$(call part_src,$(p)))
 common_src := $(sort $(wildcard tools/common/*.c))
+# What needs libpci (GPL): linked by the tools that say so in libs.mk
+cards_src := $(sort $(wildcard tools/cards/*.c))
 tool_names := $(patsubst tools/%/main.c,%,$(sort $(wildcard tools/*/main.c)))
 tool_src = $(sort $(wildcard tools/$(1)/*.c))
-all_tool_src := $(filter-out $(common_src),$(sort $(wildcard tools/*/*.c)))
+all_tool_src := $(filter-out $(common_src) $(cards_src),$(sort $(wildcard tools/*/*.c)))
 ref_src := $(sort $(wildcard tests/ref/*.c))
 unit_src := $(sort $(wildcard tests/unit/test_*.c))
 unit_common_src := $(filter-out $(unit_src),$(sort $(wildcard tests/unit/*.c)))
@@ -136,6 +141,7 @@ dm_a := $(if $(dm_src),$(L)/libaipu-dm.a)
 ref_a := $(if $(ref_src),$(L)/libaipu-ref.a)
 parts_a := $(if $(part_names),$(L)/libaipu-parts.a)
 common_a := $(if $(common_src),$(L)/libtools-common.a)
+cards_a := $(if $(cards_src),$(L)/libtools-cards.a)
 # Not installed and not linked by tools: lets tests and fuzz targets reach internals.
 aipu_a := $(if $(aipu_src),$(L)/libaipu-static.a)
 soft_a := $(if $(soft_src),$(L)/libaipu-soft-static.a)
@@ -219,9 +225,11 @@ $(BUILD)/obj/userspace/libaipu/%: INC = -Iuserspace/libaipu
 # The system's own headers are no place for our warnings.
 $(BUILD)/obj/userspace/libaipu/drm/%: INC = -Iuserspace/libaipu -Ikernel/include/uapi $(DRM_CFLAGS)
 $(BUILD)/obj/userspace/llm/%: INC = -Iuserspace/llm
-$(BUILD)/obj/tools/%: INC = -Itools/common -Iuserspace $(part_names:%=-Iuserspace/%)
+$(BUILD)/obj/tools/%: INC = -Itools/common -Itools/cards -Iuserspace $(part_names:%=-Iuserspace/%)
+# Which versions of the driver's user API there are
+$(BUILD)/obj/tools/aipu-fwcheck/collect.o: INC = -Itools/common -Itools/cards -Ikernel/include/uapi $(DRM_CFLAGS)
 $(BUILD)/obj/tests/%: INC = -Iuserspace/device-model -Iuserspace/libaipu -Iuserspace/llm -Itests/ref \
-	-Itests/unit -Itests/emu -Itests/abi -Itools -Itools/common -Iuserspace $(part_names:%=-Iuserspace/%)
+	-Itests/unit -Itests/emu -Itests/abi -Itools -Itools/common -Itools/cards -Iuserspace $(part_names:%=-Iuserspace/%)
 $(BUILD)/obj/tests/ref/%: INC = -Itests/ref
 $(BUILD)/obj/tests/abi/%: INC = -Itests/abi -Itests/emu -Itools
 $(BUILD)/obj/tests/emu/%: INC = -Itests/emu -Itests/abi
@@ -249,6 +257,9 @@ $(parts_a): $(call objs,$(all_part_src)) ; $(archive)
 endif
 ifneq ($(common_a),)
 $(common_a): $(call objs,$(common_src)) ; $(archive)
+endif
+ifneq ($(cards_a),)
+$(cards_a): $(call objs,$(cards_src)) ; $(archive)
 endif
 ifneq ($(aipu_a),)
 $(aipu_a): $(call objs,$(aipu_src)) ; $(archive)
@@ -341,9 +352,10 @@ $(links): %.so: %.so.$(SOVERSION)
 
 # -- tools -----------------------------------------------------------------------------------------
 
-# aipu-fw makes the image that libaipu-soft.so holds, so it comes before the libraries; aipu-emu is the device.
+# aipu-fw makes the image that libaipu-soft.so holds, so it comes before all libraries but libaipu, which opens that one
+# when a device is asked for; aipu-emu is the device.
 no_libs := aipu-fw aipu-emu
-tool_libs = $(if $(filter $(1),$(no_libs)),,$(llm_so) $(aipu_so))
+tool_libs = $(if $(filter $(1),aipu-emu),,$(if $(filter $(1),aipu-fw),,$(llm_so)) $(aipu_so))
 tool_parts = $(if $(filter $(1),$(no_libs)),,$(parts_a))
 
 define tool_rule
@@ -360,9 +372,9 @@ $(foreach t,$(tool_names),$(eval $(call tool_rule,$(t))))
 # -- tests -----------------------------------------------------------------------------------------
 
 # Shared libraries first: what they export comes from them; only internals come from the archives.
-test_a := $(ref_a) $(emu_a) $(tools_a) $(common_a) $(parts_a) $(soft_a) $(llm_a) $(aipu_a) $(dm_a) $(fw_a)
+test_a := $(ref_a) $(emu_a) $(tools_a) $(cards_a) $(common_a) $(parts_a) $(soft_a) $(llm_a) $(aipu_a) $(dm_a) $(fw_a)
 test_libs = $(llm_so) $(aipu_so) -Wl,--start-group $(test_a) -Wl,--end-group \
-	$(SPM_LIBS) -lstdc++ $(SYS_LIBS) $(MATH_LIBS)
+	$(SPM_LIBS) -lstdc++ $(SYS_LIBS) $(PCI_LIBS) $(MATH_LIBS)
 CMOCKA_LIBS := $(shell $(PKG_CONFIG) --libs cmocka 2>/dev/null || echo -lcmocka)
 
 $(units): $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(call objs,$(unit_common_src)) $(test_a) \
@@ -424,7 +436,7 @@ $(fuzzers): $(FUZZ_OUT)/%: $(BUILD)/obj/tests/fuzz/%.o $(call objs,$(fuzz_common
 	$(call say,FUZZ,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CXX) $(all_ld) -fsanitize=fuzzer -o $@ $(filter %.o,$^) \
-		-Wl,--start-group $(test_a) -Wl,--end-group $(SPM_LIBS) $(SYS_LIBS)
+		-Wl,--start-group $(test_a) -Wl,--end-group $(SPM_LIBS) $(SYS_LIBS) $(PCI_LIBS)
 endif
 
 check: tests
@@ -449,7 +461,7 @@ $(foreach v,DESTDIR PREFIX BINDIR LIBDIR INCLUDEDIR MANDIR,$(if $(word 2,-$($(v)
 endif
 
 D := $(DESTDIR)
-public_headers := $(wildcard $(addprefix userspace/include/aipu/,aipu.h llm.h qpc.h))
+public_headers := $(wildcard $(addprefix userspace/include/aipu/,aipu.h llm.h manage.h qpc.h))
 abi_headers := $(sort $(wildcard firmware-abi/*.h))
 uapi_headers := $(wildcard kernel/include/uapi/drm/*.h)
 man_pages := $(sort $(wildcard docs/man/*.1))
@@ -476,7 +488,8 @@ install: all
 # What is built, as it is: for tests that must not build beside each other.
 install-files:
 	install -d $(D)$(BINDIR) $(D)$(LIBDIR)/aipu $(D)$(LIBDIR)/pkgconfig \
-		$(D)$(INCLUDEDIR)/aipu/abi/drm $(D)$(MANDIR)/man1 $(D)$(UDEVDIR)
+		$(D)$(INCLUDEDIR)/aipu/abi/drm $(D)$(MANDIR)/man1 $(D)$(UDEVDIR) \
+		$(D)$(BASHCOMPDIR) $(D)$(ZSHCOMPDIR)
 	for t in $(tool_names); do install -m 755 $(BUILD)/bin/$$t $(D)$(BINDIR)/ || exit 1; done
 	for l in $(notdir $(links)); do \
 		install -m 644 $(L)/$$l.$(SOVERSION) $(D)$(LIBDIR)/$$l.$(VERSION) && \
@@ -488,6 +501,9 @@ install-files:
 	for h in $(uapi_headers); do install -m 644 $$h $(D)$(INCLUDEDIR)/aipu/abi/drm/ || exit 1; done
 	for m in $(man_pages); do install -m 644 $$m $(D)$(MANDIR)/man1/ || exit 1; done
 	for r in udev/*.rules; do install -m 644 $$r $(D)$(UDEVDIR)/ || exit 1; done
+	install -m 644 completions/bash/aipu $(D)$(BASHCOMPDIR)/
+	for t in $(tool_names); do ln -sf aipu $(D)$(BASHCOMPDIR)/$$t || exit 1; done
+	install -m 644 completions/zsh/_aipu $(D)$(ZSHCOMPDIR)/
 	printf '%s\n' "$$AIPU_PC" >$(D)$(LIBDIR)/pkgconfig/aipu.pc
 	printf '%s\n' "$$AIPU_LLM_PC" >$(D)$(LIBDIR)/pkgconfig/aipu-llm.pc
 
@@ -495,6 +511,7 @@ uninstall:
 	rm -f $(addprefix $(D)$(BINDIR)/,$(tool_names)) \
 		$(addprefix $(D)$(MANDIR)/man1/,$(notdir $(man_pages))) \
 		$(addprefix $(D)$(UDEVDIR)/,$(notdir $(wildcard udev/*.rules))) \
+		$(addprefix $(D)$(BASHCOMPDIR)/,aipu $(tool_names)) $(D)$(ZSHCOMPDIR)/_aipu \
 		$(foreach l,$(notdir $(links)),$(addprefix $(D)$(LIBDIR)/$(l),.$(VERSION) .$(SOVERSION)) \
 			$(D)$(LIBDIR)/$(l)) \
 		$(addprefix $(D)$(LIBDIR)/pkgconfig/,aipu.pc aipu-llm.pc)
@@ -551,6 +568,6 @@ clean:
 	rm -rf $(BUILD)
 	rm -f aipu_accel.* Module.symvers modules.order .module-common.o .*.cmd kernel/*.o kernel/.*.cmd kernel/.*.d
 
--include $(patsubst %.o,%.d,$(call objs,$(dm_src) $(aipu_src) $(soft_src) $(drm_src) $(llm_src) $(all_part_src) $(common_src) \
+-include $(patsubst %.o,%.d,$(call objs,$(dm_src) $(aipu_src) $(soft_src) $(drm_src) $(llm_src) $(all_part_src) $(common_src) $(cards_src) \
 	$(all_tool_src) $(ref_src) $(unit_src) $(unit_common_src) $(abi_src) $(gen_src) $(emu_src) $(bench_src) $(fuzz_src) \
 	$(fuzz_common_src)))

@@ -101,8 +101,8 @@ for pair in libaipu.so.0:userspace/libaipu/libaipu.map \
 	tap_ok "$name exports only aipu_ names" prefixed "$library"
 	tap_ok "$name exports no name of the Zhouyi library" unlike "$library"
 done
-tap_ok "libaipu.map is aipu.h" header_is_mapped userspace/libaipu/libaipu.map \
-	userspace/include/aipu/aipu.h
+tap_ok "libaipu.map is aipu.h and manage.h" header_is_mapped userspace/libaipu/libaipu.map \
+	userspace/include/aipu/aipu.h userspace/include/aipu/manage.h
 tap_ok "libaipu-llm.map is llm.h and qpc.h" header_is_mapped userspace/llm/libaipu-llm.map \
 	userspace/include/aipu/llm.h userspace/include/aipu/qpc.h
 tap_ok "libaipu.so needs libc only" only_libc "$BUILD/lib/libaipu.so.0"

@@ -6,6 +6,8 @@
 #include <fcntl.h>
 #include <stdio.h>
 
+#include "aipu/manage.h"
+#include "aipu_firmware.h"
 #include "libaipu_test.h"
 
 #define FILL_BYTES (16ull << 20)
@@ -124,11 +126,89 @@ static void a_device_is_used_on_after_a_reset(void **state)
 	aipu_context_destroy(context);
 }
 
+static void names_one_card(const char *name, const struct aipu_device_info *want)
+{
+	struct aipu_device_info info;
+	struct aipu_device *device;
+	struct aipu_message message;
+
+	if (aipu_device_open(&device, name, NULL, &message))
+		print_error("# %s: %s\n", name, message.text);
+	assert_non_null(device);
+	assert_int_equal(aipu_device_query(device, &info), 0);
+	assert_string_equal(info.node, want->node);
+	assert_string_equal(info.serial, want->serial);
+	aipu_device_close(device);
+}
+
+/* Who it is, by all of its names */
+static void a_card_tells_who_it_is(void **state)
+{
+	struct test_bench *bench = *state;
+	struct aipu_device_info info;
+	struct aipu_device *none;
+
+	assert_int_equal(aipu_device_query(bench->device, &info), 0);
+	assert_int_equal(info.board_id, AIPU_BOARD_SOFT);
+	assert_int_not_equal(info.rom_version, 0);
+	assert_int_equal(info.boot_source, AIPU_BOOT_FROM_HOST);
+	assert_int_equal(info.slot_errors[0] | info.slot_errors[1], AIPU_ERROR_NONE);
+	assert_int_equal(info.state, AIPU_DEVICE_READY);
+	assert_true(info.driver_version >= (1u << 16 | 1u));
+	assert_string_equal(info.node, "/dev/accel/accel0");
+	assert_string_equal(info.name, "accel0");
+	assert_int_equal(strlen(info.serial), 16);
+	names_one_card(info.node, &info);
+	names_one_card(info.pci, &info);
+	names_one_card(info.pci + 5, &info);
+	names_one_card(info.serial, &info);
+	assert_int_equal(aipu_device_open(&none, "fedcba9876543210", NULL, NULL), -ENODEV);
+}
+
+/* Counters, limits, a reset while nothing runs, and what a card without flash refuses */
+static void what_operators_do(void **state)
+{
+	struct test_bench *bench = *state;
+	struct aipu_telemetry before, after;
+	struct aipu_device_info info, again;
+	struct aipu_message message;
+	struct aipu_flash_info flash;
+
+	assert_int_equal(aipu_device_query(bench->device, &info), 0);
+	assert_int_equal(aipu_device_telemetry(bench->device, &before), 0);
+	for (size_t i = 0; i < sizeof(before.reserved) / sizeof(before.reserved[0]); i++)
+		assert_true(before.reserved[i] == AIPU_UNKNOWN);
+	for (unsigned int i = 0; i < 5; i++) {
+		aipu_prep_nop(aipu_queue_get_job(bench->queue, i));
+		assert_int_equal(test_run(bench->queue, NULL), AIPU_STATUS_OK);
+	}
+	assert_int_equal(aipu_device_telemetry(bench->device, &after), 0);
+	assert_int_equal(after.steps, before.steps + 5);
+	assert_int_equal(after.running_jobs, 0);
+	assert_int_equal(aipu_device_set_limits(bench->device, 0, 0),
+			 info.capabilities & AIPU_CAP_LIMITS ? 0 : -EOPNOTSUPP);
+	assert_false(info.capabilities & AIPU_CAP_FLASH);
+	assert_int_equal(aipu_flash_query(bench->device, &flash), -EOPNOTSUPP);
+	assert_int_equal(aipu_flash_activate(bench->device, 0), -EOPNOTSUPP);
+	assert_int_equal(aipu_device_reset(bench->device, AIPU_RESET_RECOVERY, &message),
+			 -EOPNOTSUPP);
+	assert_non_null(strstr(message.text, "/dev/accel/accel0"));
+	assert_int_equal(aipu_device_reset(bench->device, AIPU_RESET_IDLE, &message), 0);
+	assert_int_equal(aipu_device_query(bench->device, &again), 0);
+	assert_int_equal(again.resets, info.resets + 1);
+	assert_int_equal(again.state, AIPU_DEVICE_READY);
+	assert_int_equal(aipu_device_telemetry(bench->device, &after), 0);
+	assert_true(after.card_resets > before.card_resets);
+	assert_true(after.steps < before.steps + 5);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, bench_up, bench_down)
 	const struct CMUnitTest tests[] = {
 		TEST(the_door_is_the_one_meant),
+		TEST(a_card_tells_who_it_is),
+		TEST(what_operators_do),
 		TEST(jobs_of_a_lost_queue_end),
 		TEST(a_device_is_used_on_after_a_reset),
 	};

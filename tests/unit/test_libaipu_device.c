@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "aipu_firmware.h"
+#include "aipu_program.h"
 #include "libaipu_test.h"
 #include "sign.h"
 
@@ -76,6 +77,7 @@ static void query_tells_what_was_asked_for(void **state)
 	struct aipu_device_options options = { .cores = 3, .memory_bytes = 32u << 20 };
 	struct aipu_device_info info;
 	struct aipu_device *device;
+	uint32_t oldest, newest;
 
 	(void)state;
 	test_not_on_cards("of the software device");
@@ -88,6 +90,13 @@ static void query_tells_what_was_asked_for(void **state)
 	assert_int_equal(info.memory_free, 32u << 20);
 	assert_int_equal(info.abi_in_use, AIPU_ABI_CURRENT);
 	assert_true(info.abi_oldest <= info.abi_in_use && info.abi_in_use <= info.abi_newest);
+	aipu_contract(&oldest, &newest);
+	assert_int_equal(oldest, AIPU_ABI_OLDEST);
+	assert_int_equal(newest, AIPU_ABI_CURRENT);
+	assert_int_equal(info.kv_formats, 1u << AIPU_FMT_F32 | 1u << AIPU_FMT_F16);
+	assert_true(info.kv_kinds >> AIPU_KV_SMART_MASK & 1);
+	assert_int_equal(info.numerics, 1u << AIPU_NUMERICS_1);
+	assert_int_equal(info.activations, 1u << AIPU_ACT_PLAIN | 1u << AIPU_ACT_DYNAMIC_I8_G32);
 	assert_int_not_equal(info.firmware_version, 0);
 	assert_true(info.firmware[0] && info.vendor[0] && info.model[0]);
 	assert_true(info.max_queues && info.max_segments && info.max_lanes);

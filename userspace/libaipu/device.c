@@ -29,10 +29,11 @@ static unsigned int accel_nodes(void)
 	return count;
 }
 
-/* "accel0", "3", "0000:03:00.0": what will name a card */
+/* "accel0", "3", "0000:03:00.0", "00000000000000fe": what will name a card */
 static bool names_card(const char *name)
 {
-	if (!strncmp(name, "accel", 5) || !strncmp(name, "/dev/", 5))
+	if (!strncmp(name, "accel", 5) || !strncmp(name, "/dev/", 5) ||
+	    (strlen(name) == 16 && strspn(name, "0123456789abcdefABCDEF") == 16))
 		return true;
 	return *name && name[strspn(name, "0123456789abcdefABCDEF:.")] == '\0' &&
 	       isdigit((unsigned char)name[strlen(name) - 1]);
@@ -113,7 +114,7 @@ int aipu_device_open(struct aipu_device **device, const char *name,
 	return aipu_message_set(
 		message, -ENODEV,
 		"%.64s: no such device: \"auto\", \"soft\", or a card by its index, "
-		"node or PCI address",
+		"node, PCI address or serial number",
 		name);
 }
 

@@ -16,6 +16,12 @@ const char *aipu_version(void)
 	return AIPU_PACKAGE_VERSION;
 }
 
+void aipu_contract(uint32_t *oldest, uint32_t *newest)
+{
+	*oldest = AIPU_ABI_OLDEST;
+	*newest = AIPU_ABI_CURRENT;
+}
+
 const char *aipu_status_text(unsigned int status)
 {
 	static const char *const texts[] = {
@@ -27,6 +33,19 @@ const char *aipu_status_text(unsigned int status)
 	if (status >= AIPU_STATUS_COUNT)
 		return "a status that this library does not know";
 	return texts[status];
+}
+
+const char *aipu_error_text(uint32_t error)
+{
+	static const char *const texts[] = {
+#define TEXT(name, code, text) [code] = (text),
+		AIPU_ERROR_LIST(TEXT)
+#undef TEXT
+	};
+
+	if (error >= AIPU_ERROR_COUNT)
+		return "an error that this library does not know";
+	return texts[error];
 }
 
 int aipu_status_errno(unsigned int status)

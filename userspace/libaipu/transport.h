@@ -15,10 +15,11 @@
 #include <stdio.h>
 
 #include "aipu/aipu.h"
+#include "aipu/manage.h"
 #include "aipu_queue.h"
 
 /* Raised with every change of this header: front and transports are of one build */
-#define AIPU_TRANSPORT_VERSION 4u
+#define AIPU_TRANSPORT_VERSION 5u
 
 struct aipu_transport_device;
 struct aipu_transport_context;
@@ -36,6 +37,19 @@ struct aipu_transport_ops {
 	void (*device_close)(struct aipu_transport_device *device);
 	/* Any thread */
 	int (*device_query)(struct aipu_transport_device *device, struct aipu_device_info *info);
+
+	/* Of manage.h. Any thread. NULL: -EOPNOTSUPP. All of *telemetry is AIPU_UNKNOWN when it is called */
+	int (*device_telemetry)(struct aipu_transport_device *device,
+				struct aipu_telemetry *telemetry);
+	int (*device_set_limits)(struct aipu_transport_device *device, uint32_t power_mw,
+				 uint32_t clock_mhz);
+	int (*device_reset)(struct aipu_transport_device *device, unsigned int flags,
+			    struct aipu_message *message);
+	/*
+	 * op: enum aipu_admin_opcode, FLASH_*. INFO: data is a struct aipu_flash_info; *error: COMMIT's, else not written
+	 */
+	int (*flash)(struct aipu_transport_device *device, unsigned int op, uint32_t slot,
+		     uint64_t offset, void *data, uint32_t bytes, uint32_t *error);
 
 	/* The options are right in themselves; -EOPNOTSUPP: what the device does not offer */
 	int (*context_create)(struct aipu_transport_device *device,

@@ -31,8 +31,10 @@ struct aipu_message {
 	char text[512];
 };
 
-/* "0.9.0"; and the contract's range that this library speaks */
+/* "0.9.0" */
 const char *aipu_version(void);
+/* The contract versions that this library speaks: major << 16 | minor */
+void aipu_contract(uint32_t *oldest, uint32_t *newest);
 const char *aipu_status_text(unsigned int status);
 /* -errno that stands for a device status; 0 for AIPU_STATUS_OK */
 int aipu_status_errno(unsigned int status);
@@ -44,14 +46,15 @@ struct aipu_device_options {
 	uint32_t cores; /* soft: compute threads; 0 = all CPUs of the process */
 	uint32_t simd; /* soft: 0 = best, 1 = scalar, 2 = AVX2, 3 = AVX-512; the bits are the same */
 	uint64_t memory_bytes; /* soft: device memory; 0 = default */
-	const char *firmware; /* path of an image; NULL = the default one. Read by open only */
+	/* soft: path of an image; NULL = what it keeps in flash, or the built-in one. Read by open only */
+	const char *firmware;
 	uint64_t reserved[4];
 };
 
 /*
  * name: "soft"; "auto" or NULL: a card if there is one, else soft; or a card by its index ("0"), node
- * ("/dev/accel/accel0") or PCI address ("0000:01:00.0"). Boots the device if it does not run yet. -ENODEV: no such device; -EACCES: no permission;
- * -EPROTO: versions do not overlap; -ENOEXEC: firmware refused; -ENOENT: firmware or plug-in not found;
+ * ("/dev/accel/accel0"), PCI address ("0000:01:00.0") or serial number (16 digits, as aipu_device_info has it). Boots the device if it does not run yet. -ENODEV: no such device; -EACCES: no permission;
+ * -EPROTO: versions do not fit, and the message says what to upgrade; -ENOEXEC: firmware refused; -ENOENT: firmware or plug-in not found;
  * -ENOTSUP: not offered here.
  */
 int aipu_device_open(struct aipu_device **device, const char *name,
@@ -71,7 +74,24 @@ struct aipu_device_info {
 	uint64_t memory_bytes, memory_free; /* ~0: unknown */
 	uint32_t cores, max_lanes, max_queues, max_segments;
 	uint32_t longest_step_us;
-	uint64_t reserved[8];
+	uint32_t board_id;
+	uint32_t rom_version; /* of the boot ROM, as firmware_version; 0: unknown */
+	uint32_t boot_source; /* of the running firmware: enum aipu_boot_source */
+	uint32_t slot_errors[2]; /* why the boot ROM passed over slots A and B: AIPU_ERROR_* */
+	uint32_t rollback; /* smallest anti-rollback counter that the boot ROM takes */
+	uint32_t state; /* enum aipu_device_state */
+	uint32_t resets; /* since the driver was bound, or the device opened */
+	uint32_t driver_version; /* of the driver's user API: major << 16 | minor; soft: 0 */
+	uint32_t pad;
+	char node[32]; /* "/dev/accel/accel0"; soft: "" */
+	char pci[32]; /* "0000:01:00.0"; soft: "" */
+	uint32_t kv_formats, kv_kinds, numerics, activations; /* masks, as `formats` */
+	uint64_t reserved[6];
+};
+enum aipu_device_state {
+	AIPU_DEVICE_READY = 0,
+	AIPU_DEVICE_RESETTING = 1,
+	AIPU_DEVICE_WEDGED = 2, /* did not come back from a reset: reset it, or bind it anew */
 };
 int aipu_device_query(struct aipu_device *device, struct aipu_device_info *info);
 

@@ -17,7 +17,8 @@ struct aipu_transport_device {
 	int fd;
 	char node[32]; /* "/dev/accel/accel0" */
 	char pci[32]; /* "0000:01:00.0" */
-	struct drm_aipu_device info;
+	uint32_t version; /* of the driver's user API: major << 16 | minor */
+	struct drm_aipu_device info; /* when it was opened */
 	bool uring; /* try io_uring; false after it was refused once */
 };
 
@@ -69,6 +70,13 @@ struct aipu_transport_queue {
 
 /* ioctl(), -errno; restarted on EINTR, never on EAGAIN as drmIoctl() does */
 int card_ioctl(const struct aipu_transport_device *device, unsigned long request, void *argument);
+
+int card_telemetry(struct aipu_transport_device *device, struct aipu_telemetry *telemetry);
+int card_set_limits(struct aipu_transport_device *device, uint32_t power_mw, uint32_t clock_mhz);
+int card_reset(struct aipu_transport_device *device, unsigned int flags,
+	       struct aipu_message *message);
+int card_flash(struct aipu_transport_device *device, unsigned int op, uint32_t slot,
+	       uint64_t offset, void *data, uint32_t bytes, uint32_t *error);
 
 int card_context_create(struct aipu_transport_device *device,
 			const struct aipu_context_options *options,

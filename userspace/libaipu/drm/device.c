@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The drm transport's door: finds the cards among the accelerator nodes, opens one by index, node or PCI address, and hands the
- * table of operations to libaipu.
+ * The drm transport's door: finds the cards among the accelerator nodes, opens one by index, node, PCI address or serial number,
+ * and hands the table of operations to libaipu.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -15,6 +15,10 @@
 #include <xf86drm.h>
 
 #include "card.h"
+
+_Static_assert((int)DRM_AIPU_STATE_RESETTING == AIPU_DEVICE_RESETTING &&
+		       (int)DRM_AIPU_STATE_WEDGED == AIPU_DEVICE_WEDGED,
+	       "states of a card");
 
 #define NODES "/dev/accel"
 #define MAX_NODES 256
@@ -43,13 +47,40 @@ static void pci_address(const char *node, char address[32])
 	snprintf(address, 32, "%.31s", last ? last + 1 : "");
 }
 
-static bool is_ours(int fd)
+/* Ours? Then also of which version it is */
+static bool is_ours(struct aipu_transport_device *device)
 {
-	drmVersionPtr version = drmGetVersion(fd);
+	drmVersionPtr version = drmGetVersion(device->fd);
 	bool ours = version && version->name && !strcmp(version->name, AIPU_DRIVER_NAME);
 
+	if (ours)
+		device->version = (uint32_t)version->version_major << 16 |
+				  (uint32_t)version->version_minor;
 	drmFreeVersion(version);
 	return ours;
+}
+
+static int read_info(const struct aipu_transport_device *device, struct drm_aipu_device *info)
+{
+	struct drm_aipu_query query = { .kind = DRM_AIPU_QUERY_DEVICE,
+					.bytes = sizeof(*info),
+					.data = (uintptr_t)info };
+
+	return card_ioctl(device, DRM_IOCTL_AIPU_QUERY, &query);
+}
+
+/* A serial number is its 16 digits */
+static bool is_serial(const char *name)
+{
+	return name && strlen(name) == 16 && strspn(name, "0123456789abcdefABCDEF") == 16;
+}
+
+/* Opened, and a card of ours */
+static bool has_serial(const struct aipu_transport_device *device, const char *name)
+{
+	struct drm_aipu_device info;
+
+	return !read_info(device, &info) && info.serial == strtoull(name, NULL, 16);
 }
 
 /* "1", "accel1" and "/dev/accel/accel1" are one; "01:00.0" and "0000:01:00.0" too */
@@ -76,25 +107,31 @@ static int node_number(const char *name)
 /* 0, or why the best candidate could not be had: -ENODEV if there was none */
 static int open_named(struct aipu_transport_device *device, const char *name, bool seen[MAX_NODES])
 {
-	int err = -ENODEV;
+	int err = -ENODEV, denied = 0;
 
 	for (int i = 0; i < MAX_NODES; i++) {
 		if (!seen[i])
 			continue;
 		snprintf(device->node, sizeof(device->node), NODES "/accel%d", i);
 		pci_address(device->node, device->pci);
-		if (!is_named(device->node, device->pci, name))
+		if (!is_serial(name) && !is_named(device->node, device->pci, name))
 			continue;
 		device->fd = open(device->node, O_RDWR | O_CLOEXEC);
 		if (device->fd < 0) {
-			err = errno == EACCES || errno == EPERM ? -EACCES : err;
+			if (errno == EACCES || errno == EPERM) {
+				err = -EACCES;
+				denied = i;
+			}
 			continue;
 		}
-		if (is_ours(device->fd))
+		if (is_ours(device) && (!is_serial(name) || has_serial(device, name)))
 			return 0;
 		close(device->fd);
 		device->fd = -1;
 	}
+	/* That the message names, not the one that was looked at last */
+	if (err == -EACCES)
+		snprintf(device->node, sizeof(device->node), NODES "/accel%d", denied);
 	return err;
 }
 
@@ -113,10 +150,43 @@ static int find(struct aipu_transport_device *device, const char *name)
 	return open_named(device, name, seen);
 }
 
+/* Minor versions of the user API work with each other: what is new has feature bits */
+static int check_driver(const struct aipu_transport_device *device, struct aipu_message *message)
+{
+	uint32_t major = AIPU_ABI_MAJOR(device->version);
+
+	if (major == AIPU_DRIVER_VERSION_MAJOR)
+		return 0;
+	return aipu_message_set(message, -EPROTO,
+				"%s: the driver's user API is %u.%u, libaipu %s knows %u.%u: "
+				"upgrade %s",
+				device->node, major, AIPU_ABI_MINOR(device->version),
+				aipu_version(), AIPU_DRIVER_VERSION_MAJOR,
+				AIPU_DRIVER_VERSION_MINOR,
+				major > AIPU_DRIVER_VERSION_MAJOR ? "libaipu" : "the driver");
+}
+
+/* Jobs and programs are the contract's, and go through the driver as they are */
+static int check_contract(const struct aipu_transport_device *device, struct aipu_message *message)
+{
+	const struct drm_aipu_device *card = &device->info;
+
+	if (card->abi_oldest <= AIPU_ABI_CURRENT && card->abi_newest >= AIPU_ABI_OLDEST)
+		return 0;
+	return aipu_message_set(
+		message, -EPROTO,
+		"%s: the firmware speaks contract %u.%u to %u.%u, libaipu %s %u.%u to %u.%u: "
+		"upgrade %s",
+		device->node, AIPU_ABI_MAJOR(card->abi_oldest), AIPU_ABI_MINOR(card->abi_oldest),
+		AIPU_ABI_MAJOR(card->abi_newest), AIPU_ABI_MINOR(card->abi_newest), aipu_version(),
+		AIPU_ABI_MAJOR(AIPU_ABI_OLDEST), AIPU_ABI_MINOR(AIPU_ABI_OLDEST),
+		AIPU_ABI_MAJOR(AIPU_ABI_CURRENT), AIPU_ABI_MINOR(AIPU_ABI_CURRENT),
+		card->abi_oldest > AIPU_ABI_CURRENT ? "libaipu" : "the firmware");
+}
+
 static int card_open(struct aipu_transport_device **out, const char *name,
 		     const struct aipu_device_options *options, struct aipu_message *message)
 {
-	struct drm_aipu_query query = { .kind = DRM_AIPU_QUERY_DEVICE };
 	struct aipu_transport_device *device = calloc(1, sizeof(*device));
 	int err;
 
@@ -138,14 +208,18 @@ static int card_open(struct aipu_transport_device **out, const char *name,
 				       name ? name : "auto");
 	if (err)
 		goto fail;
-	query.bytes = sizeof(device->info);
-	query.data = (uintptr_t)&device->info;
-	err = card_ioctl(device, DRM_IOCTL_AIPU_QUERY, &query);
+	err = check_driver(device, message);
+	if (err)
+		goto fail;
+	err = read_info(device, &device->info);
 	if (err) {
 		aipu_message_set(message, err, "%s: the driver does not tell what the card is: %s",
 				 device->node, strerror(-err));
 		goto fail;
 	}
+	err = check_contract(device, message);
+	if (err)
+		goto fail;
 	(void)options; /* those of the software device */
 	*out = device;
 	return 0;
@@ -162,34 +236,52 @@ static void card_close(struct aipu_transport_device *device)
 	free(device);
 }
 
+/* Who it is, and what runs on it */
+static void card_identity(const struct aipu_transport_device *device,
+			  const struct drm_aipu_device *card, struct aipu_device_info *info)
+{
+	snprintf(info->name, sizeof(info->name), "%s", strrchr(device->node, '/') + 1);
+	snprintf(info->node, sizeof(info->node), "%s", device->node);
+	snprintf(info->pci, sizeof(info->pci), "%s", device->pci);
+	snprintf(info->model, sizeof(info->model), "%.63s", card->model);
+	snprintf(info->serial, sizeof(info->serial), "%016llx", (unsigned long long)card->serial);
+	snprintf(info->firmware, sizeof(info->firmware), "%.63s", card->firmware);
+	info->board_id = card->board_id;
+	info->firmware_version = card->firmware_version;
+	info->abi_oldest = card->abi_oldest;
+	info->abi_newest = card->abi_newest;
+	info->abi_in_use = card->abi_in_use;
+	info->rom_version = card->rom_version;
+	info->boot_source = card->boot_source;
+	info->slot_errors[0] = card->slot_errors[0];
+	info->slot_errors[1] = card->slot_errors[1];
+	info->rollback = card->rollback;
+	info->driver_version = device->version;
+	info->state = card->state;
+	info->resets = card->resets;
+}
+
 static int card_query(struct aipu_transport_device *device, struct aipu_device_info *info)
 {
 	struct drm_aipu_device card;
 	struct drm_aipu_memory memory;
-	struct drm_aipu_query query = { .kind = DRM_AIPU_QUERY_DEVICE,
-					.bytes = sizeof(card),
-					.data = (uintptr_t)&card };
-	int err = card_ioctl(device, DRM_IOCTL_AIPU_QUERY, &query);
+	struct drm_aipu_query query = { .kind = DRM_AIPU_QUERY_MEMORY,
+					.bytes = sizeof(memory),
+					.data = (uintptr_t)&memory };
+	int err = read_info(device, &card);
 
-	if (!err) {
-		query = (struct drm_aipu_query){ .kind = DRM_AIPU_QUERY_MEMORY,
-						 .bytes = sizeof(memory),
-						 .data = (uintptr_t)&memory };
+	if (!err)
 		err = card_ioctl(device, DRM_IOCTL_AIPU_QUERY, &query);
-	}
 	if (err)
 		return err;
-	snprintf(info->name, sizeof(info->name), "%s", strrchr(device->node, '/') + 1);
-	snprintf(info->model, sizeof(info->model), "%.63s", card.model);
-	snprintf(info->serial, sizeof(info->serial), "%016llx", (unsigned long long)card.serial);
-	snprintf(info->firmware, sizeof(info->firmware), "%.63s", card.firmware);
-	info->firmware_version = card.firmware_version;
-	info->abi_oldest = card.abi_oldest;
-	info->abi_newest = card.abi_newest;
-	info->abi_in_use = card.abi_in_use;
+	card_identity(device, &card, info);
 	info->capabilities = card.capabilities;
 	info->operations = card.operations;
 	info->formats = card.formats;
+	info->kv_formats = card.kv_formats;
+	info->kv_kinds = card.kv_kinds;
+	info->numerics = card.numerics;
+	info->activations = card.activations;
 	info->memory_bytes = memory.total;
 	info->memory_free = memory.free;
 	info->cores = card.cores;
@@ -206,6 +298,10 @@ static const struct aipu_transport_ops operations = {
 	.device_open = card_open,
 	.device_close = card_close,
 	.device_query = card_query,
+	.device_telemetry = card_telemetry,
+	.device_set_limits = card_set_limits,
+	.device_reset = card_reset,
+	.flash = card_flash,
 	.context_create = card_context_create,
 	.context_destroy = card_context_destroy,
 	.context_reset = card_context_reset,

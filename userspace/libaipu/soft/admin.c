@@ -19,8 +19,8 @@ int soft_admin_init(struct aipu_transport_device *device)
 	uint64_t cq_bytes = soft_page_align(SOFT_ADMIN_ENTRIES * sizeof(struct aipu_completion));
 	int error;
 
-	memset(admin, 0, sizeof(*admin));
-	pthread_mutex_init(&admin->lock, NULL);
+	admin->sq_tail = admin->sq_head = admin->cq_head = 0;
+	memset(admin->slots, 0, sizeof(admin->slots));
 	admin->phase = 1;
 	error = soft_dma_alloc(&device->dma, sq_bytes + cq_bytes, &admin->ring);
 	if (error)
@@ -37,7 +37,39 @@ int soft_admin_init(struct aipu_transport_device *device)
 void soft_admin_finish(struct aipu_transport_device *device)
 {
 	soft_dma_free(&device->dma, device->admin.ring);
-	pthread_mutex_destroy(&device->admin.lock);
+	device->admin.ring = NULL;
+}
+
+static void admin_place(struct aipu_transport_device *device, const struct aipu_admin *command)
+{
+	struct soft_admin *admin = &device->admin;
+
+	admin->sq[admin->sq_tail] = *command;
+	admin->sq_tail = (admin->sq_tail + 1) % SOFT_ADMIN_ENTRIES;
+	aipu_full_fence();
+	soft_write(device, AIPU_DOORBELL_PAGE(0) + AIPU_DOORBELL_SQ_TAIL, admin->sq_tail);
+}
+
+/* Under the lock: a command that waits for the next event, in a slot that is free or had one before */
+static void event_await(struct aipu_transport_device *device, uint32_t slot)
+{
+	struct aipu_admin command = { .opcode = AIPU_ADMIN_ASYNC_EVENT, .id = (uint16_t)slot };
+
+	device->admin.slots[slot].state = SOFT_ADMIN_EVENT;
+	admin_place(device, &command);
+}
+
+static void event_take(struct aipu_transport_device *device,
+		       const struct aipu_completion *completion)
+{
+	struct soft_admin *admin = &device->admin;
+
+	admin->slots[completion->id].state = SOFT_ADMIN_FREE;
+	if (completion->status != AIPU_STATUS_OK)
+		return;
+	if (completion->detail <= AIPU_EVENT_RAS)
+		admin->events[completion->detail]++;
+	event_await(device, completion->id);
 }
 
 /* Under the lock. What cannot be an answer is dropped: its command will not end, and the device is dead */
@@ -52,6 +84,9 @@ static void admin_reap(struct aipu_transport_device *device)
 		any = true;
 		if (completion.sq_head < SOFT_ADMIN_ENTRIES)
 			admin->sq_head = completion.sq_head;
+		if (completion.id < SOFT_ADMIN_SLOTS &&
+		    admin->slots[completion.id].state == SOFT_ADMIN_EVENT)
+			event_take(device, &completion);
 		if (completion.id >= SOFT_ADMIN_SLOTS ||
 		    admin->slots[completion.id].state != SOFT_ADMIN_WAITING)
 			continue;
@@ -115,11 +150,28 @@ static bool admin_submit(struct aipu_transport_device *device, struct aipu_admin
 		return false;
 	admin->slots[*slot].state = SOFT_ADMIN_WAITING;
 	command->id = (uint16_t)*slot;
-	admin->sq[admin->sq_tail] = *command;
-	admin->sq_tail = next;
-	aipu_full_fence();
-	soft_write(device, AIPU_DOORBELL_PAGE(0) + AIPU_DOORBELL_SQ_TAIL, next);
+	admin_place(device, command);
 	return true;
+}
+
+void soft_admin_watch(struct aipu_transport_device *device)
+{
+	pthread_mutex_lock(&device->admin.lock);
+	for (uint32_t slot = SOFT_ADMIN_SLOTS - SOFT_ADMIN_EVENTS; slot < SOFT_ADMIN_SLOTS; slot++)
+		event_await(device, slot);
+	pthread_mutex_unlock(&device->admin.lock);
+}
+
+uint32_t soft_admin_events(struct aipu_transport_device *device, enum aipu_event event)
+{
+	uint32_t count;
+
+	pthread_mutex_lock(&device->admin.lock);
+	if (device->admin.ring)
+		admin_reap(device);
+	count = device->admin.events[event];
+	pthread_mutex_unlock(&device->admin.lock);
+	return count;
 }
 
 int soft_admin_run(struct aipu_transport_device *device, struct aipu_admin *command,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * From power-on to READY and back: firmware, contract version, admin queue, the words for what went
- * wrong. Called at open and close, and by whoever waits too long.
+ * wrong. Called at open, reset and close, and by whoever waits too long.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,6 +15,8 @@
 #include "soft.h"
 
 #define BOOT_TIMEOUT_NS 10000000000 /* before firmware runs; the contract's */
+/* Both slots may hold what never comes up; a loaded machine needs longer for the rest */
+#define FLASH_TIMEOUT_NS (2000000ll * SOFT_READY_TIMEOUT_MS + BOOT_TIMEOUT_NS)
 #define ALIVE_TIMEOUT_NS 20000000000 /* 200 heartbeats: a loaded machine is no dead device either */
 #define ALIVE_SLICE_NS 1500000000 /* more than the longest time between two looks of a waiter */
 
@@ -52,17 +54,6 @@ void soft_write64(struct aipu_transport_device *device, uint32_t offset, uint64_
 static uint32_t device_state(struct aipu_transport_device *device)
 {
 	return soft_read(device, AIPU_REG_STATUS) & AIPU_STATUS_STATE_MASK;
-}
-
-static const char *error_text(uint32_t error)
-{
-	static const char *const texts[] = {
-#define TEXT(name, code, text) [code] = (text),
-		AIPU_ERROR_LIST(TEXT)
-#undef TEXT
-	};
-
-	return error < AIPU_ERROR_COUNT ? texts[error] : "an error that this library does not know";
 }
 
 /* Until the state is neither of the two, at most timeout_ns */
@@ -178,7 +169,7 @@ static int firmware_load(struct aipu_transport_device *device, const char *path,
 			  ? -ENOEXEC
 			  : -EIO;
 	return aipu_message_set(message, refused, SOFT_NAME ": firmware %s refused: %s (error %u)",
-				name, error_text(error), error);
+				name, aipu_error_text(error), error);
 }
 
 static int device_enable(struct aipu_transport_device *device, struct aipu_message *message)
@@ -211,7 +202,7 @@ static int device_enable(struct aipu_transport_device *device, struct aipu_messa
 					error == AIPU_ERROR_ABI_TOO_OLD ? "libaipu"
 									: "the firmware");
 	return aipu_message_set(message, -EIO, SOFT_NAME ": not ready: %s (state %u, error %u)",
-				error_text(error), state, error);
+				aipu_error_text(error), state, error);
 }
 
 static int device_identify(struct aipu_transport_device *device, struct aipu_message *message)
@@ -238,11 +229,38 @@ static int device_identify(struct aipu_transport_device *device, struct aipu_mes
 	return 0;
 }
 
+/*
+ * From power-on to RUNNING. What the device keeps in flash it starts by itself; if that does not work it is given the built-in
+ * image, and its registers say why. An image that was asked for comes in place of what is in flash, and its tries are not
+ * touched.
+ */
+static int firmware_start(struct aipu_transport_device *device, const char *path,
+			  struct aipu_message *message)
+{
+	uint32_t state = device_state(device);
+
+	if (path && (device->flash.file || state != AIPU_STATE_ROM)) {
+		soft_write(device, AIPU_REG_CONTROL, AIPU_CONTROL_RESET | AIPU_CONTROL_RECOVERY);
+		state = state_leave(device, AIPU_STATE_RESETTING, AIPU_STATE_LOADING,
+				    BOOT_TIMEOUT_NS);
+	}
+	if (path)
+		atomic_store(&device->flash.writable, true);
+	else
+		state = state_leave(device, AIPU_STATE_LOADING, AIPU_STATE_RESETTING,
+				    FLASH_TIMEOUT_NS);
+	if (state == AIPU_STATE_ROM)
+		return firmware_load(device, path, message);
+	if (state == AIPU_STATE_RUNNING && !path)
+		return 0;
+	return aipu_message_set(message, -EIO, SOFT_NAME ": state %u after power-on (error %u)",
+				state, soft_read(device, AIPU_REG_ERROR));
+}
+
 int soft_boot(struct aipu_transport_device *device, const char *firmware,
 	      struct aipu_message *message)
 {
 	uint32_t magic = soft_read(device, AIPU_REG_MAGIC);
-	uint32_t state;
 	int error;
 
 	if (magic != AIPU_MAGIC)
@@ -250,20 +268,22 @@ int soft_boot(struct aipu_transport_device *device, const char *firmware,
 					SOFT_NAME
 					": magic 0x%08x is not 0x%08x: not this kind of device",
 					magic, AIPU_MAGIC);
-	state = device_state(device);
-	if (state != AIPU_STATE_ROM)
-		return aipu_message_set(message, -EIO, SOFT_NAME ": state %u at power-on, not %u",
-					state, AIPU_STATE_ROM);
-	error = firmware_load(device, firmware, message);
+	error = firmware_start(device, firmware, message);
 	if (error)
 		return error;
 	error = device_enable(device, message);
 	if (error)
 		return error;
 	error = device_identify(device, message);
-	if (error)
+	if (!error)
+		error = soft_limits_read(device, message);
+	if (error) {
 		soft_stop(device);
-	return error;
+		return error;
+	}
+	soft_flash_release(&device->flash);
+	soft_admin_watch(device);
+	return 0;
 }
 
 void soft_stop(struct aipu_transport_device *device)
@@ -271,6 +291,29 @@ void soft_stop(struct aipu_transport_device *device)
 	soft_write(device, AIPU_REG_CONTROL, 0);
 	state_leave(device, AIPU_STATE_READY, AIPU_STATE_RESETTING, BOOT_TIMEOUT_NS);
 	soft_admin_finish(device);
+}
+
+int soft_restart(struct aipu_transport_device *device, uint32_t control,
+		 struct aipu_message *message)
+{
+	uint32_t state;
+	int error;
+
+	soft_write(device, AIPU_REG_CONTROL, control);
+	state = state_leave(device, AIPU_STATE_RESETTING, AIPU_STATE_RESETTING, BOOT_TIMEOUT_NS);
+	/* Until it has come back nothing of it may be used, and its rings may still be */
+	__atomic_store_n(&device->dead, true, __ATOMIC_RELAXED);
+	if (state == AIPU_STATE_RESETTING)
+		return aipu_message_set(message, -EIO, SOFT_NAME ": still resetting after 10 s");
+	soft_admin_finish(device);
+	__atomic_store_n(&device->dead, false, __ATOMIC_RELAXED);
+	pthread_mutex_lock(&device->lock);
+	device->beat_still_ns = 0;
+	pthread_mutex_unlock(&device->lock);
+	error = soft_boot(device, NULL, message);
+	if (error)
+		__atomic_store_n(&device->dead, true, __ATOMIC_RELAXED);
+	return error ? -EIO : 0;
 }
 
 int soft_check_alive(struct aipu_transport_device *device)

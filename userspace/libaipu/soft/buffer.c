@@ -41,6 +41,8 @@ void soft_zero_finish(struct aipu_transport_device *device)
 		soft_queue_destroy(device->zero_queue);
 	if (device->zero_context)
 		soft_context_destroy(device->zero_context);
+	device->zero_queue = NULL;
+	device->zero_context = NULL;
 }
 
 static int zero_fill(struct aipu_transport_queue *queue, int segment, uint64_t bytes)

@@ -108,7 +108,12 @@ int soft_context_create(struct aipu_transport_device *device,
 	command.context.context = created->id;
 	command.context.priority = options->priority;
 	command.context.weight = options->weight;
+	/* Not while the device is reset, and afterwards no reset comes as long as it is there */
+	pthread_rwlock_rdlock(&device->gate);
 	error = soft_admin_command(device, &command);
+	if (!error)
+		atomic_fetch_add(&device->open_contexts, 1);
+	pthread_rwlock_unlock(&device->gate);
 	if (error) {
 		locked_give(&device->lock, &device->contexts, created->id);
 		context_free(created);
@@ -132,6 +137,7 @@ void soft_context_destroy(struct aipu_transport_context *context)
 		locked_give(&device->lock, &device->contexts, context->id);
 	}
 	context_free(context);
+	atomic_fetch_sub(&device->open_contexts, 1);
 }
 
 int soft_context_reset(struct aipu_transport_context *context)

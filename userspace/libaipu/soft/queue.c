@@ -191,6 +191,7 @@ int soft_queue_submit(struct aipu_transport_queue *queue, const struct aipu_job 
 		entry->flags = 0; /* the driver's own */
 	}
 	queue->sq_tail = (queue->sq_tail + taken) & mask;
+	atomic_fetch_add_explicit(&queue->running, taken, memory_order_relaxed);
 	/* Entries before the doorbell; a store to a trapped register would order by itself */
 	aipu_full_fence();
 	doorbell(queue, AIPU_DOORBELL_SQ_TAIL, queue->sq_tail);
@@ -209,6 +210,8 @@ static int rings_take(struct aipu_transport_queue *queue, struct aipu_completion
 		queue->sq_head = completions[taken].sq_head;
 		taken++;
 	}
+	if (taken)
+		atomic_fetch_sub_explicit(&queue->running, taken, memory_order_relaxed);
 	unsaid = (queue->cq_head - queue->cq_told) & (queue->entries - 1);
 	if (unsaid && (unsaid >= queue->entries / 2 || taken < count)) {
 		queue->cq_told = queue->cq_head;

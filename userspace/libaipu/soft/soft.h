@@ -11,11 +11,14 @@
 #include <stdatomic.h>
 
 #include "aipu/dm.h"
+#include "aipu/flash_file.h"
 #include "aipu_queue.h"
 #include "aipu_registers.h"
 #include "transport.h"
 
 #define SOFT_NAME "soft"
+#define SOFT_READY_TIMEOUT_MS \
+	5000u /* what an image that never comes up costs each time it is tried */
 
 static inline uint64_t soft_page_align(uint64_t bytes)
 {
@@ -91,9 +94,11 @@ uint64_t soft_memory_free(struct soft_memory *memory);
 
 #define SOFT_ADMIN_ENTRIES 64u
 #define SOFT_ADMIN_SLOTS 32u
+/* Commands that wait for an event: of more between two looks those of one kind count as one */
+#define SOFT_ADMIN_EVENTS 4u
 
 struct soft_admin_slot {
-	enum { SOFT_ADMIN_FREE, SOFT_ADMIN_WAITING, SOFT_ADMIN_DONE } state;
+	enum { SOFT_ADMIN_FREE, SOFT_ADMIN_WAITING, SOFT_ADMIN_DONE, SOFT_ADMIN_EVENT } state;
 	struct aipu_completion completion;
 };
 
@@ -105,10 +110,16 @@ struct soft_admin {
 	uint32_t sq_tail, sq_head, cq_head;
 	uint16_t phase;
 	struct soft_admin_slot slots[SOFT_ADMIN_SLOTS];
+	uint32_t events[AIPU_EVENT_RAS + 1]; /* by kind, since the device was opened */
 };
 
+/* For each ENABLE, and its end; the lock lives as long as the device */
 int soft_admin_init(struct aipu_transport_device *device);
 void soft_admin_finish(struct aipu_transport_device *device);
+/* READY: from now on events are counted */
+void soft_admin_watch(struct aipu_transport_device *device);
+/* How many there were by now */
+uint32_t soft_admin_events(struct aipu_transport_device *device, enum aipu_event event);
 /*
  * Runs a command (its id is given here) and returns the device's status >= 0, or -EIO: the device is
  * dead. Any number of threads at once; one that takes long delays no other.
@@ -117,6 +128,27 @@ int soft_admin_run(struct aipu_transport_device *device, struct aipu_admin *comm
 		   uint32_t *detail);
 /* The same with the status as -errno */
 int soft_admin_command(struct aipu_transport_device *device, struct aipu_admin *command);
+
+/* --- flash.c: the file that plays the device's flash --------------------------------------------- */
+
+struct soft_flash {
+	struct aipu_flash_file *file; /* NULL: the device has none */
+	int missing; /* then: why, -errno, where there should be one */
+	/* false: what the boot ROM does before it is told otherwise leaves no trace */
+	atomic_bool writable;
+	atomic_int failed; /* -errno of the last write that failed, since it was last asked for */
+};
+
+/* Of the user's state directory; none is no error */
+void soft_flash_open(struct soft_flash *flash);
+void soft_flash_close(struct soft_flash *flash);
+/* For struct aipu_dm_ops */
+int soft_flash_read(struct soft_flash *flash, uint64_t offset, void *to, size_t bytes);
+int soft_flash_write(struct soft_flash *flash, uint64_t offset, const void *from, size_t bytes);
+/* READY: other processes may write, until a command of this one does */
+void soft_flash_release(struct soft_flash *flash);
+/* The boot ROM passed a slot over, as another process has the flash: it may be better in a moment */
+bool soft_flash_contended(struct aipu_transport_device *device);
 
 /* --- the transport's objects -------------------------------------------------------------------- */
 
@@ -147,6 +179,13 @@ struct aipu_transport_device {
 	pthread_cond_t interrupt_cond;
 	uint64_t admin_interrupts;
 	struct aipu_transport_queue *queues; /* that may be woken */
+
+	/* For reading: who gives the device commands of its own; for writing: a reset. After zero_lock */
+	pthread_rwlock_t gate;
+	atomic_uint open_contexts; /* the transport's own counts too */
+	uint32_t resets; /* under `gate` */
+
+	struct soft_flash flash;
 
 	pthread_mutex_t lock; /* guards the next five */
 	struct soft_ids contexts, queue_ids;
@@ -187,6 +226,7 @@ struct aipu_transport_queue {
 	struct aipu_completion *cq;
 	uint32_t sq_tail, sq_head;
 	uint32_t cq_head, cq_told; /* what the device knows of it */
+	atomic_uint running; /* submitted and not reaped */
 	uint16_t phase;
 	int event; /* eventfd */
 	atomic_bool signalled; /* event was written since it was last read */
@@ -201,11 +241,25 @@ void soft_write64(struct aipu_transport_device *device, uint32_t offset, uint64_
 int soft_boot(struct aipu_transport_device *device, const char *firmware,
 	      struct aipu_message *message);
 void soft_stop(struct aipu_transport_device *device);
+/* The same from power-on: AIPU_CONTROL_RESET, perhaps with RECOVERY. Under the gate, for writing */
+int soft_restart(struct aipu_transport_device *device, uint32_t control,
+		 struct aipu_message *message);
 /* -EIO once the device has failed or stands still. Looks at its registers; called by whoever waits. */
 int soft_check_alive(struct aipu_transport_device *device);
 /* The image in this shared object (made at build time by aipu-fw) */
 extern const unsigned char aipu_soft_firmware[];
 extern const unsigned char aipu_soft_firmware_end[];
+
+/* manage.c */
+int soft_telemetry(struct aipu_transport_device *device, struct aipu_telemetry *telemetry);
+int soft_set_limits(struct aipu_transport_device *device, uint32_t power_mw, uint32_t clock_mhz);
+int soft_reset(struct aipu_transport_device *device, unsigned int flags,
+	       struct aipu_message *message);
+int soft_flash_command(struct aipu_transport_device *device, unsigned int op, uint32_t slot,
+		       uint64_t offset, void *data, uint32_t bytes, uint32_t *error);
+
+/* transport.c: what the device offers; at first it sizes what is kept of it, then it has to be the same */
+int soft_limits_read(struct aipu_transport_device *device, struct aipu_message *message);
 
 /* context.c */
 int soft_context_create(struct aipu_transport_device *device,

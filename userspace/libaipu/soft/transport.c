@@ -7,10 +7,14 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "aipu/firmware.h"
 #include "soft.h"
+
+/* What a process that flashes, or waits for an image on trial, may take */
+#define FLASH_PATIENCE_NS 2000000000
 
 /* The numbers that aipu.h gives for the option `simd`: programs are compiled without dm.h. */
 _Static_assert(AIPU_DM_SIMD_AUTO == 0 && AIPU_DM_SIMD_SCALAR == 1 && AIPU_DM_SIMD_AVX2 == 2 &&
@@ -68,12 +72,25 @@ static void host_interrupt(void *host, unsigned int vector)
 	pthread_mutex_unlock(&device->interrupt_lock);
 }
 
+static int host_flash_read(void *host, uint64_t offset, void *to, size_t bytes)
+{
+	return soft_flash_read(&((struct aipu_transport_device *)host)->flash, offset, to, bytes);
+}
+
+static int host_flash_write(void *host, uint64_t offset, const void *from, size_t bytes)
+{
+	return soft_flash_write(&((struct aipu_transport_device *)host)->flash, offset, from,
+				bytes);
+}
+
 static const struct aipu_dm_ops host_ops = {
 	.dma_read = host_dma_read,
 	.dma_write = host_dma_write,
 	.dma_map = host_dma_map,
 	.dma_unmap = host_dma_unmap,
 	.interrupt = host_interrupt,
+	.flash_read = host_flash_read,
+	.flash_write = host_flash_write,
 };
 
 static bool several_cpus(void)
@@ -95,17 +112,25 @@ static void device_init(struct aipu_transport_device *device)
 	pthread_cond_init(&device->interrupt_cond, &attributes);
 	pthread_condattr_destroy(&attributes);
 	pthread_mutex_init(&device->lock, NULL);
+	pthread_mutex_init(&device->admin.lock, NULL);
 	pthread_mutex_init(&device->zero_lock, NULL);
+	pthread_rwlock_init(&device->gate, NULL);
 	device->spins = several_cpus();
 }
 
-/* The model is gone, so nobody reaches anything here any more */
 static void device_finish(struct aipu_transport_device *device)
 {
+	/* Then nobody reaches anything here any more */
+	aipu_dm_destroy(device->dm);
+	if (device->memory.blocks)
+		soft_memory_finish(&device->memory);
 	soft_ids_finish(&device->contexts);
 	soft_ids_finish(&device->queue_ids);
 	soft_dma_finish(&device->dma);
+	soft_flash_close(&device->flash);
+	pthread_rwlock_destroy(&device->gate);
 	pthread_mutex_destroy(&device->zero_lock);
+	pthread_mutex_destroy(&device->admin.lock);
 	pthread_mutex_destroy(&device->lock);
 	pthread_cond_destroy(&device->interrupt_cond);
 	pthread_mutex_destroy(&device->interrupt_lock);
@@ -121,6 +146,8 @@ static int model_create(struct aipu_transport_device *device,
 		.memory_bytes = options->memory_bytes,
 		.firmware_keys = aipu_development_key,
 		.firmware_key_count = 1,
+		.flash_bytes = device->flash.file ? aipu_flash_file_bytes(device->flash.file) : 0,
+		.ready_timeout_ms = SOFT_READY_TIMEOUT_MS,
 		.uma = true,
 	};
 	int error = aipu_dm_create(&config, &host_ops, device, &device->dm);
@@ -148,9 +175,22 @@ static int model_create(struct aipu_transport_device *device,
 	}
 }
 
-/* What the device offers, once firmware runs */
-static int limits_read(struct aipu_transport_device *device, struct aipu_message *message)
+/* Room for what is kept of it, once */
+static int keep_room(struct aipu_transport_device *device, uint32_t contexts, uint32_t queues)
 {
+	if (device->contexts.used)
+		return 0;
+	if (soft_ids_init(&device->contexts, 1, contexts + 1) ||
+	    soft_ids_init(&device->queue_ids, 1, queues + 1) ||
+	    soft_memory_init(&device->memory, soft_read64(device, AIPU_REG_MEMORY_LO)))
+		return -ENOMEM;
+	return 0;
+}
+
+int soft_limits_read(struct aipu_transport_device *device, struct aipu_message *message)
+{
+	uint32_t contexts = soft_read(device, AIPU_REG_MAX_CONTEXTS);
+	uint32_t queues = soft_read(device, AIPU_REG_MAX_QUEUES);
 	uint64_t bytes;
 
 	device->max_segments = soft_read(device, AIPU_REG_MAX_SEGMENTS);
@@ -166,10 +206,12 @@ static int limits_read(struct aipu_transport_device *device, struct aipu_message
 					"cannot be",
 					device->max_segments, device->max_programs,
 					device->max_entries);
-	if (soft_ids_init(&device->contexts, 1, soft_read(device, AIPU_REG_MAX_CONTEXTS) + 1) ||
-	    soft_ids_init(&device->queue_ids, 1, soft_read(device, AIPU_REG_MAX_QUEUES) + 1) ||
-	    soft_memory_init(&device->memory, soft_read64(device, AIPU_REG_MEMORY_LO)))
+	if (keep_room(device, contexts, queues))
 		return aipu_message_set(message, -ENOMEM, SOFT_NAME ": out of memory");
+	if (device->contexts.end != contexts + 1 || device->queue_ids.end != queues + 1 ||
+	    device->memory.bytes != soft_read64(device, AIPU_REG_MEMORY_LO))
+		return aipu_message_set(message, -EIO,
+					SOFT_NAME ": other limits than before the reset");
 	return 0;
 }
 
@@ -177,9 +219,32 @@ static void soft_device_close(struct aipu_transport_device *device)
 {
 	soft_zero_finish(device);
 	soft_stop(device);
-	aipu_dm_destroy(device->dm);
-	soft_memory_finish(&device->memory);
 	device_finish(device);
+}
+
+/* Power-on, and again while another process has the flash that this one needs; FLASH_PATIENCE_NS long */
+static int device_start(struct aipu_transport_device *device,
+			const struct aipu_device_options *options, struct aipu_message *message)
+{
+	int64_t until = soft_now_ns() + FLASH_PATIENCE_NS;
+	const struct timespec pause = { .tv_nsec = 50000000 };
+	int error;
+
+	for (;;) {
+		soft_flash_open(&device->flash);
+		/* The boot ROM begins before it can be told of the image that comes in place of its own */
+		atomic_store(&device->flash.writable, !options->firmware);
+		error = model_create(device, options, message);
+		if (!error)
+			error = soft_boot(device, options->firmware, message);
+		if (error || !soft_flash_contended(device) || soft_now_ns() > until)
+			return error;
+		soft_stop(device);
+		aipu_dm_destroy(device->dm);
+		device->dm = NULL;
+		soft_flash_close(&device->flash);
+		nanosleep(&pause, NULL);
+	}
 }
 
 static int soft_device_open(struct aipu_transport_device **device, const char *name,
@@ -192,20 +257,9 @@ static int soft_device_open(struct aipu_transport_device **device, const char *n
 	if (!opened)
 		return aipu_message_set(message, -ENOMEM, SOFT_NAME ": out of memory");
 	device_init(opened);
-	error = model_create(opened, options, message);
+	error = device_start(opened, options, message);
 	if (error) {
 		device_finish(opened);
-		return error;
-	}
-	error = soft_boot(opened, options->firmware, message);
-	if (error) {
-		aipu_dm_destroy(opened->dm);
-		device_finish(opened);
-		return error;
-	}
-	error = limits_read(opened, message);
-	if (error) {
-		soft_device_close(opened);
 		return error;
 	}
 	*device = opened;
@@ -216,6 +270,7 @@ static int soft_device_query(struct aipu_transport_device *device, struct aipu_d
 {
 	const struct aipu_identify *identify = &device->identify;
 
+	pthread_rwlock_rdlock(&device->gate);
 	memcpy(info->vendor, identify->vendor, sizeof(info->vendor));
 	memcpy(info->model, identify->model, sizeof(info->model));
 	memcpy(info->serial, identify->serial, sizeof(info->serial));
@@ -227,6 +282,10 @@ static int soft_device_query(struct aipu_transport_device *device, struct aipu_d
 	info->capabilities = soft_read64(device, AIPU_REG_CAP_LO);
 	info->operations = soft_read64(device, AIPU_REG_CAP_OPS_LO);
 	info->formats = soft_read64(device, AIPU_REG_CAP_FORMATS_LO);
+	info->kv_formats = soft_read(device, AIPU_REG_CAP_KV_FORMATS);
+	info->kv_kinds = soft_read(device, AIPU_REG_CAP_KV_KINDS);
+	info->numerics = soft_read(device, AIPU_REG_CAP_NUMERICS);
+	info->activations = soft_read(device, AIPU_REG_CAP_ACTIVATIONS);
 	info->memory_bytes = soft_read64(device, AIPU_REG_MEMORY_LO);
 	info->memory_free = soft_memory_free(&device->memory);
 	info->cores = soft_read(device, AIPU_REG_CORES);
@@ -234,6 +293,16 @@ static int soft_device_query(struct aipu_transport_device *device, struct aipu_d
 	info->max_queues = soft_read(device, AIPU_REG_MAX_QUEUES);
 	info->max_segments = soft_read(device, AIPU_REG_MAX_SEGMENTS);
 	info->longest_step_us = soft_read(device, AIPU_REG_LONGEST_STEP_US);
+	info->board_id = soft_read(device, AIPU_REG_BOARD_ID);
+	info->rom_version = soft_read(device, AIPU_REG_ROM_VERSION);
+	info->boot_source = soft_read(device, AIPU_REG_BOOT_SOURCE);
+	info->slot_errors[0] = soft_read(device, AIPU_REG_SLOT_A_ERROR);
+	info->slot_errors[1] = soft_read(device, AIPU_REG_SLOT_B_ERROR);
+	info->rollback = soft_read(device, AIPU_REG_ROLLBACK);
+	info->state = __atomic_load_n(&device->dead, __ATOMIC_RELAXED) ? AIPU_DEVICE_WEDGED
+								       : AIPU_DEVICE_READY;
+	info->resets = device->resets;
+	pthread_rwlock_unlock(&device->gate);
 	return 0;
 }
 
@@ -243,6 +312,10 @@ static const struct aipu_transport_ops soft_ops = {
 	.device_open = soft_device_open,
 	.device_close = soft_device_close,
 	.device_query = soft_device_query,
+	.device_telemetry = soft_telemetry,
+	.device_set_limits = soft_set_limits,
+	.device_reset = soft_reset,
+	.flash = soft_flash_command,
 	.context_create = soft_context_create,
 	.context_destroy = soft_context_destroy,
 	.context_reset = soft_context_reset,
