@@ -86,6 +86,10 @@ tap_ok "csv" csv
 tap_ok "every precision" precisions
 tap_ok "a compiled model" compiled
 tap_ok "neither model nor shape" line 2 --shape "$bench"
+tap_ok "an unknown option" line 2 "aipu-bench: unknown option '--bogus'; see aipu-bench --help" "$bench" --bogus
+tap_ok "an unknown letter" line 2 "aipu-bench: unknown option '-x'" "$bench" -x
+tap_ok "an unknown letter before another" line 2 "aipu-bench: unknown option '-x'" "$bench" --cores=1 -xp
+tap_ok "an option without its value" line 2 "aipu-bench: a value is missing after '-p'" "$bench" -p
 tap_ok "unknown shape" line 2 "'gpt-9'" "$bench" --shape gpt-9
 tap_ok "impossible shape" line 2 "dim=7" "$bench" --shape dim=7,heads=3
 tap_ok "a number of more than 32 bits" line 2 "4294967360" "$bench" --shape dim=4294967360

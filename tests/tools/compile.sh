@@ -68,7 +68,7 @@ json_output()
 	"$compile" "$demo" -o "$work/json" --json --precision fp16 | python3 -c '
 import json, os, sys
 d = json.load(sys.stdin)
-assert d["schema"] == 1 and d["precision"] == "fp16" and d["kv_precision"] == "fp16", d
+assert d["schema_version"] == 1 and d["precision"] == "fp16" and d["kv_precision"] == "fp16", d
 assert d["bytes"] == os.stat(d["output"] + "/model.qpc").st_size, d
 s = json.load(open(d["output"] + "/specializations.json"))["specializations"]
 assert [x["seq_len"] for x in s] == [32, 1] and s[0]["ctx_len"] == 512, s'

@@ -58,13 +58,14 @@ long=$work/$(printf '%0120d' 0)
 tap_ok "a socket is needed" refuses 2 "--socket PATH is expected"
 tap_ok "an empty path" refuses 2 "a path is expected" --socket ""
 tap_ok "a path too long for a socket" refuses 2 "at most 99 are expected" --socket "$long"
-tap_ok "a value is missing" refuses 2 "a value is expected" --socket
+tap_ok "a value is missing" refuses 2 "a value is missing after" --socket
 tap_ok "an argument that is no option" refuses 2 "only options are expected" --socket "$socket" "$socket"
 for size in 3M 512K 32G 0 1 M 1MM 1T -1G "" 99999999999999999999; do
 	tap_ok "--memory '$size'" refuses 2 "power of two from 1M to 16G is expected" --socket "$socket" --memory "$size"
 done
 tap_ok "--cores 0" refuses 2 "from 1 to 256 is expected" --socket "$socket" --cores 0
 tap_ok "--queues 1023" refuses 2 "from 1 to 1022 is expected" --socket "$socket" --queues 1023
+tap_ok "--poll-us 10000001" refuses 2 "from 0 to 10000000 is expected" --socket "$socket" --poll-us 10000001
 tap_ok "--vectors 2049" refuses 2 "from 1 to 2048 is expected" --socket "$socket" --vectors 2049
 tap_ok "--rollback beyond 32 bits" refuses 2 "from 0 to 4294967295 is expected" --socket "$socket" --rollback 4294967296
 for range in 1.0 1.0-1.1. 0.0-1.0 2.0-1.9 1.0-1.65536 " 1.0-1.1" 1.0-+1.1; do

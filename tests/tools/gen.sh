@@ -173,7 +173,32 @@ verbose_lines()
 stats_lines()
 {
 	"$gen" --qpc "$qpc" --prompt "Once upon a time" --max-tokens 9 --show-stats >"$work/a" 2>"$work/err" || return 1
-	grep -q 'decode rate .*tokens/s' "$work/err" && grep -q '^answer .* 9 tokens' "$work/err"
+	grep -q 'decode rate .*tokens/s' "$work/err" && grep -q '^answer .* 9 tokens, length$' "$work/err" || return 1
+	"$gen" --qpc "$qpc" --prompt "" --max-tokens 1 --show-stats >"$work/a" 2>"$work/err" || return 1
+	grep -q '^prompt .* 1 token$' "$work/err" && grep -q '^answer .* 1 token, length$' "$work/err"
+}
+
+# interrupted_prompt SIGNAL: it comes while the prompt is read from a pipe that nobody writes to
+interrupted_prompt()
+{
+	local pid status=0 i
+	mkfifo "$work/fifo"
+	exec 8<>"$work/fifo"
+	"$gen" --qpc "$qpc" --prompt-file - -v <&8 8>&- >"$work/out" 2>"$work/err" &
+	pid=$!
+	# After this line it reads, sooner or later; the end is the same
+	for i in $(seq 600); do
+		grep -q '^memory:' "$work/err" && break
+		sleep 0.1
+	done
+	kill -s "$1" "$pid"
+	wait "$pid" || status=$?
+	exec 8>&-
+	rm "$work/fifo"
+	cat "$work/err"
+	[ "$status" -eq 130 ] && [ ! -s "$work/out" ] && ! grep -q '^aipu-gen:' "$work/err" && return
+	echo "exit status $status, expected 130 and no error"
+	return 1
 }
 
 help_is_complete()
@@ -261,6 +286,11 @@ tap_ok "a closed pipe ends it with 141" closed_pipe
 tap_ok "Ctrl-C while generating: 130, no noise" interrupted INT
 tap_ok "SIGTERM while generating: 130, no noise" interrupted TERM
 tap_ok "Ctrl-C with --json: finish_reason is abort" interrupted INT --json
+tap_ok "Ctrl-C while the prompt is read: 130, no noise" interrupted_prompt INT
+tap_ok "SIGTERM while the prompt is read: 130, no noise" interrupted_prompt TERM
+tap_ok "an unknown option" line 2 "aipu-gen: unknown option '--bogus'; see aipu-gen --help" -- "$gen" --bogus
+tap_ok "an unknown letter" line 2 "aipu-gen: unknown option '-x'" -- "$gen" -x
+tap_ok "an option without its value" line 2 "aipu-gen: a value is missing after '--seed'" -- "$gen" --seed
 tap_ok "no --qpc" line 2 --qpc -- "$gen" --prompt x
 tap_ok "no prompt" line 2 --prompt -- "$gen" --qpc "$qpc"
 tap_ok "a stray argument" line 2 "'stray'" -- "$gen" --qpc "$qpc" --prompt x stray

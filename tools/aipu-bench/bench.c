@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The runs: one warm-up, then repetitions by the wall clock, limits measured before and after in the same process. pp N:
- * N tokens prefilled into an empty session. tg N: N tokens generated from one. Tokenizing is not part of either.
+ * N tokens prefilled into an empty session. tg N: N tokens generated from one. Tokenizing is not part of either. The device's
+ * counters are read before the repetitions and after them, not in between.
  */
 #include "bench.h"
 
@@ -58,26 +59,40 @@ static double run_generation(struct aipu_llm *llm, const struct aipu_llm_info *i
 	return reason == AIPU_END_ABORT ? -CLI_INTERRUPTED : ms;
 }
 
+static double or_negative(double value)
+{
+	return isnan(value) ? -1 : value;
+}
+
 /* An exit code */
-static int run_test(const struct bench_options *o, struct aipu_llm *llm,
+static int run_test(const struct bench_options *o, struct aipu_device *device, struct aipu_llm *llm,
 		    const struct bench_model *model, bool prefill, uint32_t count,
 		    const volatile sig_atomic_t *stop, struct bench_line *line)
 {
-	double rates[MAX_REPETITIONS], sum = 0, squares = 0;
+	double rates[MAX_REPETITIONS], sum = 0, squares = 0,
+				       tokens = (double)count * o->repetitions;
+	struct meter_reading reading;
+	struct meter meter;
 	uint32_t i;
 
 	snprintf(line->test, sizeof(line->test), "%s%u", prefill ? "pp" : "tg", count);
 	for (i = 0; i <= o->repetitions; i++) {
-		double ms = prefill ? run_prefill(llm, &model->info, count)
-				    : run_generation(llm, &model->info, count);
+		double ms;
 
+		if (i == 1) /* the first warms up */
+			meter_start(&meter, device);
+		ms = prefill ? run_prefill(llm, &model->info, count)
+			     : run_generation(llm, &model->info, count);
 		if (*stop)
 			return CLI_INTERRUPTED;
 		if (ms < 0)
 			return (int)-ms;
-		if (i) /* the first warms up */
+		if (i)
 			rates[i - 1] = count * 1e3 / ms;
 	}
+	meter_stop(&meter, device, &reading);
+	line->joules = or_negative(reading.energy_j / tokens);
+	line->read_bytes = or_negative(reading.read_bytes / tokens);
 	for (i = 0; i < o->repetitions; i++)
 		sum += rates[i];
 	line->mean = sum / o->repetitions;
@@ -106,6 +121,24 @@ static int check_lengths(const struct bench_options *o, const struct aipu_llm_in
 	return CLI_OK;
 }
 
+/* A card's memory is its own: its limit is what it tells, and its arithmetic is not this machine's. An exit code */
+static int find_limits(struct aipu_device *device, const struct bench_model *model,
+		       struct limits *limits)
+{
+	struct meter_reading reading;
+	struct meter meter;
+
+	if (!strcmp(model->device.transport, "soft"))
+		return limits_measure(model->device.cores, false, limits)
+			       ? cli_fail(TOOL, CLI_FAILED,
+					  "out of memory for measuring the limits")
+			       : CLI_OK;
+	meter_start(&meter, device);
+	meter_stop(&meter, device, &reading);
+	*limits = (struct limits){ or_negative(reading.peak_gbs), -1, -1, NULL };
+	return CLI_OK;
+}
+
 static void set_against_limits(struct bench_line *line, const struct cost *cost, bool prefill)
 {
 	double peak = cost->int8 ? line->limits.int8_gops : line->limits.fp32_gflops;
@@ -117,7 +150,8 @@ static void set_against_limits(struct bench_line *line, const struct cost *cost,
 			line->fraction_of_peak = line->gops / peak;
 	} else {
 		line->gbs = line->mean * (double)cost->decode_bytes * 1e-9;
-		line->fraction_of_bandwidth = line->gbs / line->limits.read_gbs;
+		if (line->limits.read_gbs > 0)
+			line->fraction_of_bandwidth = line->gbs / line->limits.read_gbs;
 	}
 }
 
@@ -163,21 +197,18 @@ static int run_cores(const struct bench_options *o, const char *qpc, uint32_t co
 	code = check_lengths(o, &model.info);
 	if (code)
 		goto out;
-	if (limits_measure(model.device.cores, &limits)) {
-		code = cli_fail(TOOL, CLI_FAILED, "out of memory for measuring the limits");
-		goto out;
-	}
+	code = find_limits(device, &model, &limits);
 	for (i = 0; i < tests && code == CLI_OK; i++) {
 		bool prefill = i < o->prompt_count;
 
 		lines[i].cores = model.device.cores;
 		lines[i].load_ms = load_ms;
-		code = run_test(o, llm, &model, prefill,
+		code = run_test(o, device, llm, &model, prefill,
 				prefill ? o->prompts[i] : o->generations[i - o->prompt_count], stop,
 				&lines[i]);
 	}
-	if (code == CLI_OK && limits_measure(model.device.cores, &limits))
-		code = cli_fail(TOOL, CLI_FAILED, "out of memory for measuring the limits");
+	if (code == CLI_OK)
+		code = find_limits(device, &model, &limits);
 	for (i = 0; i < tests && code == CLI_OK; i++) {
 		lines[i].limits = limits;
 		set_against_limits(&lines[i], &model.cost, i < o->prompt_count);

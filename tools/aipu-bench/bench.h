@@ -12,7 +12,8 @@
 
 #include "aipu/llm.h"
 #include "cost.h"
-#include "limits.h"
+#include "machine.h"
+#include "meter.h"
 
 #define TOOL "aipu-bench"
 #define MAX_LIST 16u
@@ -38,7 +39,9 @@ struct bench_line {
 	double gbs; /* tg: bytes of weights read per second */
 	double gops; /* pp: operations per second */
 	double fraction_of_bandwidth, fraction_of_peak; /* negative: does not apply or not known */
-	struct limits limits; /* of this core count, in this run */
+	/* As the device counted over all repetitions; negative: it does not count */
+	double joules, read_bytes; /* a token */
+	struct limits limits; /* of this core count, in this run; negative: not known */
 	double load_ms;
 };
 

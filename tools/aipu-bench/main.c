@@ -22,16 +22,18 @@ static const char help[] =
 	"read bandwidth and arithmetic peak in the same run.\n"
 	"\n"
 	"  --qpc DIR           a compiled model\n"
-	"  --shape NAME        random weights of a shape: tinyllama-1.1b, stories110m,\n"
-	"                      stories15m, llama-3.2-1b, or dim=N,hidden=N,layers=N,heads=N,\n"
-	"                      kv_heads=N,vocab=N (what is left out is stories15m's)\n"
-	"  --precision P       of a shape: fp32, fp16 or int8 (default: int8)\n"
+	"  --shape NAME        random weights of a shape:\n"
+	"                      tinyllama-1.1b|stories110m|stories15m|llama-3.2-1b,\n"
+	"                      or dim=N,hidden=N,layers=N,heads=N,kv_heads=N,vocab=N (what is\n"
+	"                      left out is stories15m's)\n"
+	"  --precision P       of a shape: fp32|fp16|int8 (default: int8)\n"
 	"  -p, --n-prompt N    prefill tests, a list like 32,128; 0: none (default: 128)\n"
 	"  -n, --n-gen N       decode tests, likewise (default: 64)\n"
 	"  -r, --repetitions N after one warm-up (default: 5)\n"
 	"  --cores N           compute threads, a list; 0: all (default: 0)\n"
-	"  --device NAME       auto, soft, or a card: index, node, PCI address (default: auto)\n"
-	"  -o, --output FORMAT table, json or csv (default: table)\n"
+	"  --device NAME       auto, soft, or a card: index, node, PCI address, serial number\n"
+	"                      (default: auto)\n"
+	"  -o, --output FORMAT table|json|csv (default: table)\n"
 	"  --version           print the version\n"
 	"  --help              print this\n"
 	"\n"
@@ -104,7 +106,7 @@ static bool take_output(struct bench_options *o)
 	return false;
 }
 
-static bool take(int opt, struct bench_options *o)
+static bool take(int opt, char **argv, struct bench_options *o)
 {
 	uint64_t value;
 
@@ -134,7 +136,8 @@ static bool take(int opt, struct bench_options *o)
 		return true;
 	case 'o':
 		return take_output(o);
-	default: /* getopt has said what was wrong */
+	default:
+		cli_bad_option(TOOL, NULL, opt, argv);
 		return false;
 	}
 }
@@ -196,8 +199,8 @@ static int parse(int argc, char **argv, struct bench_options *o)
 {
 	int opt;
 
-	argv[0] = (char *)TOOL;
-	while ((opt = getopt_long(argc, argv, "p:n:r:o:", table, NULL)) != -1) {
+	opterr = 0; /* one line, ours */
+	while ((opt = getopt_long(argc, argv, ":p:n:r:o:", table, NULL)) != -1) {
 		if (opt == OPT_HELP || opt == OPT_VERSION) {
 			if (opt == OPT_HELP)
 				fputs(help, stdout);
@@ -205,7 +208,7 @@ static int parse(int argc, char **argv, struct bench_options *o)
 				cli_version(TOOL);
 			return cli_finish(TOOL, CLI_OK);
 		}
-		if (!take(opt, o))
+		if (!take(opt, argv, o))
 			return CLI_USAGE;
 	}
 	if (optind < argc)

@@ -23,9 +23,9 @@ static void table(const struct bench_model *model, const struct bench_line *l, b
 {
 	if (first) {
 		printf("| model                | cores | test   |            t/s |   GB/s | of "
-		       "bandwidth |   GOP/s | of peak |\n");
+		       "bandwidth |   GOP/s | of peak |  J/token |\n");
 		printf("| -------------------- | ----: | ------ | -------------: | -----: | "
-		       "-----------: | ------: | ------: |\n");
+		       "-----------: | ------: | ------: | -------: |\n");
 	}
 	printf("| %-20.20s | %5u | %-6s | %7.2f ± %4.2f |", model->info.name, l->cores, l->test,
 	       l->mean, l->sd);
@@ -33,7 +33,19 @@ static void table(const struct bench_model *model, const struct bench_line *l, b
 	cell(stdout, 12, 3, l->fraction_of_bandwidth);
 	cell(stdout, 7, 1, l->gops);
 	cell(stdout, 7, 3, l->fraction_of_peak);
+	if (l->joules < 0)
+		printf(" %8s |", "");
+	else
+		printf(" %8.3g |", l->joules);
 	putchar('\n');
+}
+
+/* After a comma; nothing where it is not known */
+static void field(double value)
+{
+	putchar(',');
+	if (value >= 0)
+		printf("%.4f", value);
 }
 
 static void csv(const struct bench_model *model, const struct bench_line *l, bool first)
@@ -41,18 +53,20 @@ static void csv(const struct bench_model *model, const struct bench_line *l, boo
 	if (first)
 		puts("model,precision,cores,test,repetitions,tokens_per_s,tokens_per_s_sd,gb_per_s,"
 		     "fraction_of_bandwidth,gop_per_s,fraction_of_peak,limit_read_gb_per_s,limit_"
-		     "gop_per_s");
-	printf("\"%s\",%u,%u,%s,%u,%.4f,%.4f,", model->info.name, model->info.precision, l->cores,
+		     "gop_per_s,energy_j_per_token,memory_read_bytes_per_token");
+	printf("\"%s\",%u,%u,%s,%u,%.4f,%.4f", model->info.name, model->info.precision, l->cores,
 	       l->test, l->repetitions, l->mean, l->sd);
-	if (l->gbs >= 0)
-		printf("%.4f,%.4f,,,", l->gbs, l->fraction_of_bandwidth);
-	else if (l->fraction_of_peak >= 0)
-		printf(",,%.4f,%.4f,", l->gops, l->fraction_of_peak);
+	field(l->gbs);
+	field(l->fraction_of_bandwidth);
+	field(l->gops);
+	field(l->fraction_of_peak);
+	field(l->limits.read_gbs);
+	field(model->cost.int8 ? l->limits.int8_gops : l->limits.fp32_gflops);
+	if (l->joules >= 0)
+		printf(",%.9f", l->joules);
 	else
-		printf(",,%.4f,,", l->gops);
-	printf("%.4f,", l->limits.read_gbs);
-	if (l->limits.int8_gops >= 0)
-		printf("%.4f", model->cost.int8 ? l->limits.int8_gops : l->limits.fp32_gflops);
+		putchar(',');
+	field(l->read_bytes);
 	putchar('\n');
 }
 
@@ -86,6 +100,8 @@ static void json(const struct bench_model *model, const struct bench_line *l, bo
 	json_object_set_new(o, "fraction_of_bandwidth", number(l->fraction_of_bandwidth));
 	json_object_set_new(o, "gop_per_s", number(l->gops));
 	json_object_set_new(o, "fraction_of_peak", number(l->fraction_of_peak));
+	json_object_set_new(o, "energy_j_per_token", number(l->joules));
+	json_object_set_new(o, "memory_read_bytes_per_token", number(l->read_bytes));
 	json_object_set_new(o, "limit_read_gb_per_s", number(l->limits.read_gbs));
 	json_object_set_new(o, "limit_int8_gop_per_s", number(l->limits.int8_gops));
 	json_object_set_new(o, "limit_int8_instruction",

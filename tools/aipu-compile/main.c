@@ -33,8 +33,8 @@ static const char help[] =
 	"  -o, --output DIR        directory to make; default, in the current directory:\n"
 	"                          MODEL-<PL>pl-<CL>cl-<BS>bs[-<N>c]-<precision>\n"
 	"      --force             replace that directory if it is a QPC directory\n"
-	"      --precision P       int8 (default), fp16 or fp32\n"
-	"      --kv-precision P    of the KV cache: fp16 (default; not with fp32) or fp32\n"
+	"      --precision P       int8|fp16|fp32 (default int8)\n"
+	"      --kv-precision P    of the KV cache: fp16|fp32 (default fp16; fp32 with fp32)\n"
 	"      --prompt-len N      tokens of a prefill step (default 32)\n"
 	"      --ctx-len N         context (default the model's, at most 4096)\n"
 	"      --batch-size N      lanes: sequences at a time (default 1)\n"
@@ -149,15 +149,6 @@ static bool name_good(const char *name)
 	return i > 0 && i < 64 && name[0] != '.';
 }
 
-/* What getopt_long() stopped at: an argument, or within one a letter that it left in optopt */
-static int bad_option(const char *argument)
-{
-	if (!strncmp(argument, "--", 2))
-		return cli_fail(TOOL, CLI_USAGE, "unknown option '%s'; see aipu-compile --help",
-				argument);
-	return cli_fail(TOOL, CLI_USAGE, "unknown option '-%c'; see aipu-compile --help", optopt);
-}
-
 /* 0: go on; < 0: done, exit with 0; > 0: exit code */
 static int parse(int argc, char **argv, struct arguments *a)
 {
@@ -198,11 +189,8 @@ static int parse(int argc, char **argv, struct arguments *a)
 			fputs(help, stdout);
 			return -1;
 		case ':':
-			return cli_fail(TOOL, CLI_USAGE,
-					"a value is missing after '%s'; see aipu-compile --help",
-					argv[optind - 1]);
 		case '?':
-			return bad_option(argv[optind - 1]);
+			return cli_bad_option(TOOL, NULL, option, argv);
 		default:
 			code = parse_number(option, optarg, &a->options) ? 0 : CLI_USAGE;
 		}
@@ -311,8 +299,8 @@ static void print_json(const struct arguments *a, const struct compile_source *s
 	snprintf(path, sizeof(path), "%s/model.qpc", output);
 	if (stat(path, &st))
 		st.st_size = 0;
-	root = json_pack("{s:i, s:s, s:s, s:I, s:s, s:s, s:i, s:i, s:i, s:i, s:I, s:f}", "schema",
-			 1, "output", output, "name", source->name, "parameters",
+	root = json_pack("{s:i, s:s, s:s, s:I, s:s, s:s, s:i, s:i, s:i, s:i, s:I, s:f}",
+			 "schema_version", 1, "output", output, "name", source->name, "parameters",
 			 (json_int_t)compile_parameters(&source->shape), "precision",
 			 compile_precision_name(o->precision), "kv_precision",
 			 o->kv_format == AIPU_FMT_F32 ? "fp32" : "fp16", "prompt_len",

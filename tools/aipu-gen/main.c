@@ -4,6 +4,7 @@
  * here down is libaipu-llm, libaipu, the device; nothing of the model is known here.
  */
 #include <errno.h>
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "machine.h"
 #include "options.h"
 #include "report.h"
 
@@ -22,12 +24,14 @@
 /* For the signal handler alone */
 static struct aipu_llm *volatile running;
 static volatile sig_atomic_t interrupted;
+/* The prompt is read, from what may never end; there is nothing yet to be finished or written */
+static volatile sig_atomic_t reading;
 
 static void on_interrupt(int signal)
 {
 	(void)signal;
-	if (interrupted)
-		_exit(CLI_INTERRUPTED); /* asked twice */
+	if (interrupted || reading)
+		_exit(CLI_INTERRUPTED); /* asked twice, or nothing to wait for */
 	interrupted = 1;
 	if (running)
 		aipu_llm_abort(running);
@@ -35,6 +39,7 @@ static void on_interrupt(int signal)
 
 struct answer {
 	const struct options *options;
+	struct aipu_device *device;
 	struct aipu_tokenizer *tokenizer;
 	struct aipu_utf8 utf8;
 	uint32_t previous; /* token before the next one */
@@ -191,6 +196,7 @@ static int answer(const struct options *o, struct aipu_llm *llm, struct run *run
 	struct aipu_session *session;
 	uint32_t reason = AIPU_END_ABORT;
 	double start = cli_now_ms();
+	struct meter meter;
 	int err;
 
 	if (aipu_session_create(llm, &session))
@@ -202,8 +208,13 @@ static int answer(const struct options *o, struct aipu_llm *llm, struct run *run
 		     : aipu_session_prefill(session, run->prompt_tokens, run->prompt_count, NULL);
 	run->prefill_tokens = run->prompt_count - 1;
 	run->prefill_ms = run->prefill_tokens && !err ? cli_now_ms() - start : -1;
-	if (!err && !a->err)
+	if (!err && !a->err && o->show_stats)
+		meter_start(&meter, a->device);
+	if (!err && !a->err) {
 		err = aipu_llm_generate(llm, &session, &sampling, 1, on_token, a, &reason);
+		if (o->show_stats)
+			meter_stop(&meter, a->device, &run->meter);
+	}
 	if (!a->err) {
 		char rest[16];
 
@@ -227,14 +238,37 @@ static int answer(const struct options *o, struct aipu_llm *llm, struct run *run
 	return interrupted && reason == AIPU_END_ABORT ? CLI_INTERRUPTED : CLI_OK;
 }
 
-static int generate(const struct options *o, struct aipu_llm *llm, struct run *run)
+/* The software device's memory is this machine's: where it tells no peak of its own, what can be read here counts */
+static void measure_peak(struct run *run)
 {
-	struct answer a = { .options = o, .tokenizer = aipu_llm_tokenizer(llm) };
+	struct limits limits = { 0 };
+
+	if (!isnan(run->meter.peak_gbs) || isnan(run->meter.read_bytes) || interrupted ||
+	    strcmp(run->device.transport, "soft") ||
+	    limits_measure(run->device.cores, true, &limits))
+		return;
+	run->meter.peak_gbs = limits.read_gbs;
+	run->peak_measured = true;
+}
+
+static int generate(const struct options *o, struct aipu_device *device, struct aipu_llm *llm,
+		    struct run *run)
+{
+	struct answer a = {
+		.options = o,
+		.device = device,
+		.tokenizer = aipu_llm_tokenizer(llm),
+	};
 	uint32_t *tokens = NULL;
 	int count, code;
-	char *prompt =
-		read_prompt(o, PROMPT_BYTES + (size_t)run->model.ctx_len * TOKEN_BYTES, &code);
+	char *prompt;
 
+	/* In this order: a signal either ends it at once or is seen here */
+	reading = 1;
+	if (interrupted)
+		return CLI_INTERRUPTED;
+	prompt = read_prompt(o, PROMPT_BYTES + (size_t)run->model.ctx_len * TOKEN_BYTES, &code);
+	reading = 0;
 	if (!prompt)
 		return code;
 	a.start_ms = cli_now_ms();
@@ -254,6 +288,8 @@ static int generate(const struct options *o, struct aipu_llm *llm, struct run *r
 	if (o->verbose && run->model.rebuilds)
 		report_rebuilds(stderr, &run->model);
 	if (run->finish_reason) {
+		if (o->show_stats)
+			measure_peak(run);
 		if (o->json && (report_json(stdout, run) || fflush(stdout)))
 			code = errno == EPIPE ? CLI_CLOSED_PIPE
 					      : cli_fail(TOOL, CLI_FAILED,
@@ -279,6 +315,8 @@ static int with_device(const struct options *o, struct aipu_device *device, doub
 	struct aipu_llm *llm;
 	int err, code;
 
+	run.metered = o->show_stats;
+	meter_unknown(&run.meter);
 	err = aipu_llm_open(device, o->qpc, &llm_options, &llm, &message);
 	if (err)
 		return cli_fail(TOOL, cli_exit_code(err), "%s", message.text);
@@ -296,7 +334,7 @@ static int with_device(const struct options *o, struct aipu_device *device, doub
 				"that aipu-compile made",
 				o->qpc);
 	else
-		code = generate(o, llm, &run);
+		code = generate(o, device, llm, &run);
 	running = NULL;
 	aipu_llm_close(llm);
 	return code;

@@ -26,9 +26,10 @@ static const char help[] =
 	"                     (default: 0, off)\n"
 	"  --seed N           of the draws; the same seed gives the same text (default: random)\n"
 	"  --echo             print the prompt before the answer\n"
-	"  --device NAME      auto, soft, or a card: index, node, PCI address (default: auto)\n"
+	"  --device NAME      auto, soft, or a card: index, node, PCI address, serial number\n"
+	"                     (default: auto)\n"
 	"  --cores N          compute threads of the soft device (default: 0, all)\n"
-	"  --show-stats       times and rates on standard error\n"
+	"  --show-stats       times, rates, energy, memory traffic on standard error\n"
 	"  --json             one JSON object instead of text\n"
 	"  --verify           check the weights' digests first\n"
 	"  -v, --verbose      say on standard error what is used\n"
@@ -100,7 +101,7 @@ static bool take_float(const char *option, double max, float *out)
 	return true;
 }
 
-static bool take(int opt, struct options *o)
+static bool take(int opt, char **argv, struct options *o)
 {
 	switch (opt) {
 	case OPT_QPC:
@@ -145,7 +146,8 @@ static bool take(int opt, struct options *o)
 	case 'v':
 		o->verbose = true;
 		return true;
-	default: /* getopt has said what was wrong */
+	default:
+		cli_bad_option(TOOL, NULL, opt, argv);
 		return false;
 	}
 }
@@ -156,8 +158,8 @@ int options_parse(int argc, char **argv, struct options *options)
 
 	memset(options, 0, sizeof(*options));
 	options->device = "auto";
-	argv[0] = (char *)TOOL; /* getopt's messages begin with it */
-	while ((opt = getopt_long(argc, argv, "v", table, NULL)) != -1) {
+	opterr = 0; /* one line, ours */
+	while ((opt = getopt_long(argc, argv, ":v", table, NULL)) != -1) {
 		if (opt == OPT_HELP || opt == OPT_VERSION) {
 			if (opt == OPT_HELP)
 				fputs(help, stdout);
@@ -165,7 +167,7 @@ int options_parse(int argc, char **argv, struct options *options)
 				cli_version(TOOL);
 			return cli_finish(TOOL, CLI_OK);
 		}
-		if (!take(opt, options))
+		if (!take(opt, argv, options))
 			return CLI_USAGE;
 	}
 	if (optind < argc)

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <string.h>
 
 #include <jansson.h>
@@ -70,10 +71,43 @@ static void stat_line(FILE *out, const char *name, double value, const char *uni
 		fprintf(out, "%-20s %.2f %s\n", name, value, unit);
 }
 
+static double per_token(const struct run *run, double value)
+{
+	return meter_ratio(value, run->token_count);
+}
+
+static double read_gbs(const struct run *run)
+{
+	return meter_ratio(run->meter.read_bytes * 1e-9, run->meter.seconds);
+}
+
+/* Digits that mean something whatever the size: a token may take millijoules or joules */
+static void device_line(FILE *out, const char *name, double value, const char *unit)
+{
+	if (isnan(value))
+		fprintf(out, "%-20s unknown\n", name);
+	else
+		fprintf(out, "%-20s %.4g %s\n", name, value, unit);
+}
+
+static void memory_line(FILE *out, const struct run *run)
+{
+	double gbs = read_gbs(run), fraction = meter_ratio(gbs, run->meter.peak_gbs);
+
+	if (isnan(fraction)) {
+		device_line(out, "memory read", gbs, "GB/s, of a peak that is unknown");
+		return;
+	}
+	fprintf(out, "%-20s %.4g GB/s, %.3f of the peak of %.4g GB/s%s\n", "memory read", gbs,
+		fraction, run->meter.peak_gbs, run->peak_measured ? " (measured)" : "");
+}
+
 void report_stats(FILE *out, const struct run *run)
 {
-	fprintf(out, "prompt               %u tokens\n", run->prompt_count);
-	fprintf(out, "answer               %u tokens, %s\n", run->token_count, run->finish_reason);
+	fprintf(out, "prompt               %u token%s\n", run->prompt_count,
+		run->prompt_count == 1 ? "" : "s");
+	fprintf(out, "answer               %u token%s, %s\n", run->token_count,
+		run->token_count == 1 ? "" : "s", run->finish_reason);
 	stat_line(out, "load", run->load_ms, "ms");
 	stat_line(out, "tokenize", run->tokenize_ms, "ms");
 	stat_line(out, "prefill", run->prefill_ms, "ms");
@@ -81,11 +115,21 @@ void report_stats(FILE *out, const struct run *run)
 	stat_line(out, "time to first token", run->ttft_ms, "ms");
 	stat_line(out, "decode rate", rate(run->decode_tokens, run->decode_ms), "tokens/s");
 	fprintf(out, "rebuilds             %" PRIu64 "\n", run->model.rebuilds);
+	device_line(out, "temperature", run->meter.temperature_c, "C");
+	device_line(out, "power", run->meter.power_w, "W");
+	device_line(out, "energy", per_token(run, run->meter.energy_j), "J/token");
+	memory_line(out, run);
 }
 
 static json_t *number(double value)
 {
 	return value < 0 ? json_null() : json_real(value);
+}
+
+/* Of the device: less than 0 is a temperature as good as another */
+static json_t *reading(double value)
+{
+	return isnan(value) ? json_null() : json_real(value);
 }
 
 static json_t *bytes(int64_t value)
@@ -122,6 +166,28 @@ static json_t *ids(const uint32_t *tokens, uint32_t count)
 	return array;
 }
 
+static void set_readings(json_t *stats, const struct run *run)
+{
+	const struct meter_reading *m = &run->meter;
+
+	json_object_set_new(stats, "temperature_c", reading(m->temperature_c));
+	json_object_set_new(stats, "power_w", reading(m->power_w));
+	json_object_set_new(stats, "energy_j", reading(m->energy_j));
+	json_object_set_new(stats, "energy_j_per_token", reading(per_token(run, m->energy_j)));
+	json_object_set_new(stats, "memory_read_bytes",
+			    bytes(isnan(m->read_bytes) ? -1 : (int64_t)m->read_bytes));
+	json_object_set_new(stats, "memory_read_bytes_per_token",
+			    reading(per_token(run, m->read_bytes)));
+	json_object_set_new(stats, "memory_gb_per_s", reading(read_gbs(run)));
+	json_object_set_new(stats, "memory_peak_gb_per_s", reading(m->peak_gbs));
+	json_object_set_new(stats, "memory_peak_fraction",
+			    reading(meter_ratio(read_gbs(run), m->peak_gbs)));
+	json_object_set_new(stats, "memory_peak_source",
+			    isnan(m->peak_gbs)
+				    ? json_null()
+				    : json_string(run->peak_measured ? "measured" : "device"));
+}
+
 int report_json(FILE *out, const struct run *run)
 {
 	json_t *root = json_object(), *stats = json_object();
@@ -142,6 +208,8 @@ int report_json(FILE *out, const struct run *run)
 	json_object_set_new(stats, "kv_bytes", bytes((int64_t)run->model.kv_bytes));
 	json_object_set_new(stats, "cores", json_integer(run->device.cores));
 	json_object_set_new(stats, "rebuilds", json_integer((json_int_t)run->model.rebuilds));
+	if (run->metered)
+		set_readings(stats, run);
 
 	json_object_set_new(root, "schema_version", json_integer(1));
 	json_object_set_new(root, "device", json_string(run->device.name));

@@ -90,7 +90,7 @@ static int show_json(const struct aipu_qpc *qpc, bool code)
 	section = aipu_qpc_section(qpc, AIPU_QPC_SOURCE, 0);
 	if (section)
 		source = json_loadb(aipu_qpc_data(qpc, section), section->bytes, 0, NULL);
-	root = json_pack("{s:i, s:I, s:I, s:o?, s:o, s:o, s:o?}", "schema", 1, "version",
+	root = json_pack("{s:i, s:I, s:I, s:o?, s:o, s:o, s:o?}", "schema_version", 1, "version",
 			 (json_int_t)h->version, "bytes", (json_int_t)h->file_bytes, "model",
 			 model_describe(aipu_qpc_model(qpc)), "sections", sections_describe(h),
 			 "programs", programs, "source", source);
@@ -197,13 +197,7 @@ int main(int argc, char **argv)
 			fputs(help, stdout);
 			return cli_finish(TOOL, CLI_OK);
 		default:
-			/* A letter is left in optopt, also from within an argument. */
-			if (strncmp(argv[optind - 1], "--", 2))
-				return cli_fail(TOOL, CLI_USAGE,
-						"unknown option '-%c'; see aipu-qpc --help",
-						optopt);
-			return cli_fail(TOOL, CLI_USAGE, "unknown option '%s'; see aipu-qpc --help",
-					argv[optind - 1]);
+			return cli_bad_option(TOOL, NULL, '?', argv);
 		}
 	}
 	verify = argc - optind == 2 && !strcmp(argv[optind], "verify");

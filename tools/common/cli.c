@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <getopt.h>
 #include <locale.h>
 #include <math.h>
 #include <signal.h>
@@ -30,16 +31,59 @@ void cli_start(void)
 			_exit(CLI_FAILED);
 }
 
+/* Control characters; those above 0x7f are two bytes in UTF-8, the first of them 0xc2 */
+static void make_plain(char *text)
+{
+	for (unsigned char *c = (unsigned char *)text; *c; c++) {
+		if (c[0] == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0)
+			c[0] = c[1] = '?';
+		else if (*c < 0x20 || *c == 0x7f)
+			*c = '?';
+	}
+}
+
 int cli_fail(const char *tool, int code, const char *format, ...)
 {
+	char *text = NULL;
 	va_list args;
 
-	fprintf(stderr, "%s: ", tool);
 	va_start(args, format);
-	vfprintf(stderr, format, args);
+	if (vasprintf(&text, format, args) < 0)
+		text = NULL;
 	va_end(args);
-	fputc('\n', stderr);
+	if (text)
+		make_plain(text);
+	fprintf(stderr, "%s: %s\n", tool, text ? text : "out of memory");
+	free(text);
 	return code;
+}
+
+/* getopt_long() stopped within a word of several letters: optind is still at it */
+static bool within_letters(const char *word)
+{
+	const char *at = NULL;
+
+	if (word && word[0] == '-' && word[1] != '-' && optopt > 0 && optopt < 0x80)
+		at = strchr(word + 1, optopt);
+	return at && at[1];
+}
+
+int cli_bad_option(const char *tool, const char *command, int c, char **argv)
+{
+	const char *argument = argv[optind - 1];
+	char letter[] = { '-', (char)optopt, '\0' };
+	char before[64] = "";
+
+	if (command)
+		snprintf(before, sizeof(before), "%s: ", command);
+	if (c == ':')
+		return cli_fail(tool, CLI_USAGE, "%sa value is missing after '%s'; see %s --help",
+				before, argument, tool);
+	/* A letter is left in optopt, also from within an argument. */
+	if (strncmp(argument, "--", 2) || within_letters(argv[optind]))
+		argument = letter;
+	return cli_fail(tool, CLI_USAGE, "%sunknown option '%s'; see %s --help", before, argument,
+			tool);
 }
 
 int cli_exit_code(int err)
@@ -91,9 +135,27 @@ bool cli_real(const char *tool, const char *option, const char *text, double min
 	if (text[0] && text[0] != ' ' && !*end && isfinite(*value) && *value >= min &&
 	    *value <= max)
 		return true;
-	cli_fail(tool, CLI_USAGE, "%s '%s': a number from %g to %g is expected", option, text, min,
-		 max);
+	/* Digits as they are typed: %g alone makes 4e+06 of 4000000 */
+	cli_fail(tool, CLI_USAGE, "%s '%s': a number from %.15g to %.15g is expected", option, text,
+		 min, max);
 	return false;
+}
+
+bool cli_dotted(const char *text, const unsigned long *limits, unsigned int count,
+		unsigned long *parts)
+{
+	for (unsigned int i = 0; i < count; i++) {
+		char *end;
+
+		if (*text < '0' || *text > '9')
+			return false;
+		errno = 0;
+		parts[i] = strtoul(text, &end, 10);
+		if (errno || parts[i] > limits[i] || *end != (i + 1 < count ? '.' : '\0'))
+			return false;
+		text = end + 1;
+	}
+	return true;
 }
 
 double cli_now_ms(void)

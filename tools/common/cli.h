@@ -24,9 +24,17 @@ enum cli_exit {
  * nothing that is opened later takes their place.
  */
 void cli_start(void);
-/* "tool: text" on stderr; returns `code` */
+/*
+ * "tool: text" on stderr; returns `code`. One line, whatever names and texts of others it is made of: a control character
+ * shows as '?'.
+ */
 int cli_fail(const char *tool, int code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+/*
+ * The line for what getopt_long() stopped at, with opterr 0 and ':' first in its letters (after '+'); `command` is named in it
+ * unless NULL. CLI_USAGE
+ */
+int cli_bad_option(const char *tool, const char *command, int c, char **argv);
 /* The exit code for an -errno of libaipu */
 int cli_exit_code(int err);
 /* "tool 0.9.0 (contract 1.0)" on stdout */
@@ -40,6 +48,10 @@ bool cli_integer(const char *tool, const char *option, const char *text, uint64_
 		 uint64_t *value);
 bool cli_real(const char *tool, const char *option, const char *text, double min, double max,
 	      double *value);
+
+/* "1.2.3": `count` numbers with dots between, none above its limit, nothing else. Without a line */
+bool cli_dotted(const char *text, const unsigned long *limits, unsigned int count,
+		unsigned long *parts);
 
 /* Milliseconds, monotonic */
 double cli_now_ms(void);

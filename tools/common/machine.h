@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The machine's own limits, measured: what a memory-bound and a compute-bound loop can reach at best on so many
- * threads. Called by bench.c before and after the tests of the same run.
+ * threads. Called by aipu-bench before and after the tests of the same run, and by aipu-gen after a run on the software
+ * device, whose memory is the machine's.
  */
-#ifndef AIPU_BENCH_LIMITS_H
-#define AIPU_BENCH_LIMITS_H
+#ifndef AIPU_MACHINE_H
+#define AIPU_MACHINE_H
+
+#include <stdbool.h>
 
 struct limits {
 	double read_gbs; /* sequential reads from memory, 10^9 bytes a second */
@@ -13,7 +16,7 @@ struct limits {
 	const char *int8_instruction; /* whose rate it is */
 };
 
-/* Keeps in *limits what was better, before or now. 0 or -errno */
-int limits_measure(unsigned int threads, struct limits *limits);
+/* The read rate only, or all. Keeps in *limits what was better, before or now. 0 or -errno; -ENOMEM: too little is free */
+int limits_measure(unsigned int threads, bool read_only, struct limits *limits);
 
 #endif

@@ -8,6 +8,7 @@
 
 #include "aipu_program.h"
 #include "aipu_qpc.h"
+#include "aipu_registers.h"
 
 #define PICK(table, index)                                                               \
 	((index) < sizeof(table) / sizeof((table)[0]) && (table)[index] ? (table)[index] \
@@ -139,4 +140,52 @@ const char *precision_name(uint32_t precision)
 	};
 
 	return PICK(names, precision);
+}
+
+const char *kv_kind_name(uint32_t kind)
+{
+	static const char *const names[AIPU_KV_COUNT] = {
+		[AIPU_KV_NONE] = "none",
+		[AIPU_KV_SMART_MASK] = "smart_mask",
+		[AIPU_KV_SHIFT] = "shift",
+		[AIPU_KV_PAGED] = "paged",
+	};
+
+	return PICK(names, kind);
+}
+
+const char *capability_name(uint32_t bit)
+{
+#define BIT_OF(cap) (__builtin_ctzll(AIPU_CAP_##cap))
+	static const char *const names[] = {
+		[BIT_OF(UMA)] = "uma",
+		[BIT_OF(SHADOW_DOORBELLS)] = "shadow_doorbells",
+		[BIT_OF(COPY_DIGEST)] = "copy_digest",
+		[BIT_OF(LANE_REFILL)] = "lane_refill",
+		[BIT_OF(PENALTIES)] = "penalties",
+		[BIT_OF(LOGIT_BIAS)] = "logit_bias",
+		[BIT_OF(TOKEN_BITMAP)] = "token_bitmap",
+		[BIT_OF(LOGPROBS)] = "logprobs",
+		[BIT_OF(INDEXED_OPERANDS)] = "indexed_operands",
+		[BIT_OF(PEER_SEGMENTS)] = "peer_segments",
+		[BIT_OF(COLLECTIVES)] = "collectives",
+		[BIT_OF(SLIDING_WINDOW)] = "sliding_window",
+		[BIT_OF(SOFT_CAP)] = "soft_cap",
+		[BIT_OF(TREE_MASK)] = "tree_mask",
+		[BIT_OF(MATMUL_BIAS)] = "matmul_bias",
+		[BIT_OF(HEAD_NORM)] = "head_norm",
+		[BIT_OF(ROPE_FREQUENCIES)] = "rope_frequencies",
+		[BIT_OF(GELU)] = "gelu",
+		[BIT_OF(PRIORITIES)] = "priorities",
+		[BIT_OF(PARTIAL_ROTARY)] = "partial_rotary",
+		[BIT_OF(EMBEDDINGS_IN)] = "embeddings_in",
+		[BIT_OF(COALESCING)] = "coalescing",
+		[BIT_OF(SINKS)] = "sinks",
+		[BIT_OF(FLASH)] = "flash",
+		[BIT_OF(LIMITS)] = "limits",
+		[BIT_OF(RAS)] = "ras",
+	};
+#undef BIT_OF
+
+	return PICK(names, bit);
 }

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * See limits.h. Every thread works in short slices; of a thread's slices the tenth-best counts, so that other load
+ * See machine.h. Every thread works in short slices; of a thread's slices the tenth-best counts, so that other load
  * on the machine does not lower the limit. The integer peak is the rate of the fastest instruction that multiplies
  * 8-bit integers (vpdpbusd, else vpmaddubsw, although that one saturates), so that a fraction of it flatters nobody.
  */
-#include "limits.h"
+#include "machine.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -17,12 +18,21 @@
 #include "cli.h"
 
 #define REGION (256u << 20) /* a thread's; more than caches hold */
+#define REGION_LEAST (32u << 20) /* where memory is short */
 #define SLICE (8u << 20)
 #define SLICES 64u
 #define PEAK_LOOPS 60000
 
+/* What they have in common */
+struct team {
+	pthread_mutex_t lock; /* held until all are there, or one cannot be */
+	pthread_barrier_t start;
+	bool given_up, read_only;
+	size_t region_bytes;
+};
+
 struct worker {
-	pthread_barrier_t *start;
+	struct team *team;
 	uint8_t *region;
 	double read_gbs, int8_gops, fp32_gflops;
 	const char *int8_instruction;
@@ -180,20 +190,26 @@ static void read_slice(const uint8_t *p)
 static void *work(void *arg)
 {
 	struct worker *w = arg;
+	struct team *team = w->team;
 	double ms[SLICES];
 	unsigned int i;
 
-	memset(w->region, 1, REGION);
-	pthread_barrier_wait(w->start);
+	pthread_mutex_lock(&team->lock);
+	pthread_mutex_unlock(&team->lock);
+	if (team->given_up)
+		return NULL;
+	memset(w->region, 1, team->region_bytes);
+	pthread_barrier_wait(&team->start);
 	for (i = 0; i < SLICES; i++) {
 		double start = cli_now_ms();
 
-		read_slice(w->region + (size_t)i * SLICE % REGION);
+		read_slice(w->region + (size_t)i * SLICE % team->region_bytes);
 		ms[i] = cli_now_ms() - start;
 	}
 	w->read_gbs = SLICE / tenth_best(ms, SLICES) * 1e-6;
-	pthread_barrier_wait(w->start);
-	peaks(w);
+	pthread_barrier_wait(&team->start);
+	if (!team->read_only)
+		peaks(w);
 	return NULL;
 }
 
@@ -207,22 +223,73 @@ static void keep_better(struct limits *limits, const struct worker *workers, uns
 		int8 += workers[i].int8_gops;
 		fp32 += workers[i].fp32_gflops;
 	}
-	limits->int8_instruction = workers[0].int8_instruction;
 	limits->read_gbs = read > limits->read_gbs ? read : limits->read_gbs;
+	if (workers[0].team->read_only)
+		return;
+	limits->int8_instruction = workers[0].int8_instruction;
 	limits->int8_gops = int8 > limits->int8_gops || int8 < 0 ? int8 : limits->int8_gops;
 	limits->fp32_gflops = fp32 > limits->fp32_gflops || fp32 < 0 ? fp32 : limits->fp32_gflops;
 }
 
-int limits_measure(unsigned int threads, struct limits *limits)
+/* The calling thread is the first of them */
+static int team_work(struct team *team, struct worker *workers, pthread_t *ids,
+		     unsigned int threads)
 {
-	struct worker *workers = calloc(threads, sizeof(*workers));
-	pthread_t *ids = calloc(threads, sizeof(*ids));
-	size_t bytes = (size_t)threads * REGION;
-	pthread_barrier_t start;
 	unsigned int i, made;
-	uint8_t *memory;
 	int err = 0;
 
+	pthread_mutex_lock(&team->lock);
+	for (made = 1; made < threads && !err; made++)
+		err = -pthread_create(&ids[made], NULL, work, &workers[made]);
+	if (err)
+		made--;
+	team->given_up = err;
+	pthread_mutex_unlock(&team->lock);
+	work(&workers[0]);
+	for (i = 1; i < made; i++)
+		pthread_join(ids[i], NULL);
+	return err;
+}
+
+/* Bytes that can be had without swapping; 0: not known */
+static size_t available_bytes(void)
+{
+	FILE *in = fopen("/proc/meminfo", "re");
+	unsigned long long kib = 0;
+	char line[128];
+
+	while (in && fgets(line, sizeof(line), in))
+		if (sscanf(line, "MemAvailable: %llu kB", &kib) == 1)
+			break;
+	if (in)
+		fclose(in);
+	return (size_t)kib * 1024;
+}
+
+/* At most half of what is there; 0: too little for any */
+static size_t region_bytes(unsigned int threads)
+{
+	size_t available = available_bytes(), bytes = REGION;
+
+	while (available && bytes >= REGION_LEAST && bytes * threads > available / 2)
+		bytes /= 2;
+	return bytes >= REGION_LEAST ? bytes : 0;
+}
+
+int limits_measure(unsigned int threads, bool read_only, struct limits *limits)
+{
+	struct team team = { .read_only = read_only, .region_bytes = region_bytes(threads) };
+	size_t bytes = threads * team.region_bytes;
+	struct worker *workers;
+	uint8_t *memory;
+	pthread_t *ids;
+	unsigned int i;
+	int err;
+
+	if (!bytes)
+		return -ENOMEM;
+	workers = calloc(threads, sizeof(*workers));
+	ids = calloc(threads, sizeof(*ids));
 	memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
 		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (!workers || !ids || memory == MAP_FAILED) {
@@ -230,21 +297,17 @@ int limits_measure(unsigned int threads, struct limits *limits)
 		goto out;
 	}
 	madvise(memory, bytes, MADV_HUGEPAGE);
-	pthread_barrier_init(&start, NULL, threads);
-	for (made = 1; made < threads; made++) {
-		workers[made].start = &start;
-		workers[made].region = memory + (size_t)made * REGION;
-		err = pthread_create(&ids[made], NULL, work, &workers[made]);
-		if (err) /* the others wait at the barrier for ever: give up the process's measurement */
-			abort();
+	pthread_mutex_init(&team.lock, NULL);
+	pthread_barrier_init(&team.start, NULL, threads);
+	for (i = 0; i < threads; i++) {
+		workers[i].team = &team;
+		workers[i].region = memory + i * team.region_bytes;
 	}
-	workers[0].start = &start;
-	workers[0].region = memory;
-	work(&workers[0]);
-	for (i = 1; i < threads; i++)
-		pthread_join(ids[i], NULL);
-	pthread_barrier_destroy(&start);
-	keep_better(limits, workers, threads);
+	err = team_work(&team, workers, ids, threads);
+	pthread_barrier_destroy(&team.start);
+	pthread_mutex_destroy(&team.lock);
+	if (!err)
+		keep_better(limits, workers, threads);
 out:
 	if (memory != MAP_FAILED)
 		munmap(memory, bytes);

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * See cards.h. What libpci knows comes from it (ids, BARs, the command register); drivers, nodes and link state only sysfs has.
+ */
+#include "cards.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <pci/pci.h>
+
+#include "aipu_registers.h"
+
+#define PCI_DEVICES "/sys/bus/pci/devices"
+
+const char *cards_root(void)
+{
+	const char *root = secure_getenv("AIPU_TEST_ROOT");
+
+	return root ? root : "";
+}
+
+static void path_of(char path[PATH_MAX], const char *format, va_list args)
+{
+	int used = snprintf(path, PATH_MAX, "%s", cards_root());
+
+	if (used < PATH_MAX)
+		vsnprintf(path + used, (size_t)(PATH_MAX - used), format, args);
+}
+
+void cards_path(char path[PATH_MAX], const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	path_of(path, format, args);
+	va_end(args);
+}
+
+bool cards_read_line(char *line, size_t bytes, const char *format, ...)
+{
+	char path[PATH_MAX];
+	va_list args;
+	FILE *in;
+	bool read;
+
+	va_start(args, format);
+	path_of(path, format, args);
+	va_end(args);
+	line[0] = '\0';
+	in = fopen(path, "re");
+	if (!in)
+		return false;
+	read = fgets(line, (int)bytes, in);
+	fclose(in);
+	line[strcspn(line, "\n")] = '\0';
+	return read;
+}
+
+/* --- one card ------------------------------------------------------------------------------------- */
+
+/* What a symbolic link of the card's directory points to, without the way there; "": nothing */
+static void link_name(const struct card *card, const char *name, char *text, size_t bytes)
+{
+	char path[PATH_MAX], target[PATH_MAX];
+	const char *last;
+	ssize_t count;
+
+	cards_path(path, PCI_DEVICES "/%s/%s", card->pci, name);
+	count = readlink(path, target, sizeof(target) - 1);
+	target[count > 0 ? count : 0] = '\0';
+	last = strrchr(target, '/');
+	snprintf(text, bytes, "%.*s", (int)bytes - 1, last ? last + 1 : target);
+}
+
+static long number_of(const struct card *card, const char *name, long unknown)
+{
+	char line[64], *end;
+	long value;
+
+	if (!cards_read_line(line, sizeof(line), PCI_DEVICES "/%s/%s", card->pci, name))
+		return unknown;
+	value = strtol(line, &end, 10);
+	return end == line || *end ? unknown : value;
+}
+
+/* The driver's node has a directory of its own below the card's */
+static void find_node(struct card *card)
+{
+	char path[PATH_MAX];
+	const struct dirent *entry;
+	DIR *directory;
+
+	card->index = -1;
+	cards_path(path, PCI_DEVICES "/%s/accel", card->pci);
+	directory = opendir(path);
+	while (directory && (entry = readdir(directory))) {
+		int index, end = 0;
+
+		if (sscanf(entry->d_name, "accel%9d%n", &index, &end) != 1 || entry->d_name[end])
+			continue;
+		card->index = index;
+		snprintf(card->node, sizeof(card->node), "/dev/accel/accel%d", index);
+	}
+	if (directory)
+		closedir(directory);
+}
+
+static void from_sysfs(struct card *card)
+{
+	char group[16];
+	long width;
+
+	link_name(card, "driver", card->driver, sizeof(card->driver));
+	find_node(card);
+	cards_read_line(card->link_speed, sizeof(card->link_speed),
+			PCI_DEVICES "/%s/current_link_speed", card->pci);
+	cards_read_line(card->link_speed_max, sizeof(card->link_speed_max),
+			PCI_DEVICES "/%s/max_link_speed", card->pci);
+	/* sysfs says "Unknown" and 255 of what the function does not tell */
+	if (!strncmp(card->link_speed, "Unknown", 7))
+		card->link_speed[0] = '\0';
+	if (!strncmp(card->link_speed_max, "Unknown", 7))
+		card->link_speed_max[0] = '\0';
+	width = number_of(card, "current_link_width", 0);
+	card->link_width = width > 0 && width < 255 ? (unsigned int)width : 0;
+	width = number_of(card, "max_link_width", 0);
+	card->link_width_max = width > 0 && width < 255 ? (unsigned int)width : 0;
+	card->numa_node = (int)number_of(card, "numa_node", -1);
+	link_name(card, "iommu_group", group, sizeof(group));
+	card->iommu_group = group[0] ? atoi(group) : -1;
+}
+
+static void from_pci(struct card *card, struct pci_dev *device)
+{
+	snprintf(card->pci, sizeof(card->pci), "%04x:%02x:%02x.%x", (unsigned int)device->domain,
+		 device->bus, device->dev, device->func);
+	card->vendor = device->vendor_id;
+	card->device = device->device_id;
+	card->revision = pci_read_byte(device, PCI_REVISION_ID);
+	card->subsystem_vendor = pci_read_word(device, PCI_SUBSYSTEM_VENDOR_ID);
+	card->subsystem_device = pci_read_word(device, PCI_SUBSYSTEM_ID);
+	card->command = pci_read_word(device, PCI_COMMAND);
+	for (int i = 0; i < CARD_BARS; i++) {
+		card->bar_start[i] = device->base_addr[i] & PCI_ADDR_MEM_MASK;
+		card->bar_bytes[i] = device->size[i];
+	}
+}
+
+/* --- all of them ---------------------------------------------------------------------------------- */
+
+/* libpci ends the process on an error unless it is given a way out */
+static __thread jmp_buf way_out;
+
+static __attribute__((noreturn)) void pci_failed(char *format, ...)
+{
+	(void)format;
+	longjmp(way_out, 1);
+}
+
+static void pci_says(char *format, ...)
+{
+	(void)format;
+}
+
+static int by_address(const void *a, const void *b)
+{
+	return strcmp(((const struct card *)a)->pci, ((const struct card *)b)->pci);
+}
+
+static int take(struct card_list *list, struct pci_access *access)
+{
+	struct pci_dev *device;
+
+	pci_scan_bus(access);
+	for (device = access->devices; device; device = device->next) {
+		struct card *more;
+
+		pci_fill_info(device, PCI_FILL_IDENT | PCI_FILL_BASES | PCI_FILL_SIZES);
+		if (device->vendor_id != AIPU_PCI_VENDOR_ID ||
+		    device->device_id != AIPU_PCI_DEVICE_ID)
+			continue;
+		more = realloc(list->cards, (list->count + 1) * sizeof(*more));
+		if (!more)
+			return -ENOMEM;
+		list->cards = more;
+		more += list->count++;
+		memset(more, 0, sizeof(*more));
+		from_pci(more, device);
+		from_sysfs(more);
+	}
+	if (list->count)
+		qsort(list->cards, list->count, sizeof(*list->cards), by_address);
+	return 0;
+}
+
+int cards_list(struct card_list *list)
+{
+	struct pci_access *volatile bus;
+	char path[PATH_MAX];
+	int err;
+
+	*list = (struct card_list){ 0 };
+	cards_path(path, PCI_DEVICES);
+	/* A machine without PCI has no such directory: that is no error of the bus. */
+	if (access(path, F_OK))
+		return -ENOENT;
+	bus = pci_alloc();
+	bus->error = pci_failed;
+	bus->warning = pci_says;
+	bus->debug = pci_says;
+	if (setjmp(way_out)) {
+		cards_free(list);
+		return -EIO;
+	}
+	cards_path(path, "/sys/bus/pci");
+	bus->method = PCI_ACCESS_SYS_BUS_PCI;
+	pci_set_param(bus, "sysfs.path", path);
+	pci_init(bus);
+	err = take(list, bus);
+	pci_cleanup(bus);
+	if (err)
+		cards_free(list);
+	return err;
+}
+
+void cards_free(struct card_list *list)
+{
+	free(list->cards);
+	*list = (struct card_list){ 0 };
+}
+
+bool card_is(const struct card *card, const char *name)
+{
+	const char *node = card->node[0] ? strrchr(card->node, '/') + 1 : NULL;
+
+	if (!strcmp(name, card->pci) ||
+	    (!strncmp(card->pci, "0000:", 5) && !strcmp(name, card->pci + 5)))
+		return true;
+	return node && (!strcmp(name, card->node) || !strcmp(name, node) ||
+			!strcmp(name, node + strlen("accel")));
+}
