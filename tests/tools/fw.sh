@@ -38,7 +38,7 @@ tap_ok "all options" "$fw" pack -o "$work/c.fw" --version 3.4.567 --abi-oldest 0
 	--board 0x1234 --rollback 9 --payload "$work/payload" --build "nightly 7"
 tap_ok "version" says '"version": "3.4.567"' "$fw" inspect "$work/c.fw" --json
 tap_ok "range" says '"abi_newest": "1.2"' "$fw" inspect --json "$work/c.fw"
-tap_ok "board" says '"board": "0x00001234"' "$fw" inspect "$work/c.fw" --json
+tap_ok "board" says '"board_id": "0x00001234"' "$fw" inspect "$work/c.fw" --json
 tap_ok "rollback counter" says '"rollback": 9' "$fw" inspect "$work/c.fw" --json
 tap_ok "build" says '^build: *nightly 7$' "$fw" inspect "$work/c.fw"
 tap_ok "payload" says '"payload_bytes": 17' "$fw" inspect "$work/c.fw" --json
@@ -132,6 +132,10 @@ tap_ok "no file to inspect" line 2 'FILE is missing' inspect
 tap_ok "two files" line 2 'b.fw' verify "$work/a.fw" "$work/b.fw"
 tap_ok "version out of range" line 2 1.2.65536 pack --default -o "$work/x.fw" --version 1.2.65536
 tap_ok "version zero" line 2 0.0.0 pack --default -o "$work/x.fw" --version 0.0.0
+tap_ok "two payloads" line 2 'exclude each other' pack --default --payload "$work/payload" -o "$work/x.fw"
+tap_ok "an empty payload" line 1 'empty: a payload' pack --payload /dev/null -o "$work/x.fw"
+tap_ok "standard output as output" line 2 'a file name is expected' pack --default -o -
+tap_ok "of sign, too" line 2 'a file name is expected' sign "$work/a.fw" --key "$work/key.pem" -o -
 tap_ok "range upside down" line 2 'oldest is above' \
 	pack --default -o "$work/x.fw" --abi-oldest 2.0 --abi-newest 1.0
 for text in $'two\nlines' $'\033[2J' $'\177' $'\302\233'; do
@@ -180,5 +184,12 @@ tap_ok "no such directory" line 1 none pack --default -o "$work/none/x.fw"
 tap_exit "a full disk" 1 sh -c '"$1" inspect "$2" --json >/dev/full' - "$fw" "$work/a.fw"
 tap_ok "nothing half-written is left" test ! -e "$work/x.fw"
 tap_exit "help" 0 "$fw" --help
+for command in pack sign inspect verify flash activate status; do
+	tap_ok "$command --help" says '^usage: aipu-fw' "$fw" $command --help
+	tap_exit "$command --help is no error" 0 "$fw" $command --help
+	tap_exit "$command -h is none" 0 "$fw" $command -h
+done
+tap_ok "an option in place of a command" line 2 "unknown option '--bogus'" --bogus
+tap_ok "the schema of JSON" says '"schema_version": 1' "$fw" inspect --json "$work/a.fw"
 tap_exit "version of the tool" 0 "$fw" --version
 tap_done

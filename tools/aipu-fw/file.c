@@ -6,8 +6,6 @@
 #include "fw.h"
 
 #include <errno.h>
-#include <getopt.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,22 +17,6 @@ bool fw_is_control(char c)
 	return (unsigned char)c < 0x20 || c == 0x7f;
 }
 
-int fw_fail(int code, const char *format, ...)
-{
-	char *text = NULL;
-	va_list args;
-
-	va_start(args, format);
-	if (vasprintf(&text, format, args) < 0)
-		text = NULL;
-	va_end(args);
-	for (char *c = text; c && *c; c++)
-		*c = fw_is_control(*c) ? '?' : *c;
-	fprintf(stderr, "aipu-fw: %s\n", text ? text : "out of memory");
-	free(text);
-	return code;
-}
-
 int fw_fail_file(const char *path, int err)
 {
 	return fw_fail(cli_exit_code(err), "%s: %s", path, strerror(-err));
@@ -43,20 +25,6 @@ int fw_fail_file(const char *path, int err)
 int fw_bad_value(const char *option, const char *value, const char *right)
 {
 	return fw_fail(CLI_USAGE, "--%s %s: %s expected", option, value, right);
-}
-
-int fw_bad_option(int c, char **argv)
-{
-	const char *argument = argv[optind - 1];
-
-	if (c == ':')
-		return fw_fail(CLI_USAGE, "%s: a value is missing after '%s'; see aipu-fw --help",
-			       argv[0], argument);
-	/* A letter is left in optopt, also from within an argument. */
-	if (strncmp(argument, "--", 2))
-		return fw_fail(CLI_USAGE, "%s: unknown option '-%c'; see aipu-fw --help", argv[0],
-			       optopt);
-	return fw_fail(CLI_USAGE, "%s: unknown option '%s'; see aipu-fw --help", argv[0], argument);
 }
 
 void *fw_read_file(const char *path, size_t limit, size_t *bytes, int *code)
@@ -117,6 +85,10 @@ static int output_name(const char *path, char **name)
 	struct stat status;
 
 	*name = NULL;
+	if (!strcmp(path, "-"))
+		return fw_fail(CLI_USAGE,
+			       "-o -: a file name is expected, an image is not written to standard "
+			       "output (./- is a file)");
 	if (lstat(path, &status)) {
 		if (errno != ENOENT)
 			return fw_fail_file(path, -errno);

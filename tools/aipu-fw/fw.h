@@ -19,13 +19,16 @@ int fw_pack(int argc, char **argv);
 int fw_sign(int argc, char **argv);
 int fw_inspect(int argc, char **argv);
 int fw_verify(int argc, char **argv);
+/* With a device: flash.c */
+int fw_flash(int argc, char **argv);
+int fw_activate(int argc, char **argv);
+int fw_status(int argc, char **argv);
 
-/* file.c. One line whatever the arguments hold: a control character shows as '?'. All return an exit code. */
-int fw_fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* file.c. All return an exit code. */
+#define fw_fail(code, ...) cli_fail("aipu-fw", code, __VA_ARGS__)
 int fw_fail_file(const char *path, int err); /* err: -errno */
 int fw_bad_value(const char *option, const char *value, const char *right);
-/* What getopt_long() stopped at, with opterr 0 and a leading ':' in its letters */
-int fw_bad_option(int c, char **argv);
+#define fw_bad_option(c, argv) cli_bad_option("aipu-fw", (argv)[0], c, argv)
 bool fw_is_control(char c);
 /* The whole file, at most `limit` bytes, to be freed; NULL after a message, *code is the exit code then */
 void *fw_read_file(const char *path, size_t limit, size_t *bytes, int *code);

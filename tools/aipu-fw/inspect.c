@@ -60,9 +60,10 @@ static int show(const struct aipu_firmware_header *header, bool as_json)
 		return 0;
 	}
 	/* A build text is bytes to the format, but JSON wants UTF-8: jansson refuses anything else. */
-	object = json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:s*, s:I, s:s}", "schema", 1,
-			   "version", version, "build", header->build, "abi_oldest", oldest,
-			   "abi_newest", newest, "board", board_text, "rollback",
+	object = json_pack("{s:i, s:s, s:s, s:s, s:s, s:o, s:I, s:s, s:s*, s:I, s:s}",
+			   "schema_version", 1, "version", version, "build", header->build,
+			   "abi_oldest", oldest, "abi_newest", newest, "board_id",
+			   json_sprintf("0x%08" PRIx32, header->board_id), "rollback",
 			   (json_int_t)header->rollback, "signature", signature, "key_id",
 			   is_signed ? key : NULL, "payload_bytes",
 			   (json_int_t)header->payload_bytes, "sha256", digest);

@@ -14,30 +14,12 @@ static const char default_payload[] =
 	"that the\n"
 	"boot sequence, the digest and the version checks are those of a card.\n";
 
-/* "a.b" or "a.b.c" into `parts`; every part at most its limit, nothing after it */
-static bool parse_dotted(const char *text, unsigned int count, const unsigned long *limits,
-			 unsigned long *parts)
-{
-	for (unsigned int i = 0; i < count; i++) {
-		char *end;
-
-		if (*text < '0' || *text > '9')
-			return false;
-		errno = 0;
-		parts[i] = strtoul(text, &end, 10);
-		if (errno || parts[i] > limits[i] || *end != (i + 1 < count ? '.' : '\0'))
-			return false;
-		text = end + 1;
-	}
-	return true;
-}
-
 static bool parse_abi(const char *text, uint32_t *abi)
 {
 	static const unsigned long limits[] = { 0xffff, 0xffff };
 	unsigned long parts[2];
 
-	if (!parse_dotted(text, 2, limits, parts))
+	if (!cli_dotted(text, limits, 2, parts))
 		return false;
 	*abi = AIPU_ABI_VERSION(parts[0], parts[1]);
 	return true;
@@ -89,7 +71,7 @@ static const char *parse_header(int c, const char *text, struct aipu_firmware_he
 
 	switch (c) {
 	case 'v':
-		if (!parse_dotted(text, 3, version_limits, parts) ||
+		if (!cli_dotted(text, version_limits, 3, parts) ||
 		    !(parts[0] || parts[1] || parts[2]))
 			return "X.Y.Z up to 255.255.65535, not 0.0.0";
 		header->version = (uint32_t)(parts[0] << 24 | parts[1] << 16 | parts[2]);
@@ -156,6 +138,8 @@ static int parse(int argc, char **argv, struct request *r)
 	if (!r->use_default && !r->payload)
 		return fw_fail(CLI_USAGE,
 			       "pack: --payload FILE or --default is missing: what to pack");
+	if (r->use_default && r->payload)
+		return fw_fail(CLI_USAGE, "pack: --payload and --default exclude each other");
 	if (r->header.abi_oldest > r->header.abi_newest)
 		return fw_fail(CLI_USAGE,
 			       "contract versions %u.%u to %u.%u: the oldest is above the newest",
@@ -212,7 +196,8 @@ int fw_pack(int argc, char **argv)
 	file = fw_read_file(r.payload, AIPU_FIRMWARE_MAX_BYTES - sizeof(r.header), &bytes, &code);
 	if (!file)
 		return code;
-	code = make(&r, file, bytes);
+	code = bytes ? make(&r, file, bytes)
+		     : fw_fail(CLI_FAILED, "%s: empty: a payload is expected", r.payload);
 	free(file);
 	return code;
 }
