@@ -1,0 +1,83 @@
+#!/usr/bin/env bash
+# guest test: runs scripts/vm
+# SPDX-License-Identifier: MIT
+# aipu-smi on cards behind the kernel driver: none, several, one of them dead, no driver, an ordinary user; who uses a card, resets
+# beside a running job, limits, events. SMI_KERNELS: on which kernels.
+set -u
+# shellcheck source=tests/tools/_tap.sh
+. "$(dirname "$0")/../tools/_tap.sh"
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# Cards, in the order of their addresses. A run on a fresh card has some nine jobs: most clear memory and load the model.
+cards=(
+	"--serial 171 --flash FLASH"
+	"--serial 172 --fault slow-job@9:75000"
+	"--serial 173 --fault slow-job@9:60000"
+	"--serial 174 --fault all-ones@2000"
+	"--serial 175 --fault memory-error@3 --fault ambient@8:120"
+	"--serial 176 --fault boot-failure@2 --fault boot-failure@3"
+)
+
+prepare()
+{
+	"$BUILD/bin/aipu-compile" "$SRC/models/demo" -o "$work/qpc" &&
+		"$BUILD/bin/aipu-gen" --device soft --qpc "$work/qpc" --prompt "Once upon a time" --temperature 0 \
+			--max-tokens 20 >"$work/expected" && [ -s "$work/expected" ]
+}
+
+# Nothing but the command. Its streams are serial lines, so a text ends with a line break.
+none()
+{
+	local rc=0
+	"$SRC/scripts/vm" --cards 0 -- "$BUILD/bin/aipu-smi" >"$work/out" 2>"$work/err" || rc=$?
+	cat "$work/out" "$work/err"
+	[ "$rc" -eq 3 ] && [ ! -s "$work/out" ] && grep -q '^aipu-smi: no card: .*aipu-smi doctor' "$work/err"
+}
+
+one()
+{
+	"$SRC/scripts/vm" --driver -- "$BUILD/bin/aipu-smi" --csv index,state,firmware_version --no-header >"$work/out" \
+		2>"$work/err" && grep -q '^0,ready,[0-9]' "$work/out" && [ "$(wc -l <"$work/out")" -eq 1 ] && return
+	cat "$work/out" "$work/err"
+	return 1
+}
+
+# boot KERNEL
+boot()
+{
+	local kernel=$1 options=() i
+	for i in "${!cards[@]}"; do
+		options+=("--card" "$i:--memory 64M --cores 1 ${cards[i]/FLASH/$work/flash}")
+	done
+	"$SRC/scripts/kernel" --modules "$kernel" "$SRC" "$work/$kernel" &&
+		"$SRC/scripts/vm" --kernel "$kernel" --timeout 1200 --cards "${#cards[@]}" "${options[@]}" --module drm \
+			--module drm_shmem_helper --file "$work/qpc" --file "$work/expected" \
+			--file "$work/$kernel/aipu_accel.ko" --file "$BUILD/firmware/aipu-soft.fw" \
+			--file "$BUILD/bin/aipu-gen" --file "$BUILD/bin/aipu-smi" --file "$BUILD/lib/libaipu-drm.so" \
+			--file "$(command -v setpriv)" --file "$SRC/tests/guest/_ok.sh" -- \
+			sh "$SRC/tests/guest/_smi.sh" "$work/$kernel/aipu_accel.ko" "$BUILD/firmware/aipu-soft.fw" \
+			"$BUILD/bin/aipu-gen" "$BUILD/bin/aipu-smi" "$(command -v setpriv)" "$work" \
+			>"$work/out" 2>"$work/err" && return
+	echo "exit status $?"
+	tail -n 60 "$work/err"
+	return 1
+}
+
+complete()
+{
+	tail -n 5 "$work/out"
+	tap_whole "$work/out"
+}
+
+tap_ok "no card" none
+tap_ok "one card, as in the README" one
+tap_ok "a model and what aipu-gen answers" prepare
+for kernel in ${SMI_KERNELS:-6.12 debug}; do
+	: >"$work/out"
+	tap_ok "$kernel: runs" boot "$kernel"
+	tap_pass_on "$kernel" "$work/out"
+	tap_ok "$kernel: all of it" complete
+done
+tap_done

@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Finds, chooses and opens cards. What PCI and sysfs show comes from tools/cards, the rest from libaipu. Changes nothing.
+ */
+#include "devices.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "aipu_registers.h"
+
+#define COMMAND_DEAD 0xffff /* configuration space that nobody answers reads as ones */
+#define COMMAND_AT 4
+
+bool smi_pick(struct smi_picks *picks, const char *option, const char *name)
+{
+	if (!name[0]) {
+		smi_fail(CLI_USAGE, "%s '': a card is expected: index, PCI address, serial or node",
+			 option);
+		return false;
+	}
+	if (picks->count == SMI_MAX_PICKS) {
+		smi_fail(CLI_USAGE, "%s '%s': at most %d cards can be named", option, name,
+			 SMI_MAX_PICKS);
+		return false;
+	}
+	picks->names[picks->count++] = name;
+	return true;
+}
+
+const char *smi_device_name(const struct smi_device *device)
+{
+	return device->soft ? "soft" : device->card.pci;
+}
+
+int smi_worse(int code, int other)
+{
+	static const int order[] = { SMI_NOT_ANSWERING, SMI_NO_DRIVER, CLI_NO_PERMISSION,
+				     CLI_FAILED };
+
+	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++)
+		if (code == order[i] || other == order[i])
+			return order[i];
+	return code ? code : other;
+}
+
+bool smi_off_the_bus(const struct card *card)
+{
+	char path[PATH_MAX];
+	uint16_t command;
+	ssize_t bytes;
+	int fd;
+
+	cards_path(path, "/sys/bus/pci/devices/%s/config", card->pci);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT;
+	bytes = pread(fd, &command, sizeof(command), COMMAND_AT);
+	close(fd);
+	return bytes == (ssize_t)sizeof(command) && command == COMMAND_DEAD;
+}
+
+/* --- opening ------------------------------------------------------------------------------------- */
+
+static void not_open(struct smi_device *d, int code, const char *state, const char *problem)
+{
+	d->code = code;
+	snprintf(d->state, sizeof(d->state), "%s", state);
+	smi_text_clean(d->problem, sizeof(d->problem), problem, strlen(problem) + 1);
+}
+
+int smi_error_code(int err)
+{
+	switch (err) {
+	case -EIO:
+	case -ENXIO:
+	case -ENODEV:
+	case -ETIMEDOUT:
+		return SMI_NOT_ANSWERING;
+	default:
+		return cli_exit_code(err);
+	}
+}
+
+/* Its driver is there and has a node, but the node could not be had */
+static void not_opened(struct smi_device *d, int err, const char *why)
+{
+	int code = smi_error_code(err);
+
+	not_open(d, code,
+		 code == SMI_NOT_ANSWERING   ? "not responding"
+		 : code == CLI_NO_PERMISSION ? "no permission"
+					     : "not opened",
+		 why);
+}
+
+static void open_card(struct smi_device *d)
+{
+	struct aipu_message message = { "" };
+	char path[PATH_MAX], state[48];
+	int err;
+
+	if (d->card.command == COMMAND_DEAD) {
+		not_open(d, SMI_NOT_ANSWERING, "not responding", SMI_OFF_THE_BUS);
+	} else if (!d->card.driver[0]) {
+		not_open(d, SMI_NO_DRIVER, "no driver",
+			 "no driver is bound to it: modprobe " CARD_DRIVER
+			 "; aipu-smi doctor looks for the reason");
+	} else if (strcmp(d->card.driver, CARD_DRIVER)) {
+		snprintf(state, sizeof(state), "driver %.32s", d->card.driver);
+		not_open(d, SMI_NO_DRIVER, state, "another driver than " CARD_DRIVER " has it");
+	} else if (!d->card.node[0]) {
+		not_open(d, SMI_NOT_ANSWERING, "no node",
+			 "the driver has no node for it in /dev/accel; see dmesg");
+	} else {
+		cards_path(path, "%s", d->card.node);
+		if (access(path, F_OK) && errno == ENOENT) {
+			not_open(
+				d, CLI_FAILED, "no node",
+				"the driver has it, but its node is not in /dev/accel: a container without it, or no udev");
+			return;
+		}
+		err = aipu_device_open(&d->device, d->card.node, NULL, &message);
+		if (err)
+			not_opened(d, err, message.text);
+	}
+}
+
+static int open_soft(struct smi_device *d)
+{
+	struct aipu_message message = { "" };
+	int err = aipu_device_open(&d->device, "soft", NULL, &message);
+
+	return err ? smi_fail(cli_exit_code(err), "%s", message.text) : CLI_OK;
+}
+
+static bool has_serial(struct smi_device *d, const char *name)
+{
+	struct aipu_device_info info;
+
+	if (d->soft || d->card.command == COMMAND_DEAD || strcmp(d->card.driver, CARD_DRIVER))
+		return false;
+	if (!d->device && !d->problem[0])
+		open_card(d);
+	return d->device && !aipu_device_query(d->device, &info) && info.serial[0] &&
+	       !strncmp(info.serial, name, sizeof(info.serial));
+}
+
+/* --- choosing ------------------------------------------------------------------------------------ */
+
+/* name: the card that was asked for, or NULL */
+static int no_card(int bus, const char *name)
+{
+	return smi_fail(
+		CLI_NO_DEVICE,
+		"%.100s%sno card: %s; aipu-smi doctor looks for the reason, aipu-smi --device soft shows the software device",
+		name ? name : "", name ? ": " : "",
+		bus == -ENOENT ? "there is no PCI bus here"
+			       : "no PCI function is an AIPU (1af4:10f0)");
+}
+
+static int unknown_card(const struct smi_devices *all, int bus, const char *name)
+{
+	char known[512] = "soft";
+
+	if (!all->count)
+		return no_card(bus, name);
+	for (size_t i = 0; i < all->count && strlen(known) < sizeof(known) - 80; i++) {
+		const struct card *card = &all->list[i].card;
+
+		snprintf(known + strlen(known), sizeof(known) - strlen(known), ", %s%s%s%s",
+			 card->pci, card->node[0] ? " (" : "", card->node,
+			 card->node[0] ? ")" : "");
+	}
+	return smi_fail(CLI_NO_DEVICE, "%.100s: no such card: there is %s", name, known);
+}
+
+static int list_all(struct smi_devices *all, int *bus)
+{
+	struct card_list cards;
+
+	*bus = cards_list(&cards);
+	if (*bus && *bus != -ENOENT)
+		return smi_fail(CLI_FAILED, "the PCI bus cannot be read: %s", strerror(-*bus));
+	all->list = calloc(cards.count + 1, sizeof(*all->list));
+	if (!all->list) {
+		cards_free(&cards);
+		return smi_fail(CLI_FAILED, "out of memory");
+	}
+	for (size_t i = 0; i < cards.count; i++)
+		all->list[i].card = cards.cards[i];
+	all->count = cards.count;
+	cards_free(&cards);
+	return CLI_OK;
+}
+
+/* Marks those that the names mean; the software device stands behind the cards, at list[count] */
+static int choose(struct smi_devices *all, int bus, const struct smi_picks *picks, bool *chosen)
+{
+	for (size_t i = 0; i < picks->count; i++) {
+		const char *name = picks->names[i];
+		size_t found = all->count + 1;
+
+		for (size_t j = 0; j < all->count && found > all->count; j++)
+			if (card_is(&all->list[j].card, name))
+				found = j;
+		if (!strcmp(name, "soft"))
+			found = all->count;
+		for (size_t j = 0; j < all->count && found > all->count; j++)
+			if (has_serial(&all->list[j], name))
+				found = j;
+		if (found > all->count)
+			return unknown_card(all, bus, name);
+		chosen[found] = true;
+	}
+	return CLI_OK;
+}
+
+/* Drops what was not chosen */
+static void keep(struct smi_devices *all, const bool *chosen)
+{
+	size_t kept = 0;
+
+	all->list[all->count].soft = true;
+	for (size_t i = 0; i <= all->count; i++) {
+		struct smi_device d = all->list[i];
+
+		all->list[i].device = NULL;
+		if (chosen[i])
+			all->list[kept++] = d;
+		else
+			aipu_device_close(d.device);
+	}
+	all->count = kept;
+}
+
+int smi_devices_find(struct smi_devices *devices, const struct smi_picks *picks)
+{
+	bool *chosen = NULL;
+	int bus, code;
+
+	memset(devices, 0, sizeof(*devices));
+	code = list_all(devices, &bus);
+	if (code)
+		return code;
+	if (!picks->count && !devices->count) {
+		smi_devices_close(devices);
+		return no_card(bus, NULL);
+	}
+	chosen = calloc(devices->count + 1, sizeof(*chosen));
+	if (!chosen)
+		code = smi_fail(CLI_FAILED, "out of memory");
+	for (size_t i = 0; chosen && !picks->count && i < devices->count; i++)
+		chosen[i] = true;
+	if (!code)
+		code = choose(devices, bus, picks, chosen);
+	if (!code)
+		keep(devices, chosen);
+	else
+		smi_devices_close(devices);
+	free(chosen);
+	return code;
+}
+
+int smi_devices_open(struct smi_devices *devices, const struct smi_picks *picks)
+{
+	int code = smi_devices_find(devices, picks);
+
+	for (size_t i = 0; !code && i < devices->count; i++) {
+		struct smi_device *d = &devices->list[i];
+
+		if (d->soft)
+			code = open_soft(d);
+		else if (!d->device && !d->problem[0])
+			open_card(d);
+		if (code)
+			smi_devices_close(devices);
+	}
+	return code;
+}
+
+void smi_devices_close(struct smi_devices *devices)
+{
+	for (size_t i = 0; i < devices->count; i++)
+		aipu_device_close(devices->list[i].device);
+	free(devices->list);
+	memset(devices, 0, sizeof(*devices));
+}
+
+int smi_devices_each(const struct smi_picks *picks,
+		     int (*one)(const struct smi_device *device, const void *how), const void *how)
+{
+	struct smi_devices devices;
+	int code = smi_devices_open(&devices, picks);
+
+	if (code)
+		return code;
+	for (size_t i = 0; i < devices.count; i++)
+		code = smi_worse(code, one(&devices.list[i], how));
+	smi_devices_close(&devices);
+	return code;
+}

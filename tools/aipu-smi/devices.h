@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The cards that a command works on: found on the bus, chosen by -i, and open where a driver is there. One that cannot be opened
+ * stays in the list, with the reason.
+ */
+#ifndef AIPU_SMI_DEVICES_H
+#define AIPU_SMI_DEVICES_H
+
+#include "cards.h"
+#include "snapshot.h"
+
+#define SMI_MAX_PICKS 64
+
+/* Of the command line. None: all cards */
+struct smi_picks {
+	const char *names[SMI_MAX_PICKS]; /* index, PCI address, serial, node, or "soft" */
+	size_t count;
+};
+
+struct smi_device {
+	struct card card; /* all zero for the software device */
+	bool soft;
+	struct aipu_device *device; /* NULL: not open */
+	char state[48]; /* of one that is not open: "no driver", ... */
+	char problem[256]; /* one line for people; "" if it is open */
+	int code; /* exit code for it if it is not open */
+};
+
+struct smi_devices {
+	struct smi_device *list; /* by PCI address, then the software device */
+	size_t count;
+};
+
+/* -i CARD or --device NAME: false after a message */
+bool smi_pick(struct smi_picks *picks, const char *option, const char *name);
+/* An exit code, after a message if it is none. What is there has to be closed if it is CLI_OK */
+int smi_devices_open(struct smi_devices *devices, const struct smi_picks *picks);
+/* The same, but opens none, unless it takes that to find a serial number */
+int smi_devices_find(struct smi_devices *devices, const struct smi_picks *picks);
+void smi_devices_close(struct smi_devices *devices);
+/* How a card is called in messages and rows: its PCI address, or "soft" */
+const char *smi_device_name(const struct smi_device *device);
+
+/* Opens all that were picked, does it with each, and closes them; the worst exit code */
+int smi_devices_each(const struct smi_picks *picks,
+		     int (*one)(const struct smi_device *device, const void *how), const void *how);
+/* The worse of two exit codes of cards: not answering, no driver, no permission, failed, in this order */
+int smi_worse(int code, int other);
+
+/* Of a card, now: its configuration space is gone, or reads as ones */
+bool smi_off_the_bus(const struct card *card);
+/* The exit code for an -errno that a card's device gave */
+int smi_error_code(int err);
+
+#define SMI_OFF_THE_BUS \
+	"its configuration space reads as ones: it fell off the bus, or has no power"
+
+/* One look at a card */
+struct smi_sample {
+	struct aipu_device_info info;
+	struct aipu_telemetry telemetry;
+	int info_error, telemetry_error; /* -errno */
+	bool off_the_bus; /* configuration space does not answer, whatever the driver still says */
+	double at_ms; /* cli_now_ms() */
+};
+
+/* collect.c. Never fails: what could not be had is in the sample */
+void smi_sample(const struct smi_device *device, struct smi_sample *sample);
+/* before: an earlier one that rates are taken from, or NULL */
+void smi_describe(const struct smi_device *device, const struct smi_sample *before,
+		  const struct smi_sample *now, struct smi_card *card);
+/* "none", or what AIPU_THROTTLE_* bits say; "" if they are unknown */
+void smi_throttle_text(char *text, size_t bytes, int64_t bits);
+/* The exit code that a card in this state gives */
+int smi_state_code(const struct smi_device *device, const struct smi_sample *sample);
+/* All of them; `before` has a sample of each from earlier, or is NULL. -ENOMEM */
+int smi_collect(const struct smi_devices *devices, const struct smi_sample *before,
+		struct smi_sample *now, struct smi_snapshot *snapshot);
+
+#endif

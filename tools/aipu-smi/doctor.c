@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * aipu-smi doctor: the table of checks, the run through it, and what is said: a line a check, or JSON. Exit status: that of the
+ * first problem in the table's order, which is the order in which things have to be right.
+ */
+#include "doctor.h"
+
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <jansson.h>
+
+#define SCHEMA 1
+
+const struct doctor_check doctor_checks[] = {
+	{ "card", DOCTOR_OF_MACHINE, false, doctor_check_card },
+	{ "module", DOCTOR_OF_MACHINE, false, doctor_check_module },
+	{ "blacklist", DOCTOR_OF_MACHINE, false, doctor_check_blacklist },
+	{ "signature", DOCTOR_OF_MACHINE, false, doctor_check_signature },
+	{ "config", DOCTOR_OF_CARD, false, doctor_check_config },
+	{ "bars", DOCTOR_OF_CARD, false, doctor_check_bars },
+	{ "driver", DOCTOR_OF_CARD, false, doctor_check_driver },
+	{ "loaded", DOCTOR_OF_MACHINE, true, doctor_check_loaded },
+	{ "firmware", DOCTOR_OF_CARD, false, doctor_check_firmware },
+	{ "contract", DOCTOR_OF_CARD, false, doctor_check_contract },
+	{ "slots", DOCTOR_OF_CARD, false, doctor_check_slots },
+	{ "probe", DOCTOR_OF_CARD, true, doctor_check_probe },
+	{ "node", DOCTOR_OF_CARD, true, doctor_check_node },
+	{ "permission", DOCTOR_OF_CARD, true, doctor_check_permission },
+	{ "open", DOCTOR_OF_DEVICE, true, doctor_check_open },
+	{ "io_uring", DOCTOR_OF_MACHINE, false, doctor_check_uring },
+	{ "memlock", DOCTOR_OF_MACHINE, false, doctor_check_memlock },
+	{ "iommu", DOCTOR_OF_CARD, false, doctor_check_iommu },
+	{ "link", DOCTOR_OF_CARD, false, doctor_check_link },
+	{ "qpc", DOCTOR_OF_MACHINE, false, doctor_check_qpc },
+	{ "qpc-contract", DOCTOR_OF_DEVICE, false, doctor_check_qpc_contract },
+	{ "qpc-program", DOCTOR_OF_DEVICE, false, doctor_check_qpc_program },
+	{ "qpc-memory", DOCTOR_OF_DEVICE, false, doctor_check_qpc_memory },
+};
+const size_t doctor_check_count = sizeof(doctor_checks) / sizeof(doctor_checks[0]);
+
+static const char *const status_names[] = {
+	[DOCTOR_OK] = "ok",	[DOCTOR_PROBLEM] = "problem",	      [DOCTOR_WARNING] = "warning",
+	[DOCTOR_NOTE] = "note", [DOCTOR_NOT_CHECKED] = "not checked",
+};
+
+/* --- what checks say ------------------------------------------------------------------------------ */
+
+/* Names of files, drivers and models may hold anything; terminals and JSON must not get it. */
+static void clean(char *text)
+{
+	for (; *text; text++)
+		*text = *text >= ' ' && *text < 0x7f ? *text : '?';
+}
+
+static void set(struct doctor_result *result, enum doctor_status status, int code,
+		const char *format, va_list args)
+{
+	result->status = status;
+	result->code = code;
+	result->remedy[0] = '\0';
+	vsnprintf(result->text, sizeof(result->text), format, args);
+	clean(result->text);
+}
+
+void doctor_ok(struct doctor_result *result, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	set(result, DOCTOR_OK, CLI_OK, format, args);
+	va_end(args);
+}
+
+void doctor_problem(struct doctor_result *result, int code, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	set(result, DOCTOR_PROBLEM, code, format, args);
+	va_end(args);
+}
+
+void doctor_say(struct doctor_result *result, enum doctor_status status, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	set(result, status, CLI_OK, format, args);
+	va_end(args);
+}
+
+void doctor_append(struct doctor_result *result, const char *text)
+{
+	size_t used = strlen(result->text);
+
+	snprintf(result->text + used, sizeof(result->text) - used, "%s", text);
+}
+
+void doctor_remedy(struct doctor_result *result, bool as_root, const char *format, ...)
+{
+	va_list args;
+
+	result->as_root = as_root;
+	va_start(args, format);
+	vsnprintf(result->remedy, sizeof(result->remedy), format, args);
+	va_end(args);
+	clean(result->remedy);
+}
+
+/* --- the run -------------------------------------------------------------------------------------- */
+
+/* With the machine, or with this card; NULL: none */
+static bool had_problem(const struct doctor_report *report, const struct doctor_card *card)
+{
+	for (size_t i = 0; i < report->count; i++)
+		if (report->lines[i].result.status == DOCTOR_PROBLEM &&
+		    (!report->lines[i].card || report->lines[i].card == card))
+			return true;
+	return false;
+}
+
+static void add(const struct doctor_facts *facts, const struct doctor_check *check,
+		const struct doctor_card *card, struct doctor_report *report)
+{
+	struct doctor_line *line = &report->lines[report->count];
+
+	*line = (struct doctor_line){ .check = check, .card = card };
+	if (check->needs_all && had_problem(report, card))
+		doctor_say(&line->result, DOCTOR_NOT_CHECKED, "a problem above comes first");
+	else
+		check->look(facts, card, &line->result);
+	if (line->result.status == DOCTOR_PROBLEM && !report->code)
+		report->code = line->result.code;
+	report->count++;
+}
+
+bool doctor_run(const struct doctor_facts *facts, struct doctor_report *report)
+{
+	size_t most = doctor_check_count * (facts->card_count + 1);
+	bool soft = facts->card_count && facts->cards[0].soft;
+
+	*report = (struct doctor_report){ .lines = calloc(most, sizeof(*report->lines)) };
+	if (!report->lines)
+		return false;
+	for (size_t i = 0; i < doctor_check_count; i++) {
+		const struct doctor_check *check = &doctor_checks[i];
+
+		/* The software device needs no card, no driver, no right and no pinned page. */
+		if (soft && check->scope != DOCTOR_OF_DEVICE && check->look != doctor_check_qpc)
+			continue;
+		if (check->scope == DOCTOR_OF_MACHINE)
+			add(facts, check, NULL, report);
+		for (size_t j = 0; check->scope != DOCTOR_OF_MACHINE && j < facts->card_count; j++)
+			add(facts, check, &facts->cards[j], report);
+	}
+	return true;
+}
+
+void doctor_report_free(struct doctor_report *report)
+{
+	free(report->lines);
+	*report = (struct doctor_report){ 0 };
+}
+
+/* --- what is said --------------------------------------------------------------------------------- */
+
+static const char *device_name(const struct doctor_card *card)
+{
+	return !card ? "" : card->soft ? "soft" : card->pci.pci;
+}
+
+static const char *sudo(const struct doctor_result *result)
+{
+	return result->as_root && geteuid() ? "sudo " : "";
+}
+
+void doctor_print(const struct doctor_report *report, FILE *out)
+{
+	for (size_t i = 0; i < report->count; i++) {
+		const struct doctor_line *line = &report->lines[i];
+		const struct doctor_result *result = &line->result;
+
+		fprintf(out, "%-11s  %-12s  %s%s%s", status_names[result->status],
+			line->check->name, device_name(line->card), line->card ? ": " : "",
+			result->text);
+		if (result->remedy[0])
+			fprintf(out, "; do: %s%s", sudo(result), result->remedy);
+		fputc('\n', out);
+	}
+	fprintf(out, "%s\n", report->code ? "not usable" : "usable");
+}
+
+static json_t *text_or_null(const char *text)
+{
+	return text[0] ? json_string(text) : json_null();
+}
+
+static json_t *line_describe(const struct doctor_line *line)
+{
+	const struct doctor_result *result = &line->result;
+	char remedy[sizeof(result->remedy) + 8] = "";
+
+	if (result->remedy[0])
+		snprintf(remedy, sizeof(remedy), "%s%s", sudo(result), result->remedy);
+	return json_pack(
+		"{s:s, s:o, s:s, s:s, s:o, s:o}", "check", line->check->name, "device",
+		text_or_null(device_name(line->card)), "status", status_names[result->status],
+		"text", result->text, "remedy", text_or_null(remedy), "code",
+		result->status == DOCTOR_PROBLEM ? json_integer(result->code) : json_null());
+}
+
+static int print_json(const struct doctor_report *report)
+{
+	json_t *checks = json_array(), *root;
+
+	for (size_t i = 0; i < report->count; i++)
+		json_array_append_new(checks, line_describe(&report->lines[i]));
+	root = json_pack("{s:i, s:b, s:i, s:o}", "schema_version", SCHEMA, "usable", !report->code,
+			 "exit_status", report->code, "checks", checks);
+	if (!root)
+		return smi_fail(CLI_FAILED, "out of memory");
+	json_dumpf(root, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
+	putchar('\n');
+	json_decref(root);
+	return report->code;
+}
+
+/* --- the command ---------------------------------------------------------------------------------- */
+
+struct arguments {
+	const char **names; /* up to a NULL; room for all words of the command line */
+	size_t count;
+	const char *qpc;
+	bool soft, json;
+};
+
+/* An exit code after a message, or 0 */
+static int take_arguments(int argc, char **argv, struct arguments *arguments)
+{
+	enum { OPT_DEVICE = 256, OPT_QPC, OPT_JSON };
+	static const struct option options[] = {
+		{ "device", required_argument, NULL, OPT_DEVICE },
+		{ "qpc", required_argument, NULL, OPT_QPC },
+		{ "json", no_argument, NULL, OPT_JSON },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, ":i:h", options, NULL)) != -1) {
+		switch (c) {
+		case 'i':
+		case OPT_DEVICE:
+			if (!strcmp(optarg, "soft"))
+				arguments->soft = true;
+			else
+				arguments->names[arguments->count++] = optarg;
+			break;
+		case OPT_QPC:
+			if (!optarg[0])
+				return smi_fail(CLI_USAGE, "--qpc '': a directory is expected");
+			arguments->qpc = optarg;
+			break;
+		case OPT_JSON:
+			arguments->json = true;
+			break;
+		case 'h':
+			smi_help();
+		default:
+			return smi_bad_option(c, argv);
+		}
+	}
+	if (optind < argc)
+		return smi_fail(CLI_USAGE, "%s: unexpected '%s'; see aipu-smi --help", argv[0],
+				argv[optind]);
+	if (arguments->soft && arguments->count)
+		return smi_fail(CLI_USAGE,
+				"soft and -i %s: cards, or the software device, are expected",
+				arguments->names[0]);
+	return CLI_OK;
+}
+
+static int look(const struct arguments *arguments)
+{
+	struct doctor_report report;
+	struct doctor_facts facts;
+	int code = doctor_gather(&facts, arguments->names, arguments->soft, arguments->qpc);
+
+	if (!code && !doctor_run(&facts, &report)) {
+		code = smi_fail(CLI_FAILED, "out of memory");
+	} else if (!code) {
+		code = report.code;
+		if (arguments->json)
+			code = print_json(&report);
+		else
+			doctor_print(&report, stdout);
+		doctor_report_free(&report);
+	}
+	doctor_free(&facts);
+	return code;
+}
+
+int smi_doctor(int argc, char **argv)
+{
+	struct arguments arguments = { .names = calloc((size_t)argc + 1, sizeof(char *)) };
+	int code;
+
+	if (!arguments.names)
+		return smi_fail(CLI_FAILED, "out of memory");
+	code = take_arguments(argc, argv, &arguments);
+	if (!code)
+		code = look(&arguments);
+	free(arguments.names);
+	return code;
+}

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* aipu-smi events: a line for all that happens to cards, until it is ended. Looks every so often; see incidents.h. */
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <jansson.h>
+
+#include "incidents.h"
+#include "watch.h"
+
+#define DEFAULT_INTERVAL_MS 1000
+
+struct events {
+	struct smi_devices devices;
+	struct smi_sample *samples; /* the last of each card that answered */
+	struct smi_terminal terminal;
+	uint64_t interval_ms, count, written;
+	bool as_json;
+	int code;
+};
+
+static void time_text(char text[32])
+{
+	struct timespec now;
+	struct tm utc;
+	size_t used;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	used = strftime(text, 24, "%Y-%m-%dT%H:%M:%S", gmtime_r(&now.tv_sec, &utc));
+	snprintf(text + used, 32 - used, ".%03dZ", (int)(now.tv_nsec / 1000000));
+}
+
+static json_t *number(int64_t value)
+{
+	return value == SMI_UNKNOWN ? json_null() : json_integer(value);
+}
+
+static void write_json(const struct smi_device *device, const struct smi_incident *i,
+		       const char *when)
+{
+	const char *pci = device->soft ? NULL : device->card.pci;
+	json_t *line = json_pack("{s:i, s:s, s:s?, s:s, s:s?, s:o, s:o}", "schema_version",
+				 SMI_SCHEMA_VERSION, "time", when, "pci", pci, "event", i->kind,
+				 "is", i->text[0] ? i->text : NULL, "count", number(i->count),
+				 "total", number(i->total));
+
+	if (!line)
+		return;
+	json_dumpf(line, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
+	putchar('\n');
+	json_decref(line);
+}
+
+static void write_text(const struct smi_device *device, const struct smi_incident *i,
+		       const char *when)
+{
+	printf("%s  %s  %s ", when, smi_device_name(device), i->kind);
+	if (i->text[0])
+		printf("%s\n", i->text);
+	else
+		printf("%" PRId64 ", now %" PRId64 "\n", i->count, i->total);
+}
+
+/* Counters of a card that does not answer are compared when it does again */
+static void keep(struct smi_sample *last, const struct smi_sample *now)
+{
+	last->info_error = now->info_error;
+	if (!now->info_error)
+		last->info = now->info;
+	if (!now->telemetry_error) {
+		last->telemetry = now->telemetry;
+		last->telemetry_error = 0;
+	}
+}
+
+/* False when there is no more to be done; e->code says why */
+static bool look(struct events *e, size_t index)
+{
+	const struct smi_device *device = &e->devices.list[index];
+	struct smi_incident incidents[SMI_MAX_INCIDENTS];
+	struct smi_sample now;
+	size_t count;
+	char when[32];
+
+	smi_sample(device, &now);
+	count = smi_incidents(&e->samples[index], &now, incidents);
+	time_text(when);
+	for (size_t i = 0; i < count; i++) {
+		if (e->as_json)
+			write_json(device, &incidents[i], when);
+		else
+			write_text(device, &incidents[i], when);
+		e->code = smi_flush(CLI_OK);
+		if (e->code || ++e->written == e->count)
+			return false;
+	}
+	keep(&e->samples[index], &now);
+	return true;
+}
+
+static void run(struct events *e)
+{
+	for (;;) {
+		switch (smi_terminal_wait(&e->terminal, (double)e->interval_ms)) {
+		case SMI_TIME:
+			for (size_t i = 0; i < e->devices.count; i++)
+				if (!look(e, i))
+					return;
+			break;
+		default:
+			return;
+		}
+	}
+}
+
+/* A line for each card that cannot be looked at; false: there is no other */
+static bool some_open(const struct smi_devices *devices, int *code)
+{
+	bool some = false;
+
+	for (size_t i = 0; i < devices->count; i++) {
+		const struct smi_device *d = &devices->list[i];
+
+		if (!d->device)
+			*code = smi_worse(*code, smi_fail(d->code, "%s: %s", smi_device_name(d),
+							  d->problem));
+		some = some || d->device;
+	}
+	return some;
+}
+
+static int events_run(struct events *e)
+{
+	int code = CLI_OK;
+
+	if (!some_open(&e->devices, &code))
+		return code;
+	e->samples = calloc(e->devices.count, sizeof(*e->samples));
+	if (!e->samples)
+		return smi_fail(CLI_FAILED, "out of memory");
+	for (size_t i = 0; i < e->devices.count; i++)
+		smi_sample(&e->devices.list[i], &e->samples[i]);
+	if (smi_terminal_start(&e->terminal, false, false))
+		return smi_fail(CLI_FAILED, "signals cannot be read");
+	run(e);
+	smi_terminal_end(&e->terminal);
+	if (e->terminal.signal)
+		return smi_terminal_code(&e->terminal);
+	return e->code ? e->code : code;
+}
+
+int smi_events(int argc, char **argv)
+{
+	enum { OPT_DEVICE = 256, OPT_COUNT, OPT_INTERVAL, OPT_JSON };
+	static const struct option options[] = { { "device", required_argument, NULL, OPT_DEVICE },
+						 { "count", required_argument, NULL, OPT_COUNT },
+						 { "interval", required_argument, NULL,
+						   OPT_INTERVAL },
+						 { "json", no_argument, NULL, OPT_JSON },
+						 { "help", no_argument, NULL, 'h' },
+						 { NULL, 0, NULL, 0 } };
+	struct events e = { .interval_ms = DEFAULT_INTERVAL_MS };
+	struct smi_picks picks = { .count = 0 };
+	bool good = true;
+	int c;
+
+	while (good && (c = getopt_long(argc, argv, ":i:h", options, NULL)) != -1) {
+		switch (c) {
+		case 'i':
+			good = smi_pick(&picks, "-i", optarg);
+			break;
+		case OPT_DEVICE:
+			good = smi_pick(&picks, "--device", optarg);
+			break;
+		case OPT_COUNT:
+			good = cli_integer(SMI_TOOL, "--count", optarg, 1, INT64_MAX, &e.count);
+			break;
+		case OPT_INTERVAL:
+			good = cli_integer(SMI_TOOL, "--interval", optarg, 10, 86400000,
+					   &e.interval_ms);
+			break;
+		case OPT_JSON:
+			e.as_json = true;
+			break;
+		case 'h':
+			smi_help();
+		default:
+			return smi_bad_option(c, argv);
+		}
+	}
+	if (!good)
+		return CLI_USAGE;
+	if (optind < argc)
+		return smi_fail(CLI_USAGE, "events: '%s' is not expected", argv[optind]);
+	smi_signals_hold();
+	c = smi_devices_open(&e.devices, &picks);
+	if (c)
+		return c;
+	c = events_run(&e);
+	free(e.samples);
+	smi_devices_close(&e.devices);
+	return c;
+}

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * aipu-smi: what cards are there, how they do, who uses them; resets them and sets their limits. This file has the commands'
+ * table; every command is a file of its own.
+ */
+#include "smi.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+	const char *name;
+	int (*run)(int argc, char **argv);
+} commands[] = {
+	{ "ps", smi_ps },	  { "reset", smi_reset },   { "set", smi_set },
+	{ "events", smi_events }, { "doctor", smi_doctor }, { "report", smi_report },
+};
+
+static int unknown(const char *name)
+{
+	char known[128] = "";
+
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		snprintf(known + strlen(known), sizeof(known) - strlen(known), "%s%s",
+			 i ? ", " : "", commands[i].name);
+	return smi_fail(CLI_USAGE,
+			"unknown command '%s': one of %s is expected; see aipu-smi --help", name,
+			known);
+}
+
+int main(int argc, char **argv)
+{
+	cli_start();
+	opterr = 0; /* one line, ours */
+	if (argc > 1 && !strcmp(argv[1], "--version")) {
+		cli_version(SMI_TOOL);
+		return cli_finish(SMI_TOOL, CLI_OK);
+	}
+	if (argc < 2 || argv[1][0] == '-')
+		return cli_finish(SMI_TOOL, smi_overview(argc, argv));
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (!strcmp(argv[1], commands[i].name))
+			return cli_finish(SMI_TOOL, commands[i].run(argc - 1, argv + 1));
+	return unknown(argv[1]);
+}
