@@ -56,6 +56,18 @@ run_tool()
 	"$stage$prefix/bin/$1" --version
 }
 
+# completes TOOL: by the file that a shell finds by the tool's name, and by the one that zsh finds
+completes()
+{
+	local share=$stage$prefix/share
+	[ -f "$share/zsh/site-functions/_aipu" ] || return 1
+	PATH=$stage$prefix/bin:$PATH bash -c '. "$1/bash-completion/completions/$2" && complete -p "$2" &&
+		COMP_WORDS=("$2" --vers) COMP_CWORD=1 && _aipu_complete && [ "${COMPREPLY[*]}" = --version ]' _ "$share" "$1" ||
+		return 1
+	! command -v zsh >/dev/null || [ "$(zsh -fc 'fpath=($1/zsh/site-functions $fpath) && autoload -U compinit &&
+		compinit -u -D && print -r -- "$_patcomps[(i)aipu-*] $_postpatcomps[aipu-*]"' _ "$share")" = " _aipu" ]
+}
+
 no_build_path()
 {
 	! grep -rlF -e "$BUILD/" "$stage$prefix/bin" "$stage$prefix/lib/pkgconfig" &&
@@ -156,6 +168,7 @@ tap_ok "so does the program of the driver's guide" driver_program
 for tool in "$stage$prefix"/bin/*; do
 	name=${tool##*/}
 	tap_ok "$name --version from the staging directory" run_tool "$name"
+	tap_ok "$name is completed by what is installed" completes "$name"
 done
 tap_ok "every man page of a tool is installed" \
 	sh -c "for p in docs/man/*.1; do [ ! -e \$p ] || [ -f '$stage$prefix/share/man/man1/'\${p##*/} ] || exit 1; done"
