@@ -183,6 +183,7 @@ interrupted_prompt()
 {
 	local pid status=0 i
 	mkfifo "$work/fifo"
+	: >"$work/err" # what it waits for below is no line of before
 	exec 8<>"$work/fifo"
 	"$gen" --qpc "$qpc" --prompt-file - -v <&8 8>&- >"$work/out" 2>"$work/err" &
 	pid=$!

@@ -224,7 +224,12 @@ static void falling_asleep_it_misses_none(void **state)
 			take(AIPU_STATUS_OK);
 		}
 		destroy_queue();
-		assert_int_equal(rescues(), 0);
+		/*
+		 * A look of the timer's may come between a job's tail and its host's look at the event: then the host finds
+		 * the device awake and does not ring, and the job counts as rescued though nothing was missed. Without the
+		 * last look it is hundreds.
+		 */
+		assert_in_range(rescues(), 0, 3);
 		end();
 	}
 	print_message("# rung %u, seen %u\n", rung, seen);
