@@ -39,6 +39,8 @@
 #define DM_RESCUE_NS 10000000u /* shadow doorbells that nobody rang for are looked at so often */
 #define DM_BRISK 8u /* so often is work to come soon, until it is waited for */
 #define DM_HEARTBEAT_NS 50000000u /* a resting device's heartbeat moves so often */
+#define DM_PATIENCE \
+	10u /* looks of the rescue timer: longer than a host is kept from its processor */
 #define DM_NEVER UINT64_MAX
 
 /* --- memory that others write at the same time (dma.c) ---------------------------------------- */
@@ -192,6 +194,7 @@ struct dm_queue {
 	bool shadowed; /* has one */
 	bool awake; /* its shadow doorbells are looked at: the host need not ring */
 	bool head_awaited; /* asleep: the host rings for the completions that it takes, too */
+	uint32_t patience; /* looks of the timer for which the doorbell of what it found is waited for */
 	bool worked; /* since it was idle last */
 	uint32_t brisk; /* how often in succession, DM_BRISK at most, work came within config.linger_us */
 	uint64_t idle_ns; /* since when it is idle, or was last; 0: was never */
@@ -256,8 +259,13 @@ bool dm_shadow_asleep(const struct dm_queue *queue);
  * others fall asleep. true: there may be work.
  */
 bool dm_shadow_linger(struct aipu_dm *dm, uint64_t deadline);
-/* The entries from `before` on were found without a doorbell; counted once it is certain that none comes. */
-void dm_shadow_rescued(struct dm_queue *queue, uint64_t before);
+/*
+ * The timer looked at a sleeping queue, whose tail was `before`. Entries that it found are counted once it is certain that no
+ * doorbell comes for them; until then the queue is not woken, since its host may be about to look at the event. true: wake it
+ */
+bool dm_shadow_rescue(struct dm_queue *queue, uint64_t before);
+/* The doorbell came for what the timer had found: wake it now */
+bool dm_shadow_told(const struct dm_queue *queue);
 /* Under lock: the doorbell was written. */
 void dm_shadow_rung(struct aipu_dm *dm, struct dm_doorbell *doorbell, uint32_t value);
 

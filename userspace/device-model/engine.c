@@ -246,8 +246,8 @@ static struct dm_queue *next_runnable(struct aipu_dm *dm, uint64_t now, uint64_t
 	return place ? (void *)((char *)place - offsetof(struct dm_queue, place)) : NULL;
 }
 
-/* `rung`: the host waits for it, so that DMA has to be possible */
-static void take_doorbell(struct dm_queue *queue, bool rung)
+/* `rung`: the host waits for it, so that DMA has to be possible. true: there are new entries or freed places */
+static bool take_doorbell(struct dm_queue *queue, bool rung)
 {
 	const struct dm_doorbell *doorbell = &queue->dm->doorbells[queue->id];
 	uint32_t tail = atomic_load(&doorbell->tail), head = atomic_load(&doorbell->head);
@@ -255,23 +255,20 @@ static void take_doorbell(struct dm_queue *queue, bool rung)
 	int err;
 
 	if (queue->dead)
-		return;
+		return false;
 	err = dm_shadow_look(queue, &tail, &head);
 	if (err) {
 		if (rung || err == -EFAULT)
 			dm_engine_queue_failed(queue, AIPU_ERROR_QUEUE);
-		return;
+		return false;
 	}
-	if (dm_queue_doorbell(queue, tail, head)) {
-		if (queue->tail != old_tail || queue->cq_head != old_head)
-			dm_shadow_wake(queue);
-		return;
-	}
+	if (dm_queue_doorbell(queue, tail, head))
+		return queue->tail != old_tail || queue->cq_head != old_head;
 	if (queue->closed)
-		return;
+		return false;
 	if (!queue->context) {
 		dm_engine_queue_failed(queue, AIPU_ERROR_ADMIN_QUEUE);
-		return;
+		return false;
 	}
 	queue->closed = true;
 	/* First: whoever finds a job ABORTED by this finds out why. */
@@ -279,16 +276,17 @@ static void take_doorbell(struct dm_queue *queue, bool rung)
 	dm_engine_end_job(queue, AIPU_STATUS_ABORTED);
 	if (!queue->dead)
 		dm_queue_stop_all(queue, AIPU_STATUS_ABORTED);
+	return false;
 }
 
 /* Looked at by the timer: what it has should have been rung for */
 static void rescue(struct dm_queue *queue)
 {
 	uint64_t before = queue->tail;
+	bool news = take_doorbell(queue, false);
 
-	take_doorbell(queue, false);
-	if (queue->tail != before)
-		dm_shadow_rescued(queue, before);
+	if (dm_shadow_rescue(queue, before) || (news && queue->tail == before))
+		dm_shadow_wake(queue);
 }
 
 /* New entries and freed places of all queues: by a doorbell, by their shadows, by the timer */
@@ -303,10 +301,12 @@ static void take_doorbells(struct aipu_dm *dm, uint64_t now)
 	for (uint32_t id = 1; (rung || late || dm->awake) && id <= dm->config.max_queues; id++) {
 		if (!dm->queues[id])
 			continue;
-		if (rung || dm_shadow_due(dm->queues[id]))
-			take_doorbell(dm->queues[id], rung);
-		else if (late && dm_shadow_asleep(dm->queues[id]))
+		if (rung || dm_shadow_due(dm->queues[id])) {
+			if (take_doorbell(dm->queues[id], rung) || dm_shadow_told(dm->queues[id]))
+				dm_shadow_wake(dm->queues[id]);
+		} else if (late && dm_shadow_asleep(dm->queues[id])) {
 			rescue(dm->queues[id]);
+		}
 	}
 	if (late)
 		dm->rescue_ns = now + DM_RESCUE_NS;

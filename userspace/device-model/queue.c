@@ -201,7 +201,9 @@ int dm_queue_post(struct dm_queue *queue, const struct aipu_completion *fields)
 	if (write_completion(queue, (queue->cq_tail & mask) * sizeof(completion), &completion))
 		return -EFAULT;
 	queue->cq_tail++;
-	dm_shadow_wake(queue);
+	/* What the timer found leaves the host's event as it is, see dm_shadow_rescue() */
+	if (!queue->patience)
+		dm_shadow_wake(queue);
 	if (!queue->unsignalled++)
 		queue->signal_ns = dm_clock(queue->dm) + queue->coalesce_ns;
 	if (queue->unsignalled >= queue->coalesce_count)

@@ -158,6 +158,7 @@ void dm_shadow_wake(struct dm_queue *queue)
 	if (!queue->worked)
 		note_pace(queue);
 	queue->worked = true;
+	queue->patience = 0;
 	if (queue->awake || queue->dead)
 		return;
 	write_events(queue, AIPU_SHADOW_AWAKE, queue->head_awaited, AIPU_SHADOW_AWAKE);
@@ -270,7 +271,7 @@ static bool tells(const struct dm_doorbell *doorbell, uint32_t value)
 	return ((value - doorbell->found_at - 1) & doorbell->mask) < doorbell->found;
 }
 
-void dm_shadow_rescued(struct dm_queue *queue, uint64_t before)
+static void note_found(struct dm_queue *queue, uint64_t before)
 {
 	struct aipu_dm *dm = queue->dm;
 	struct dm_doorbell *doorbell = &dm->doorbells[queue->id];
@@ -284,6 +285,30 @@ void dm_shadow_rescued(struct dm_queue *queue, uint64_t before)
 	if (atomic_load(&dm->rung) && tells(doorbell, atomic_load(&doorbell->tail)))
 		doorbell->found = 0;
 	pthread_mutex_unlock(&dm->lock);
+}
+
+bool dm_shadow_rescue(struct dm_queue *queue, uint64_t before)
+{
+	if (queue->tail == before)
+		return queue->patience && !--queue->patience;
+	note_found(queue, before);
+	/* A host that shows more has been at the event, and has rung or never will. */
+	if (queue->patience)
+		return true;
+	queue->patience = DM_PATIENCE;
+	return false;
+}
+
+bool dm_shadow_told(const struct dm_queue *queue)
+{
+	bool told;
+
+	if (!queue->patience)
+		return false;
+	pthread_mutex_lock(&queue->dm->lock);
+	told = !queue->dm->doorbells[queue->id].found;
+	pthread_mutex_unlock(&queue->dm->lock);
+	return told;
 }
 
 void dm_shadow_rung(struct aipu_dm *dm, struct dm_doorbell *doorbell, uint32_t value)
