@@ -168,7 +168,7 @@ static bool take(struct aipu_admin_ring *ring, struct list_head *ended)
 
 	dma_rmb();
 	ring->seen_ticks = 0;
-	aipu_read_once((u64 *)&entry, (const u64 *)&ring->cq[ring->head], sizeof(entry));
+	entry = aipu_completion_read(&ring->cq[ring->head]);
 	if (++ring->head == AIPU_ADMIN_ENTRIES) {
 		ring->head = 0;
 		ring->phase ^= 1;

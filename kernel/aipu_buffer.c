@@ -115,15 +115,12 @@ static void clearing_ended(void *arg, const struct drm_aipu_result *result)
  */
 static int give_fill(struct aipu_device *aipu, u32 segment, u64 bytes, struct clearing *clearing)
 {
-	struct aipu_give give = {
-		.job = {
-			.opcode = AIPU_JOB_FILL,
-			.timeout_ms = cpu_to_le32(CLEAR_MS(bytes)),
-			.fill = { .segment = cpu_to_le32(segment), .length = cpu_to_le64(bytes) },
-		},
-		.ended = clearing_ended,
-		.arg = clearing,
+	const struct aipu_job job = {
+		.opcode = AIPU_JOB_FILL,
+		.timeout_ms = cpu_to_le32(CLEAR_MS(bytes)),
+		.fill = { .segment = cpu_to_le32(segment), .length = cpu_to_le64(bytes) },
 	};
+	struct aipu_give give = { .job = &job, .ended = clearing_ended, .arg = clearing };
 	int idx, err;
 
 	err = aipu_enter(aipu, &idx);

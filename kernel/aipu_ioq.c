@@ -96,7 +96,7 @@ static bool take(struct aipu_ioq *queue)
 	if (!visible(queue))
 		return false;
 	dma_rmb();
-	aipu_read_once((u64 *)&entry, (const u64 *)&queue->cq[queue->cq_head], sizeof(entry));
+	entry = aipu_completion_read(&queue->cq[queue->cq_head]);
 	aipu_head_advance(&queue->cq_head, &queue->phase, queue->entries);
 	head = le16_to_cpu(entry.sq_head);
 	if (aipu_head_valid(queue->sq_head, head, rung, queue->entries))

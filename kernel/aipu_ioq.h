@@ -200,7 +200,7 @@ int aipu_kick_ioctl(struct drm_device *drm, void *data, struct drm_file *file);
 /* aipu_jobs.c */
 /**
  * struct aipu_give - one job to be put on a queue
- * @job: checked; id and flags are set here
+ * @job: checked; it gets its id in the ring
  * @sequence: the one expected, or the job is refused and it is set to that
  * @more: the doorbell may wait
  * @cmd: uring door: the command, which is not touched if the job is refused
@@ -208,7 +208,7 @@ int aipu_kick_ioctl(struct drm_device *drm, void *data, struct drm_file *file);
  * @arg: of @ended
  */
 struct aipu_give {
-	struct aipu_job job;
+	const struct aipu_job *job;
 	u64 sequence;
 	bool more;
 	struct io_uring_cmd *cmd;
@@ -246,11 +246,16 @@ int aipu_uring_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags);
 /* Completes a command by task work. Any context, also under queue->lock. */
 void aipu_uring_end(struct io_uring_cmd *cmd, const struct drm_aipu_result *result);
 
-/* Words that somebody else may write meanwhile, each read once: what is checked is what is used. */
-static inline void aipu_read_once(u64 *to, const u64 *from, size_t bytes)
+/*
+ * A completion that the card may write to meanwhile. Read once, as the barrier makes it: what is
+ * checked is what is used.
+ */
+static inline struct aipu_completion aipu_completion_read(const struct aipu_completion *at)
 {
-	for (size_t i = 0; i < bytes / sizeof(*to); i++)
-		to[i] = READ_ONCE(from[i]);
+	struct aipu_completion entry = *at;
+
+	barrier();
+	return entry;
 }
 
 #endif

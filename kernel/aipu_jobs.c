@@ -93,18 +93,18 @@ static void put_job(struct aipu_ioq *queue, struct aipu_give *give)
 
 	/* The rest of the result is its end's. */
 	slot->state = AIPU_SLOT_QUEUED;
-	slot->opcode = give->job.opcode;
+	slot->opcode = give->job->opcode;
 	slot->quiet = false;
 	slot->abort = false;
 	slot->blame = 0;
-	slot->timeout_ms = le32_to_cpu(give->job.timeout_ms);
+	slot->timeout_ms = le32_to_cpu(give->job->timeout_ms);
 	slot->cmd = give->cmd;
 	slot->ended = give->ended;
 	slot->arg = give->arg;
 	slot->result.sequence = give->sequence;
-	give->job.id = cpu_to_le16(aipu_job_id(give->sequence));
-	queue->sq[place] = give->job;
-	trace_aipu_job_queue(queue, give->sequence, give->job.opcode);
+	queue->sq[place] = *give->job;
+	queue->sq[place].id = cpu_to_le16(aipu_job_id(give->sequence));
+	trace_aipu_job_queue(queue, give->sequence, slot->opcode);
 	queue->next++;
 	if (!queue->running++) {
 		queue->progress = ktime_get();
@@ -192,10 +192,10 @@ static int submit_chunk(struct aipu_ioq *queue, struct drm_aipu_submit *args, u6
 	int err = 0;
 
 	for (u32 i = 0; i < count && !err; i++) {
-		give.job = jobs[i];
+		give.job = &jobs[i];
 		give.sequence = first + args->taken;
 		give.more = args->taken + 1 < args->count || args->flags & DRM_AIPU_SUBMIT_MORE;
-		err = aipu_job_check(&give.job, queue->kind);
+		err = aipu_job_check(&jobs[i], queue->kind);
 		if (!err)
 			err = aipu_job_give(queue, &give);
 		if (!err)

@@ -56,7 +56,7 @@ static int give_job(struct drm_file *file, struct io_uring_cmd *cmd,
 		    const struct drm_aipu_uring_submit *submit)
 {
 	struct aipu_give give = {
-		.job = submit->job,
+		.job = &submit->job,
 		.sequence = submit->sequence,
 		.more = submit->flags & DRM_AIPU_SUBMIT_MORE,
 		.cmd = cmd,
@@ -70,12 +70,35 @@ static int give_job(struct drm_file *file, struct io_uring_cmd *cmd,
 	/* Without a reference: a queue that goes meanwhile is dead, and stays for as long. */
 	scoped_guard(rcu) {
 		queue = xa_load(&aipu_file->queues, submit->queue);
-		err = queue ? aipu_job_check(&give.job, queue->kind) : -ENOENT;
+		err = queue ? aipu_job_check(&submit->job, queue->kind) : -ENOENT;
 		if (!err)
 			err = aipu_job_give(queue, &give);
 	}
 	drm_dev_exit(idx);
 	return err;
+}
+
+static int submit_job(struct io_uring_cmd *cmd, unsigned int issue_flags)
+{
+	struct drm_aipu_uring_submit submit =
+		*(const struct drm_aipu_uring_submit *)cmd->sqe->cmd;
+	int err;
+
+	/* Its owner may write to it meanwhile: what is checked is what is used. */
+	barrier();
+	if (submit.flags & ~DRM_AIPU_SUBMIT_MORE || cmd->flags & IORING_URING_CMD_MASK)
+		return -EINVAL;
+	to_uring(cmd)->sequence = submit.sequence;
+	to_uring(cmd)->queue = submit.queue;
+	/* Before the job is on its slot: from then on it may end at any time. */
+	io_uring_cmd_mark_cancelable(cmd, issue_flags);
+	err = give_job(drm_file_of(cmd), cmd, &submit);
+	/*
+	 * Not returned: -EAGAIN would have the command issued again, after those that came later.
+	 */
+	if (err)
+		aipu_uring_done(cmd, err, 0, issue_flags);
+	return -EIOCBQUEUED;
 }
 
 /*
@@ -95,10 +118,6 @@ static void cancel(struct io_uring_cmd *cmd, unsigned int issue_flags)
 
 int aipu_uring_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags)
 {
-	struct aipu_uring *uring = to_uring(cmd);
-	struct drm_aipu_uring_submit submit;
-	int err;
-
 	if (issue_flags & IO_URING_F_CANCEL) {
 		cancel(cmd, issue_flags);
 		return 0;
@@ -107,17 +126,5 @@ int aipu_uring_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags)
 		return -ENOTTY;
 	if (!(issue_flags & IO_URING_F_SQE128))
 		return -EINVAL;
-	aipu_read_once((u64 *)&submit, (const u64 *)cmd->sqe->cmd, sizeof(submit));
-	if (submit.flags & ~DRM_AIPU_SUBMIT_MORE || cmd->flags & IORING_URING_CMD_MASK)
-		return -EINVAL;
-	*uring = (struct aipu_uring){ .sequence = submit.sequence, .queue = submit.queue };
-	/* Before the job is on its slot: from then on it may end at any time. */
-	io_uring_cmd_mark_cancelable(cmd, issue_flags);
-	err = give_job(drm_file_of(cmd), cmd, &submit);
-	/*
-	 * Not returned: -EAGAIN would have the command issued again, after those that came later.
-	 */
-	if (err)
-		aipu_uring_done(cmd, err, 0, issue_flags);
-	return -EIOCBQUEUED;
+	return submit_job(cmd, issue_flags);
 }

@@ -19,23 +19,22 @@ static inline struct io_uring_sqe *put_job(struct io_uring *ring, int fd, uint32
 					   uint64_t sequence, const struct aipu_job *job,
 					   uint32_t flags)
 {
-	struct drm_aipu_uring_submit payload = {
-		.queue = queue,
-		.flags = flags,
-		.sequence = sequence,
-	};
 	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
+	struct drm_aipu_uring_submit *submit;
 
 	if (!sqe)
 		return NULL;
-	if (job)
-		payload.job = *job;
 	memset(sqe, 0, 2 * sizeof(*sqe));
 	sqe->opcode = IORING_OP_URING_CMD;
 	sqe->fd = fd;
 	sqe->cmd_op = DRM_AIPU_URING_SUBMIT;
 	sqe->user_data = sequence;
-	memcpy(sqe->cmd, &payload, sizeof(payload));
+	submit = (struct drm_aipu_uring_submit *)sqe->cmd;
+	submit->queue = queue;
+	submit->flags = flags;
+	submit->sequence = sequence;
+	if (job)
+		submit->job = *job;
 	return sqe;
 }
 

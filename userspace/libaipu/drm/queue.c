@@ -33,7 +33,8 @@ static bool ring_open(struct aipu_transport_queue *queue)
 			false; /* disabled here, or not this kernel's: the other door does it all */
 		return false;
 	}
-	if (io_uring_register_eventfd(&queue->ring, queue->event)) {
+	if (io_uring_register_eventfd(&queue->ring, queue->event) ||
+	    io_uring_register_files(&queue->ring, &device->fd, 1)) {
 		io_uring_queue_exit(&queue->ring);
 		return false;
 	}
@@ -191,7 +192,8 @@ static int submit_uring(struct aipu_transport_queue *queue, uint32_t count)
 	int ret;
 
 	while (taken < count && !queue->lost && (sqe = io_uring_get_sqe(&queue->ring))) {
-		io_uring_prep_rw(IORING_OP_URING_CMD, sqe, queue->context->device->fd, NULL, 0, 0);
+		io_uring_prep_rw(IORING_OP_URING_CMD, sqe, 0, NULL, 0, 0);
+		sqe->flags = IOSQE_FIXED_FILE;
 		sqe->cmd_op = DRM_AIPU_URING_SUBMIT;
 		sqe->user_data = queue->next;
 		payload.flags = taken + 1 < count ? DRM_AIPU_SUBMIT_MORE : 0;
