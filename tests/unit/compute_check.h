@@ -82,13 +82,15 @@ static float *calm_floats(size_t n)
 static void assert_same(const char *what, const struct aipu_kernels *k, const void *got,
 			const void *want, size_t n)
 {
-	const uint32_t *g = got, *w = want;
+	for (size_t i = 0; i < n; i++) {
+		uint32_t g, w;
 
-	for (size_t i = 0; i < n; i++)
-		if (g[i] != w[i])
+		memcpy(&g, (const uint8_t *)got + i * sizeof(g), sizeof(g));
+		memcpy(&w, (const uint8_t *)want + i * sizeof(w), sizeof(w));
+		if (g != w)
 			fail_msg("%s, %s: element %zu of %zu is %08x (%g), not %08x (%g)", k->name,
-				 what, i, n, g[i], (double)aipu_f32(g[i]), w[i],
-				 (double)aipu_f32(w[i]));
+				 what, i, n, g, (double)aipu_f32(g), w, (double)aipu_f32(w));
+	}
 }
 
 /* --- matmul --- */
