@@ -85,6 +85,15 @@ def number(least, most):
     return convert
 
 
+def one_of(*names):
+    def convert(text):
+        if text not in names:
+            raise argparse.ArgumentTypeError(f"\"{text}\" is none of {', '.join(names)}")
+        return text
+
+    return convert
+
+
 def variable(text):
     name, equals, value = text.partition("=")
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
@@ -95,10 +104,10 @@ def variable(text):
 def make_parser():
     parser = Parser(prog="vm", add_help=False, allow_abbrev=False)
     add = parser.add_argument
-    add("--kernel", default="6.12", choices=KERNELS)
+    add("--kernel", default="6.12", type=one_of(*KERNELS))
     add("--cards", default=1, type=number(0, MAX_CARDS))
     add("--card", default=[], action="append")
-    add("--iommu", nargs="?", const="intel", choices=("intel", "virtio"))
+    add("--iommu", nargs="?", const="intel", type=one_of("intel", "virtio"))
     add("--disk", default=[], action="append")
     add("--nvme", action="store_true")
     add("--cpus", default=2, type=number(1, 64))
@@ -109,7 +118,7 @@ def make_parser():
     add("--module", default=[], action="append")
     add("--append", default=[], action="append")
     add("--timeout", default=300, type=number(0, 1000000))
-    add("--accel", default="tcg", choices=("tcg", "kvm", "auto"))
+    add("--accel", default="tcg", type=one_of("tcg", "kvm", "auto"))
     add("--qmp")
     add("--log")
     add("--allow-splats", action="store_true")

@@ -274,6 +274,11 @@ def main(arguments):
     return boot(options, payload, busybox)
 
 
+def drop_output():
+    """What stdout would not take; Python would try again at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
 def run_main():
     handle_signals()
     try:
@@ -288,9 +293,10 @@ def run_main():
     except Interrupted as interrupted:
         return 128 + interrupted.number
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        drop_output()
         return 141
     except OSError as error:
+        drop_output()
         say(f"{error.filename}: {error.strerror}" if error.filename else str(error))
         return HARNESS
 

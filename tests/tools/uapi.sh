@@ -27,7 +27,7 @@ layout()
 	$CC -g -c -I"$1" -Ifirmware-abi $drm "$work/all.c" -o "$work/all.o" || return 1
 	for name in $names aipu_job; do
 		# What pahole adds about cache lines differs between its versions.
-		pahole -E -C "$name" "$work/all.o" |
+		pahole -F dwarf -E -C "$name" "$work/all.o" |
 			sed -e '/cacheline/{/size:/!d}' -e 's/, cachelines: [0-9]*//' -e '/^ *$/d' -e 's/[[:space:]]\+/ /g'
 	done
 }
