@@ -43,7 +43,7 @@ stdout and stderr and its exit status; without COMMAND, a shell on the terminal.
   --allow-card-death the run goes on when an aipu-emu ends, or answers nothing for 20 seconds
   --dry-run          print QEMU's command line; boot nothing
   --verbose          the kernel's console and what the harness does, on stderr
-  --help
+  -h, --help
 
 In the guest, at the same paths: COMMAND's program with its libraries, and every argument that is a
 file or directory (also as --option=PATH), with their libraries if they are programs; in the text
@@ -125,7 +125,7 @@ def make_parser():
     add("--allow-card-death", action="store_true")
     add("--dry-run", action="store_true")
     add("--verbose", action="store_true")
-    add("--help", action="store_true")
+    add("-h", "--help", action="store_true")
     add("rest", nargs="*")
     return parser
 

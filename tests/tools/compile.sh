@@ -289,7 +289,7 @@ sys.exit(subprocess.run(sys.argv[1:], stdout=w).returncode != 141)' "$qpc" show 
 
 usage()
 {
-	line 2 "which MODEL?" -- "$compile" &&
+	line 2 "MODEL is missing" -- "$compile" &&
 		line 2 "unknown option '--frob'" -- "$compile" --frob "$demo" &&
 		line 2 "unknown option '-x'" -- "$compile" -vx "$demo" &&
 		line 2 "missing after '--ctx-len'" -- "$compile" "$demo" --ctx-len &&
@@ -309,7 +309,7 @@ usage()
 		line 1 "No such file" -- "$compile" "$work/nowhere" &&
 		line 1 "No such file" -- "$compile" "$demo" -o "$work/nowhere/x" &&
 		line 2 "show or verify" -- "$qpc" dance "$work/a" &&
-		line 2 "no options" -- "$qpc" verify --json "$work/a"
+		line 2 "verify: unknown option '--json'" -- "$qpc" verify --json "$work/a"
 }
 
 help_and_version()

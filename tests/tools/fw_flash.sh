@@ -342,7 +342,7 @@ tap_ok "status takes no image" tap_refuses "$fw" 2 "only options" status "$work/
 tap_ok "seconds as a word of their own" tap_refuses "$fw" 2 "seconds are given as --wait=5" \
 	flash "$work/one.fw" --device soft --wait 5
 tap_ok "of activate, too" tap_refuses "$fw" 2 "seconds are given as --wait=5" activate --wait 5 --device soft
-tap_ok "a name without letters" tap_refuses "$fw" 2 "a name is expected" flash "$work/one.fw" --device ''
+tap_ok "a name without letters" tap_refuses "$fw" 2 "--device '': auto, soft or a card" flash "$work/one.fw" --device ''
 tap_ok "no such device" tap_refuses "$fw" 3 "aipu-fw: sofa: no such device" flash "$work/one.fw" --device sofa
 tap_ok "nor to activate" tap_refuses "$fw" 3 "aipu-fw: sofa: no such device" activate --device sofa
 tap_ok "in JSON it has its result" says_json "o['devices'][0]['exit_status'] == 3 and

@@ -381,7 +381,7 @@ tap_ok "an argument" refuses 2 "'0': only options are expected" 0
 tap_ok "another device" refuses 2 "--device '0': soft is expected; cards are chosen by -i" --device 0
 tap_ok "cards and the software device" refuses 2 "not both" --device soft -i 0
 tap_ok "--read and a card" refuses 2 "--read goes with --strict and --json only" --read x -i 0
-tap_ok "no name" refuses 2 "'' is no file" --qpc ''
+tap_ok "no name" refuses 2 "--qpc '': a directory is expected" --qpc ''
 tap_ok "no card's name" refuses 2 "-i '': an index, a node, a PCI address, a serial number or soft is expected" -i ''
 tap_ok "no such snapshot" refuses 1 "$work/none: No such file" --read "$work/none"
 tap_ok "an escape in an argument" refuses 2 "'--?[31m'" $'--\033[31m'

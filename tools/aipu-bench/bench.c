@@ -157,7 +157,7 @@ static void set_against_limits(struct bench_line *line, const struct cost *cost,
 
 static int run_cores(const struct bench_options *o, const char *qpc, uint32_t cores,
 		     const volatile sig_atomic_t *stop,
-		     void (*out)(void *, const struct bench_model *, const struct bench_line *),
+		     int (*out)(void *, const struct bench_model *, const struct bench_line *),
 		     void *arg)
 {
 	uint32_t tests = o->prompt_count + o->generation_count, i;
@@ -212,7 +212,7 @@ static int run_cores(const struct bench_options *o, const char *qpc, uint32_t co
 	for (i = 0; i < tests && code == CLI_OK; i++) {
 		lines[i].limits = limits;
 		set_against_limits(&lines[i], &model.cost, i < o->prompt_count);
-		out(arg, &model, &lines[i]);
+		code = out(arg, &model, &lines[i]);
 	}
 out:
 	aipu_llm_close(llm);
@@ -224,8 +224,8 @@ out:
 
 int bench_run(const struct bench_options *options, const char *qpc,
 	      const volatile sig_atomic_t *stop,
-	      void (*line)(void *arg, const struct bench_model *model,
-			   const struct bench_line *line),
+	      int (*line)(void *arg, const struct bench_model *model,
+			  const struct bench_line *line),
 	      void *arg)
 {
 	int code = CLI_OK;

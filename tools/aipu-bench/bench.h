@@ -23,7 +23,7 @@ enum bench_format { BENCH_TABLE, BENCH_JSON, BENCH_CSV };
 struct bench_options {
 	const char *qpc; /* one of the two */
 	const char *shape;
-	const char *precision;
+	uint32_t precision; /* of a shape, enum aipu_precision; 0: not given */
 	const char *device;
 	uint32_t prompts[MAX_LIST], prompt_count; /* pp tests */
 	uint32_t generations[MAX_LIST], generation_count; /* tg tests */
@@ -51,18 +51,18 @@ struct bench_model {
 	struct cost cost;
 };
 
-/* Runs all tests, in order; line() for each as it ends. An exit code */
+/* Runs all tests, in order; line() for each as it ends, until that is an exit code too. An exit code */
 int bench_run(const struct bench_options *options, const char *qpc,
 	      const volatile sig_atomic_t *stop,
-	      void (*line)(void *arg, const struct bench_model *model,
-			   const struct bench_line *line),
+	      int (*line)(void *arg, const struct bench_model *model,
+			  const struct bench_line *line),
 	      void *arg);
 
 struct output {
 	enum bench_format format;
 	uint32_t lines;
 };
-void output_line(void *arg, const struct bench_model *model, const struct bench_line *line);
+int output_line(void *arg, const struct bench_model *model, const struct bench_line *line);
 void output_end(const struct output *output);
 
 #endif

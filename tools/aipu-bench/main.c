@@ -35,12 +35,12 @@ static const char help[] =
 	"                      (default: auto)\n"
 	"  -o, --output FORMAT table|json|csv (default: table)\n"
 	"  --version           print the version\n"
-	"  --help              print this\n"
+	"  -h, --help          print this\n"
 	"\n"
 	"Exit status: 0 done, 1 failed, 2 usage, 3 no device, 4 no permission,\n"
 	"130 interrupted, 141 closed pipe.\n";
 
-enum { OPT_QPC = 256, OPT_SHAPE, OPT_PRECISION, OPT_CORES, OPT_DEVICE, OPT_VERSION, OPT_HELP };
+enum { OPT_QPC = 256, OPT_SHAPE, OPT_PRECISION, OPT_CORES, OPT_DEVICE, OPT_VERSION };
 
 static const struct option table[] = {
 	{ "qpc", required_argument, NULL, OPT_QPC },
@@ -53,7 +53,7 @@ static const struct option table[] = {
 	{ "device", required_argument, NULL, OPT_DEVICE },
 	{ "output", required_argument, NULL, 'o' },
 	{ "version", no_argument, NULL, OPT_VERSION },
-	{ "help", no_argument, NULL, OPT_HELP },
+	{ "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -106,23 +106,29 @@ static bool take_output(struct bench_options *o)
 	return false;
 }
 
+static bool take_precision(struct bench_options *o)
+{
+	for (o->precision = 1; compile_precision_name(o->precision); o->precision++)
+		if (!strcmp(compile_precision_name(o->precision), optarg))
+			return true;
+	cli_fail(TOOL, CLI_USAGE, "--precision '%s': fp32, fp16 or int8 is expected", optarg);
+	return false;
+}
+
 static bool take(int opt, char **argv, struct bench_options *o)
 {
 	uint64_t value;
 
 	switch (opt) {
 	case OPT_QPC:
-		o->qpc = optarg;
-		return true;
+		return cli_text(TOOL, "--qpc", optarg, "a directory", &o->qpc);
 	case OPT_SHAPE:
 		o->shape = optarg;
 		return true;
 	case OPT_PRECISION:
-		o->precision = optarg;
-		return true;
+		return take_precision(o);
 	case OPT_DEVICE:
-		o->device = optarg;
-		return true;
+		return cli_text(TOOL, "--device", optarg, CLI_DEVICE_NAME, &o->device);
 	case 'p':
 		return take_list("--n-prompt", 1u << 20, true, o->prompts, &o->prompt_count);
 	case 'n':
@@ -158,7 +164,6 @@ static int make_random(const struct bench_options *o, int *fd, char *path, size_
 	struct compile_source source;
 	struct aipu_message message = { "" };
 	struct compile_shape shape;
-	const char *precision = o->precision ? o->precision : "int8";
 	uint32_t most = longest(o), i;
 	int err;
 
@@ -166,12 +171,7 @@ static int make_random(const struct bench_options *o, int *fd, char *path, size_
 		return cli_fail(TOOL, CLI_USAGE,
 				"--shape '%s': %s or a list like dim=288,layers=6 is expected",
 				o->shape, shapes_names);
-	for (options.precision = 1; compile_precision_name(options.precision); options.precision++)
-		if (!strcmp(compile_precision_name(options.precision), precision))
-			break;
-	if (!compile_precision_name(options.precision))
-		return cli_fail(TOOL, CLI_USAGE, "--precision '%s': fp32, fp16 or int8 is expected",
-				precision);
+	options.precision = o->precision ? o->precision : AIPU_PRECISION_INT8;
 	options.prompt_len = most < 128 ? most : 128;
 	options.ctx_len = most + 1;
 	for (i = 0; i < o->generation_count; i++)
@@ -182,7 +182,8 @@ static int make_random(const struct bench_options *o, int *fd, char *path, size_
 	err = compile_open_random(&shape, 1, &source, &message);
 	if (err)
 		return cli_fail(TOOL, CLI_USAGE, "--shape '%s': %s", o->shape, message.text);
-	snprintf(source.name, sizeof(source.name), "%.48s %s", o->shape, precision);
+	snprintf(source.name, sizeof(source.name), "%.48s %s", o->shape,
+		 compile_precision_name(options.precision));
 	*fd = memfd_create("aipu-bench", MFD_CLOEXEC);
 	err = *fd < 0 ? -errno : compile_write(&source, &options, *fd, &message);
 	source.close(&source);
@@ -200,9 +201,9 @@ static int parse(int argc, char **argv, struct bench_options *o)
 	int opt;
 
 	opterr = 0; /* one line, ours */
-	while ((opt = getopt_long(argc, argv, ":p:n:r:o:", table, NULL)) != -1) {
-		if (opt == OPT_HELP || opt == OPT_VERSION) {
-			if (opt == OPT_HELP)
+	while ((opt = getopt_long(argc, argv, ":p:n:r:o:h", table, NULL)) != -1) {
+		if (opt == 'h' || opt == OPT_VERSION) {
+			if (opt == 'h')
 				fputs(help, stdout);
 			else
 				cli_version(TOOL);
@@ -212,7 +213,9 @@ static int parse(int argc, char **argv, struct bench_options *o)
 			return CLI_USAGE;
 	}
 	if (optind < argc)
-		return cli_fail(TOOL, CLI_USAGE, "'%s': no such argument", argv[optind]);
+		return cli_fail(TOOL, CLI_USAGE,
+				"'%s': only options are expected; see aipu-bench --help",
+				argv[optind]);
 	if (o->qpc && o->shape)
 		return cli_fail(TOOL, CLI_USAGE, "--qpc and --shape: only one of them is possible");
 	if (o->qpc && o->precision)

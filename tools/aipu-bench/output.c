@@ -10,6 +10,7 @@
 #include <jansson.h>
 
 #include "bench.h"
+#include "cli.h"
 
 static void cell(FILE *out, int width, int digits, double value)
 {
@@ -114,10 +115,11 @@ static void json(const struct bench_model *model, const struct bench_line *l, bo
 	json_decref(o);
 }
 
-void output_line(void *arg, const struct bench_model *model, const struct bench_line *line)
+int output_line(void *arg, const struct bench_model *model, const struct bench_line *line)
 {
 	struct output *output = arg;
 	bool first = !output->lines++;
+	int code;
 
 	switch (output->format) {
 	case BENCH_TABLE:
@@ -130,7 +132,9 @@ void output_line(void *arg, const struct bench_model *model, const struct bench_
 		json(model, line, first);
 		break;
 	}
-	fflush(stdout);
+	code = cli_finish(TOOL, CLI_OK);
+	clearerr(stdout); /* it is told now */
+	return code;
 }
 
 void output_end(const struct output *output)

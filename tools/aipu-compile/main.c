@@ -44,7 +44,8 @@ static const char help[] =
 	"      --threads N         of the compiler (default 0: all CPUs)\n"
 	"      --json              print one JSON object about the result\n"
 	"  -v, --verbose           say what is compiled\n"
-	"      --version, --help\n"
+	"      --version           print the version\n"
+	"  -h, --help              print this\n"
 	"\n"
 	"Exit status: 0 done, 1 failed, 2 usage, 3 no device, 4 no permission,\n"
 	"130 interrupted, 141 closed pipe.\n";
@@ -89,8 +90,7 @@ enum {
 	OPT_NAME,
 	OPT_THREADS,
 	OPT_JSON,
-	OPT_VERSION,
-	OPT_HELP
+	OPT_VERSION
 };
 
 static const struct option long_options[] = {
@@ -108,7 +108,7 @@ static const struct option long_options[] = {
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "verbose", no_argument, NULL, 'v' },
 	{ "version", no_argument, NULL, OPT_VERSION },
-	{ "help", no_argument, NULL, OPT_HELP },
+	{ "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -149,6 +149,21 @@ static bool name_good(const char *name)
 	return i > 0 && i < 64 && name[0] != '.';
 }
 
+static int take_text(const char *option, const char *what, const char **value)
+{
+	return cli_text(TOOL, option, optarg, what, value) ? 0 : CLI_USAGE;
+}
+
+static int take_name(const char **name)
+{
+	*name = optarg;
+	if (name_good(optarg))
+		return 0;
+	return cli_fail(TOOL, CLI_USAGE,
+			"--name '%s': 1 to 63 printable ASCII characters without '/' are expected",
+			optarg);
+}
+
 /* 0: go on; < 0: done, exit with 0; > 0: exit code */
 static int parse(int argc, char **argv, struct arguments *a)
 {
@@ -156,10 +171,10 @@ static int parse(int argc, char **argv, struct arguments *a)
 	int option, code = 0;
 
 	opterr = 0; /* one line, ours */
-	while (!code && (option = getopt_long(argc, argv, ":o:v", long_options, NULL)) != -1) {
+	while (!code && (option = getopt_long(argc, argv, ":o:vh", long_options, NULL)) != -1) {
 		switch (option) {
 		case 'o':
-			a->output = optarg;
+			code = take_text("--output", "a directory", &a->output);
 			break;
 		case 'v':
 			a->verbose = true;
@@ -171,10 +186,10 @@ static int parse(int argc, char **argv, struct arguments *a)
 			a->json = true;
 			break;
 		case OPT_TOKENIZER:
-			a->tokenizer = optarg;
+			code = take_text("--tokenizer", "a file", &a->tokenizer);
 			break;
 		case OPT_NAME:
-			a->name = optarg;
+			code = take_name(&a->name);
 			break;
 		case OPT_PRECISION:
 			code = parse_precision("precision", optarg, false, &precision);
@@ -185,7 +200,7 @@ static int parse(int argc, char **argv, struct arguments *a)
 		case OPT_VERSION:
 			cli_version(TOOL);
 			return -1;
-		case OPT_HELP:
+		case 'h':
 			fputs(help, stdout);
 			return -1;
 		case ':':
@@ -201,21 +216,16 @@ static int parse(int argc, char **argv, struct arguments *a)
 	if (precision == AIPU_PRECISION_FP32 && a->options.kv_format == AIPU_FMT_F16)
 		return cli_fail(TOOL, CLI_USAGE,
 				"--kv-precision fp16: with --precision fp32 the KV cache is fp32");
-	if (argc - optind != 1)
-		return cli_fail(TOOL, CLI_USAGE, "%s; see aipu-compile --help",
-				argc == optind ? "which MODEL?" : "one MODEL is expected");
+	if (argc == optind)
+		return cli_fail(TOOL, CLI_USAGE,
+				"MODEL is missing: a directory or a file; see aipu-compile --help");
+	if (argc - optind > 1)
+		return cli_fail(TOOL, CLI_USAGE,
+				"'%s': one MODEL is expected; see aipu-compile --help",
+				argv[optind + 1]);
 	a->model = argv[optind];
-	if (a->name && !name_good(a->name))
-		return cli_fail(
-			TOOL, CLI_USAGE,
-			"--name '%s': 1 to 63 printable ASCII characters without '/' are expected",
-			a->name);
 	if (!a->model[0])
 		return cli_fail(TOOL, CLI_USAGE, "MODEL '': a directory or a file is expected");
-	if (a->output && !a->output[0])
-		return cli_fail(TOOL, CLI_USAGE, "--output '': a directory is expected");
-	if (a->tokenizer && !a->tokenizer[0])
-		return cli_fail(TOOL, CLI_USAGE, "--tokenizer '': a file is expected");
 	return 0;
 }
 

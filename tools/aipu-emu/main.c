@@ -34,7 +34,7 @@ static const char help[] =
 	"                [--vectors N] [--rollback N] [--abi OLDEST-NEWEST] [--serial N]\n"
 	"                [--unsigned] [--flash FILE] [--msi] [--trap-bar2] [--no-shadow]\n"
 	"                [--poll-us N] [--trace FILE] [--fault KIND@N[:VALUE]]...\n"
-	"       aipu-emu --help | --version\n"
+	"       aipu-emu -h | --help | --version\n"
 	"\n"
 	"Serves the software AIPU as a PCIe function by the vfio-user protocol, for the\n"
 	"device vfio-user-pci of QEMU 10.1 or later, until it is ended by a signal. Clients\n"
@@ -207,8 +207,7 @@ enum {
 	OPT_POLL,
 	OPT_TRACE,
 	OPT_FAULT,
-	OPT_VERSION,
-	OPT_HELP
+	OPT_VERSION
 };
 
 static const struct option long_options[] = {
@@ -229,7 +228,7 @@ static const struct option long_options[] = {
 	{ "trace", required_argument, NULL, OPT_TRACE },
 	{ "fault", required_argument, NULL, OPT_FAULT },
 	{ "version", no_argument, NULL, OPT_VERSION },
-	{ "help", no_argument, NULL, OPT_HELP },
+	{ "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -259,8 +258,7 @@ static bool take_option(int option, const char *value, struct emu_options *o,
 		o->no_signatures = true;
 		return true;
 	case OPT_FLASH:
-		o->flash = value;
-		return true;
+		return cli_text(TOOL, "--flash", value, "a file", &o->flash);
 	case OPT_MSI:
 		o->msi = true;
 		return true;
@@ -273,8 +271,7 @@ static bool take_option(int option, const char *value, struct emu_options *o,
 	case OPT_POLL:
 		return take_u32("--poll-us", value, 0, MAX_POLL_US, &o->linger_us);
 	case OPT_TRACE:
-		*trace_path = value;
-		return true;
+		return cli_text(TOOL, "--trace", value, "a file", trace_path);
 	default:
 		return take_fault(value, o);
 	}
@@ -286,12 +283,12 @@ static int options_take(int argc, char **argv, struct emu_options *options, cons
 	int option;
 
 	opterr = 0; /* one line, ours */
-	while ((option = getopt_long(argc, argv, ":", long_options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, ":h", long_options, NULL)) != -1) {
 		switch (option) {
 		case OPT_VERSION:
 			cli_version(TOOL);
 			return cli_finish(TOOL, CLI_OK);
-		case OPT_HELP:
+		case 'h':
 			fputs(help, stdout);
 			return cli_finish(TOOL, CLI_OK);
 		case ':':

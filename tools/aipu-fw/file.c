@@ -24,7 +24,14 @@ int fw_fail_file(const char *path, int err)
 
 int fw_bad_value(const char *option, const char *value, const char *right)
 {
-	return fw_fail(CLI_USAGE, "--%s %s: %s expected", option, value, right);
+	return fw_fail(CLI_USAGE, "--%s '%s': %s is expected", option, value, right);
+}
+
+int fw_other_option(int c, char **argv)
+{
+	if (c == 'h')
+		fw_help();
+	return cli_bad_option(FW_TOOL, argv[0], c, argv);
 }
 
 void *fw_read_file(const char *path, size_t limit, size_t *bytes, int *code)

@@ -90,8 +90,9 @@ static int take_option(int c, char **argv, struct options *o)
 {
 	switch (c) {
 	case 'd':
-		o->device = optarg;
-		return CLI_OK;
+		return cli_text(FW_TOOL, "--device", optarg, CLI_DEVICE_NAME, &o->device)
+			       ? CLI_OK
+			       : CLI_USAGE;
 	case 'a':
 		o->all = true;
 		return CLI_OK;
@@ -117,7 +118,7 @@ static int take_option(int c, char **argv, struct options *o)
 			       ? CLI_OK
 			       : fw_bad_value("wait", optarg, "1 to 86400 seconds");
 	default:
-		return fw_bad_option(c, argv);
+		return fw_other_option(c, argv);
 	}
 }
 
@@ -129,10 +130,8 @@ static int parse(int argc, char **argv, const struct option *options, struct opt
 	o->request.slot = -1;
 	o->request.activate = true;
 	o->request.progress = isatty(STDERR_FILENO);
-	while (!code && (c = getopt_long(argc, argv, ":", options, NULL)) != -1)
+	while (!code && (c = getopt_long(argc, argv, ":h", options, NULL)) != -1)
 		code = take_option(c, argv, o);
-	if (!code && o->device && !*o->device)
-		code = fw_fail(CLI_USAGE, "%s: --device '': a name is expected", argv[0]);
 	for (int i = optind; !code && o->bare_wait && i < argc; i++)
 		if (parse_seconds(argv[i], &o->request.wait_s))
 			code = fw_fail(CLI_USAGE, "%s: '%s': seconds are given as --wait=%s",
@@ -290,6 +289,7 @@ int fw_flash(int argc, char **argv)
 		{ "force", no_argument, NULL, 'f' },
 		{ "dry-run", no_argument, NULL, 'r' },
 		{ "json", no_argument, NULL, 'j' },
+		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
 	struct options o = { 0 };
@@ -303,6 +303,8 @@ int fw_flash(int argc, char **argv)
 	if (optind + 1 < argc)
 		return fw_fail(CLI_USAGE, "flash: '%s': one IMAGE is expected", argv[optind + 1]);
 	o.request.path = argv[optind];
+	if (!*o.request.path)
+		return fw_fail(CLI_USAGE, "flash: IMAGE '': a file is expected");
 	image = fw_read_file(o.request.path, AIPU_FIRMWARE_MAX_BYTES, &o.request.bytes, &code);
 	if (!image)
 		return code;
@@ -326,6 +328,7 @@ int fw_activate(int argc, char **argv)
 		{ "force", no_argument, NULL, 'f' },
 		{ "dry-run", no_argument, NULL, 'r' },
 		{ "json", no_argument, NULL, 'j' },
+		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
 	struct options o = { 0 };
@@ -380,6 +383,7 @@ int fw_status(int argc, char **argv)
 		{ "device", required_argument, NULL, 'd' },
 		{ "all", no_argument, NULL, 'a' },
 		{ "json", no_argument, NULL, 'j' },
+		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
 	struct options o = { 0 };

@@ -13,6 +13,7 @@
 #include "aipu/firmware.h"
 #include "cli.h"
 
+#define FW_TOOL "aipu-fw"
 #define FW_KEY_BYTES 65536u /* a key file is no longer */
 
 int fw_pack(int argc, char **argv);
@@ -25,10 +26,13 @@ int fw_activate(int argc, char **argv);
 int fw_status(int argc, char **argv);
 
 /* file.c. All return an exit code. */
-#define fw_fail(code, ...) cli_fail("aipu-fw", code, __VA_ARGS__)
+#define fw_fail(code, ...) cli_fail(FW_TOOL, code, __VA_ARGS__)
 int fw_fail_file(const char *path, int err); /* err: -errno */
 int fw_bad_value(const char *option, const char *value, const char *right);
-#define fw_bad_option(c, argv) cli_bad_option("aipu-fw", (argv)[0], c, argv)
+/* For what a command does not take itself: -h and --help, which end the program, or CLI_USAGE after a message */
+int fw_other_option(int c, char **argv);
+/* main.c: --help of the tool and of every command: prints it and ends the program */
+_Noreturn void fw_help(void);
 bool fw_is_control(char c);
 /* The whole file, at most `limit` bytes, to be freed; NULL after a message, *code is the exit code then */
 void *fw_read_file(const char *path, size_t limit, size_t *bytes, int *code);

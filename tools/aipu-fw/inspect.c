@@ -92,6 +92,10 @@ static void *read_image(int argc, char **argv, size_t *bytes, int *code)
 		fw_fail(CLI_USAGE, "%s: '%s': one FILE is expected", argv[0], argv[optind + 1]);
 		return NULL;
 	}
+	if (!argv[optind][0]) {
+		fw_fail(CLI_USAGE, "%s: FILE '': an image is expected", argv[0]);
+		return NULL;
+	}
 	image = fw_read_file(argv[optind], AIPU_FIRMWARE_MAX_BYTES, bytes, code);
 	if (image && fw_image_check(image, *bytes, why, sizeof(why))) {
 		*code = fw_fail(CLI_FAILED, "%s: %s", argv[optind], why);
@@ -104,15 +108,16 @@ static void *read_image(int argc, char **argv, size_t *bytes, int *code)
 int fw_inspect(int argc, char **argv)
 {
 	static const struct option options[] = { { "json", no_argument, NULL, 'j' },
+						 { "help", no_argument, NULL, 'h' },
 						 { NULL, 0, NULL, 0 } };
 	bool as_json = false;
 	size_t bytes;
 	void *image;
 	int c, code;
 
-	while ((c = getopt_long(argc, argv, ":", options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
 		if (c != 'j')
-			return fw_bad_option(c, argv);
+			return fw_other_option(c, argv);
 		as_json = true;
 	}
 	image = read_image(argc, argv, &bytes, &code);
@@ -154,16 +159,18 @@ static int verify_signature(const char *path, const struct aipu_firmware_header 
 int fw_verify(int argc, char **argv)
 {
 	static const struct option options[] = { { "key", required_argument, NULL, 'k' },
+						 { "help", no_argument, NULL, 'h' },
 						 { NULL, 0, NULL, 0 } };
 	const char *key = NULL;
 	size_t bytes;
 	void *image;
 	int c, code;
 
-	while ((c = getopt_long(argc, argv, ":", options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
 		if (c != 'k')
-			return fw_bad_option(c, argv);
-		key = optarg;
+			return fw_other_option(c, argv);
+		if (!cli_text(FW_TOOL, "verify: --key", optarg, "a key in a PEM file", &key))
+			return CLI_USAGE;
 	}
 	image = read_image(argc, argv, &bytes, &code);
 	if (!image)

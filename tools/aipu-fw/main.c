@@ -8,9 +8,10 @@
 
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-static int help(void)
+_Noreturn void fw_help(void)
 {
 	fputs("usage: aipu-fw pack -o FILE [--default] [--version X.Y.Z] [--abi-oldest X.Y]\n"
 	      "               [--abi-newest X.Y] [--board soft|any|ID] [--rollback N]\n"
@@ -23,10 +24,11 @@ static int help(void)
 	      "       aipu-fw activate [--device NAME | --all] [--slot a|b|auto] [--wait[=SECONDS]]\n"
 	      "               [--force] [--dry-run] [--json]\n"
 	      "       aipu-fw status [--device NAME | --all] [--json]\n"
-	      "       aipu-fw --help | --version\n"
+	      "       aipu-fw -h | --help | --version\n"
 	      "\n"
 	      "KEY is an Ed25519 key in a PEM file: openssl genpkey -algorithm ed25519. To verify, its\n"
 	      "public half is enough. The software device takes the key firmware-abi/development.pem.\n"
+	      "TEXT of --build has at most 63 bytes and may be empty.\n"
 	      "\n"
 	      "flash writes an image to the slot that does not run, starts it and sees it run; a device\n"
 	      "whose new image does not come up goes on with the one before. NAME is a card's index,\n"
@@ -36,22 +38,32 @@ static int help(void)
 	      "Exit status: 0 done, 1 failed, 2 usage, 3 no device, 4 no permission, 7 busy,\n"
 	      "130 interrupted, 141 closed pipe.\n",
 	      stdout);
-	return CLI_OK;
+	exit(cli_finish(FW_TOOL, CLI_OK));
 }
 
-static int version(void)
+/* What stands before the command; -1: go on with it */
+static int take_options(int argc, char **argv)
 {
-	puts("aipu-fw " AIPU_PACKAGE_VERSION);
-	return CLI_OK;
-}
+	enum { OPT_VERSION = 256 };
+	static const struct option options[] = {
+		{ "version", no_argument, NULL, OPT_VERSION },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int c;
 
-/* Of a command: --help anywhere, -h where no value can stand */
-static bool wants_help(int argc, char **argv)
-{
-	for (int i = 2; i < argc && strcmp(argv[i], "--"); i++)
-		if (!strcmp(argv[i], "--help") || (i == 2 && !strcmp(argv[i], "-h")))
-			return true;
-	return false;
+	while ((c = getopt_long(argc, argv, "+:h", options, NULL)) != -1) {
+		switch (c) {
+		case OPT_VERSION:
+			cli_version(FW_TOOL);
+			return cli_finish(FW_TOOL, CLI_OK);
+		case 'h':
+			fw_help();
+		default:
+			return cli_bad_option(FW_TOOL, NULL, c, argv);
+		}
+	}
+	return -1;
 }
 
 int main(int argc, char **argv)
@@ -63,28 +75,27 @@ int main(int argc, char **argv)
 			 { "inspect", fw_inspect }, { "verify", fw_verify },
 			 { "flash", fw_flash },	    { "activate", fw_activate },
 			 { "status", fw_status } };
+	int code;
 
 	cli_start();
 	opterr = 0; /* one line, ours */
-	if (argc < 2)
+	code = take_options(argc, argv);
+	if (code >= 0)
+		return code;
+	argc -= optind;
+	argv += optind;
+	optind = 0; /* from the start, and options behind operands too */
+	if (!argc)
 		return fw_fail(
 			CLI_USAGE,
 			"a command is missing: pack, sign, inspect, verify, flash, activate or status; see "
 			"aipu-fw --help");
-	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))
-		return cli_finish("aipu-fw", help());
-	if (!strcmp(argv[1], "--version"))
-		return cli_finish("aipu-fw", version());
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		if (!strcmp(argv[1], commands[i].name) && wants_help(argc, argv))
-			return cli_finish("aipu-fw", help());
-		else if (!strcmp(argv[1], commands[i].name))
-			return cli_finish("aipu-fw", commands[i].run(argc - 1, argv + 1));
-	if (argv[1][0] == '-')
-		return fw_fail(CLI_USAGE, "unknown option '%s'; see aipu-fw --help", argv[1]);
+		if (!strcmp(argv[0], commands[i].name))
+			return cli_finish(FW_TOOL, commands[i].run(argc, argv));
 	return fw_fail(
 		CLI_USAGE,
 		"unknown command '%s': pack, sign, inspect, verify, flash, activate or status is "
 		"expected",
-		argv[1]);
+		argv[0]);
 }

@@ -25,7 +25,8 @@ static bool parse_abi(const char *text, uint32_t *abi)
 	return true;
 }
 
-static bool parse_u32(const char *text, uint32_t *value)
+/* Decimal; where `hex`, also 0x and the rest */
+static bool parse_u32(const char *text, bool hex, uint32_t *value)
 {
 	char *end;
 	unsigned long long number;
@@ -33,7 +34,7 @@ static bool parse_u32(const char *text, uint32_t *value)
 	if (*text < '0' || *text > '9')
 		return false;
 	errno = 0;
-	number = strtoull(text, &end, 0);
+	number = strtoull(text, &end, hex && !strncmp(text, "0x", 2) ? 16 : 10);
 	if (errno || *end || number > UINT32_MAX)
 		return false;
 	*value = (uint32_t)number;
@@ -85,16 +86,31 @@ static const char *parse_header(int c, const char *text, struct aipu_firmware_he
 			header->board_id = AIPU_BOARD_SOFT;
 		else if (!strcmp(text, "any"))
 			header->board_id = AIPU_BOARD_ANY;
-		else if (!parse_u32(text, &header->board_id))
+		else if (!parse_u32(text, true, &header->board_id))
 			return "soft, any or a 32-bit number";
 		return NULL;
 	case 'r':
-		return parse_u32(text, &header->rollback) ? NULL : "a 32-bit number";
+		return parse_u32(text, false, &header->rollback) ? NULL : "a 32-bit number";
 	default:
 		return parse_build(text, header->build, sizeof(header->build))
 			       ? NULL
 			       : "a text of at most 63 bytes without control characters";
 	}
+}
+
+/* An option with a file */
+static int take_name(int c, struct request *r)
+{
+	static const char key[] = "a private key in a PEM file";
+	bool good;
+
+	if (c == 'o')
+		good = cli_text(FW_TOOL, "pack: -o", optarg, "a file", &r->output);
+	else if (c == 'p')
+		good = cli_text(FW_TOOL, "pack: --payload", optarg, "a file", &r->payload);
+	else
+		good = cli_text(FW_TOOL, "pack: --key", optarg, key, &r->key);
+	return good ? CLI_OK : CLI_USAGE;
 }
 
 static int parse(int argc, char **argv, struct request *r)
@@ -110,30 +126,29 @@ static int parse(int argc, char **argv, struct request *r)
 		{ "payload", required_argument, NULL, 'p' },
 		{ "build", required_argument, NULL, 't' },
 		{ "key", required_argument, NULL, 'k' },
+		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
 	const char *right;
-	int c, index = 0;
+	int c, code = CLI_OK, index = 0;
 
-	while ((c = getopt_long(argc, argv, ":o:", options, &index)) != -1) {
+	while (!code && (c = getopt_long(argc, argv, ":o:h", options, &index)) != -1) {
 		if (c == 'd') /* all values are those of the default image unless given */
 			r->use_default = true;
-		else if (c == 'o')
-			r->output = optarg;
-		else if (c == 'p')
-			r->payload = optarg;
-		else if (c == 'k')
-			r->key = optarg;
-		else if (c == ':' || c == '?')
-			return fw_bad_option(c, argv);
+		else if (c == 'o' || c == 'p' || c == 'k')
+			code = take_name(c, r);
+		else if (c == ':' || c == '?' || c == 'h')
+			return fw_other_option(c, argv);
 		else if ((right = parse_header(c, optarg, &r->header)))
-			return fw_bad_value(options[index].name, optarg, right);
+			code = fw_bad_value(options[index].name, optarg, right);
 	}
+	if (code)
+		return code;
 	if (optind != argc)
 		return fw_fail(CLI_USAGE,
 			       "pack: '%s': only options are expected; see aipu-fw --help",
 			       argv[optind]);
-	if (!r->output || !*r->output)
+	if (!r->output)
 		return fw_fail(CLI_USAGE, "pack: -o FILE is missing: the image to write");
 	if (!r->use_default && !r->payload)
 		return fw_fail(CLI_USAGE,

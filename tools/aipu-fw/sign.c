@@ -11,6 +11,7 @@ int fw_sign(int argc, char **argv)
 	static const struct option options[] = {
 		{ "key", required_argument, NULL, 'k' },
 		{ "output", required_argument, NULL, 'o' },
+		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
 	const char *key = NULL, *output = NULL, *input;
@@ -19,18 +20,25 @@ int fw_sign(int argc, char **argv)
 	void *image;
 	int c, code;
 
-	while ((c = getopt_long(argc, argv, ":o:", options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, ":o:h", options, NULL)) != -1) {
+		bool good;
+
 		if (c == 'k')
-			key = optarg;
+			good = cli_text(FW_TOOL, "sign: --key", optarg,
+					"a private key in a PEM file", &key);
 		else if (c == 'o')
-			output = optarg;
+			good = cli_text(FW_TOOL, "sign: -o", optarg, "a file", &output);
 		else
-			return fw_bad_option(c, argv);
+			return fw_other_option(c, argv);
+		if (!good)
+			return CLI_USAGE;
 	}
 	if (optind == argc)
 		return fw_fail(CLI_USAGE, "sign: FILE is missing: the image");
 	if (optind + 1 < argc)
 		return fw_fail(CLI_USAGE, "sign: '%s': one FILE is expected", argv[optind + 1]);
+	if (!argv[optind][0])
+		return fw_fail(CLI_USAGE, "sign: FILE '': an image is expected");
 	if (!key)
 		return fw_fail(CLI_USAGE,
 			       "sign: --key KEY is missing: a private key in a PEM file");

@@ -23,7 +23,7 @@ static const char help[] =
 	"usage: aipu-fwcheck [-i CARD]... [--device soft] [--qpc DIR] [--firmware FILE]\n"
 	"                    [--strict] [--json]\n"
 	"       aipu-fwcheck --read FILE [--strict] [--json]\n"
-	"       aipu-fwcheck --help | --version\n"
+	"       aipu-fwcheck -h | --help | --version\n"
 	"\n"
 	"Shows the versions of boot ROM, firmware, driver and libaipu of each card, and\n"
 	"whether they fit; where they do not it says what to upgrade. It changes nothing.\n"
@@ -64,9 +64,6 @@ static int check_request(const struct request *r)
 	if (r->soft && r->count)
 		return fail(CLI_USAGE,
 			    "-i and --device soft: cards or the software device, not both");
-	if ((r->program && !*r->program) || (r->firmware && !*r->firmware) ||
-	    (r->snapshot && !*r->snapshot))
-		return fail(CLI_USAGE, "'' is no file: a name is expected");
 	return CLI_OK;
 }
 
@@ -119,10 +116,12 @@ static int parse(int argc, char **argv, struct request *r)
 			r->soft = true;
 			break;
 		case QPC:
-			r->program = optarg;
+			if (!cli_text(TOOL, "--qpc", optarg, "a directory", &r->program))
+				return CLI_USAGE;
 			break;
 		case FIRMWARE:
-			r->firmware = optarg;
+			if (!cli_text(TOOL, "--firmware", optarg, "an image", &r->firmware))
+				return CLI_USAGE;
 			break;
 		case STRICT:
 			r->strict = true;
@@ -131,7 +130,9 @@ static int parse(int argc, char **argv, struct request *r)
 			r->json = true;
 			break;
 		case READ:
-			r->snapshot = optarg;
+			if (!cli_text(TOOL, "--read", optarg, "a file, or - for standard input,",
+				      &r->snapshot))
+				return CLI_USAGE;
 			break;
 		case VERSION:
 			cli_version(TOOL);

@@ -34,7 +34,7 @@ static const char help[] =
 	"  --verify           check the weights' digests first\n"
 	"  -v, --verbose      say on standard error what is used\n"
 	"  --version          print the version\n"
-	"  --help             print this\n"
+	"  -h, --help         print this\n"
 	"\n"
 	"Exit status: 0 done, 1 failed, 2 usage, 3 no device, 4 no permission,\n"
 	"130 interrupted, 141 closed pipe.\n";
@@ -56,7 +56,6 @@ enum {
 	OPT_JSON,
 	OPT_VERIFY,
 	OPT_VERSION,
-	OPT_HELP,
 };
 
 static const struct option table[] = {
@@ -77,7 +76,7 @@ static const struct option table[] = {
 	{ "verify", no_argument, NULL, OPT_VERIFY },
 	{ "verbose", no_argument, NULL, 'v' },
 	{ "version", no_argument, NULL, OPT_VERSION },
-	{ "help", no_argument, NULL, OPT_HELP },
+	{ "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -105,14 +104,13 @@ static bool take(int opt, char **argv, struct options *o)
 {
 	switch (opt) {
 	case OPT_QPC:
-		o->qpc = optarg;
-		return true;
+		return cli_text(TOOL, "--qpc", optarg, "a directory", &o->qpc);
 	case OPT_PROMPT:
 		o->prompt = optarg;
 		return true;
 	case OPT_PROMPT_FILE:
-		o->prompt_file = optarg;
-		return true;
+		return cli_text(TOOL, "--prompt-file", optarg, "a file, or - for standard input,",
+				&o->prompt_file);
 	case OPT_MAX_TOKENS:
 		return take_u32("--max-tokens", 1, UINT32_MAX, &o->max_tokens);
 	case OPT_TEMPERATURE:
@@ -130,8 +128,7 @@ static bool take(int opt, char **argv, struct options *o)
 		o->echo = true;
 		return true;
 	case OPT_DEVICE:
-		o->device = optarg;
-		return true;
+		return cli_text(TOOL, "--device", optarg, CLI_DEVICE_NAME, &o->device);
 	case OPT_CORES:
 		return take_u32("--cores", 0, 256, &o->cores);
 	case OPT_SHOW_STATS:
@@ -159,9 +156,9 @@ int options_parse(int argc, char **argv, struct options *options)
 	memset(options, 0, sizeof(*options));
 	options->device = "auto";
 	opterr = 0; /* one line, ours */
-	while ((opt = getopt_long(argc, argv, ":v", table, NULL)) != -1) {
-		if (opt == OPT_HELP || opt == OPT_VERSION) {
-			if (opt == OPT_HELP)
+	while ((opt = getopt_long(argc, argv, ":vh", table, NULL)) != -1) {
+		if (opt == 'h' || opt == OPT_VERSION) {
+			if (opt == 'h')
 				fputs(help, stdout);
 			else
 				cli_version(TOOL);
@@ -172,9 +169,10 @@ int options_parse(int argc, char **argv, struct options *options)
 	}
 	if (optind < argc)
 		return cli_fail(TOOL, CLI_USAGE,
-				"'%s': no such argument; a text is given with --prompt",
+				"'%s': only options are expected, a text is given with --prompt; "
+				"see aipu-gen --help",
 				argv[optind]);
-	if (!options->qpc || !options->qpc[0])
+	if (!options->qpc)
 		return cli_fail(TOOL, CLI_USAGE,
 				"--qpc DIR is missing: a directory that aipu-compile made");
 	if (options->prompt && options->prompt_file)

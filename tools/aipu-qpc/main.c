@@ -6,6 +6,7 @@
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <jansson.h>
@@ -20,7 +21,7 @@
 static const char help[] =
 	"usage: aipu-qpc show DIR|FILE [--program] [--json]\n"
 	"       aipu-qpc verify DIR|FILE\n"
-	"       aipu-qpc --help | --version\n"
+	"       aipu-qpc -h | --help | --version\n"
 	"\n"
 	"show     what a container holds: model, sections, slots, entries\n"
 	"           --program   the tensors and instructions of its programs too\n"
@@ -165,63 +166,143 @@ static int show_text(const struct aipu_qpc *qpc, bool code)
 	return result;
 }
 
-int main(int argc, char **argv)
+/* --- the command line ------------------------------------------------------------------------------ */
+
+_Noreturn static void print_help(void)
 {
-	enum { OPT_JSON = 256, OPT_PROGRAM, OPT_VERSION, OPT_HELP };
+	fputs(help, stdout);
+	exit(cli_finish(TOOL, CLI_OK));
+}
+
+/* The container that a command is for, checked too if `verify`; NULL after an error line, with *code */
+static struct aipu_qpc *open_container(int argc, char **argv, bool verify, int *code)
+{
+	struct aipu_message message = { "" };
+	struct aipu_qpc *qpc = NULL;
+	int err;
+
+	*code = CLI_USAGE;
+	if (optind == argc) {
+		cli_fail(TOOL, CLI_USAGE,
+			 "%s: DIR|FILE is missing: what aipu-compile made, or its model.qpc",
+			 argv[0]);
+		return NULL;
+	}
+	if (optind + 1 < argc) {
+		cli_fail(TOOL, CLI_USAGE, "%s: '%s': one DIR|FILE is expected", argv[0],
+			 argv[optind + 1]);
+		return NULL;
+	}
+	if (!argv[optind][0]) {
+		cli_fail(TOOL, CLI_USAGE, "%s: '': a directory or a file is expected", argv[0]);
+		return NULL;
+	}
+	err = aipu_qpc_open(argv[optind], &qpc, &message);
+	if (!err && verify)
+		err = aipu_qpc_verify(qpc, &message);
+	if (!err)
+		return qpc;
+	aipu_qpc_close(qpc); /* NULL if it was not opened */
+	*code = cli_fail(TOOL, cli_exit_code(err), "%s", message.text);
+	return NULL;
+}
+
+static int show(int argc, char **argv)
+{
+	enum { OPT_JSON = 256, OPT_PROGRAM };
 	static const struct option options[] = {
 		{ "json", no_argument, NULL, OPT_JSON },
 		{ "program", no_argument, NULL, OPT_PROGRAM },
-		{ "version", no_argument, NULL, OPT_VERSION },
-		{ "help", no_argument, NULL, OPT_HELP },
+		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
-	struct aipu_message message = { "" };
-	bool json = false, code = false, verify;
+	bool json = false, code = false;
 	struct aipu_qpc *qpc;
-	int option, err, result;
+	int option, result;
 
-	cli_start();
-	opterr = 0; /* one line, ours */
-	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		switch (option) {
-		case OPT_JSON:
+	while ((option = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
+		if (option == 'h')
+			print_help();
+		else if (option == OPT_JSON)
 			json = true;
-			break;
-		case OPT_PROGRAM:
+		else if (option == OPT_PROGRAM)
 			code = true;
-			break;
+		else
+			return cli_bad_option(TOOL, argv[0], option, argv);
+	}
+	qpc = open_container(argc, argv, false, &result);
+	if (!qpc)
+		return result;
+	result = json ? show_json(qpc, code) : show_text(qpc, code);
+	aipu_qpc_close(qpc);
+	return result;
+}
+
+static int verify(int argc, char **argv)
+{
+	static const struct option options[] = { { "help", no_argument, NULL, 'h' },
+						 { NULL, 0, NULL, 0 } };
+	struct aipu_qpc *qpc;
+	int option, result;
+
+	while ((option = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
+		if (option == 'h')
+			print_help();
+		return cli_bad_option(TOOL, argv[0], option, argv);
+	}
+	qpc = open_container(argc, argv, true, &result);
+	if (!qpc)
+		return result;
+	printf("%s: undamaged, %" PRIu64 " bytes\n", argv[optind], aipu_qpc_bytes(qpc));
+	aipu_qpc_close(qpc);
+	return CLI_OK;
+}
+
+/* What stands before the command; -1: go on with it */
+static int take_options(int argc, char **argv)
+{
+	enum { OPT_VERSION = 256 };
+	static const struct option options[] = {
+		{ "version", no_argument, NULL, OPT_VERSION },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int option;
+
+	while ((option = getopt_long(argc, argv, "+:h", options, NULL)) != -1) {
+		switch (option) {
 		case OPT_VERSION:
 			cli_version(TOOL);
 			return cli_finish(TOOL, CLI_OK);
-		case OPT_HELP:
-			fputs(help, stdout);
-			return cli_finish(TOOL, CLI_OK);
+		case 'h':
+			print_help();
 		default:
-			return cli_bad_option(TOOL, NULL, '?', argv);
+			return cli_bad_option(TOOL, NULL, option, argv);
 		}
 	}
-	verify = argc - optind == 2 && !strcmp(argv[optind], "verify");
-	if (!verify && (argc - optind != 2 || strcmp(argv[optind], "show")))
-		return cli_fail(
-			TOOL, CLI_USAGE,
-			"show or verify, and one container, are expected; see aipu-qpc --help");
-	if (verify && (json || code))
-		return cli_fail(TOOL, CLI_USAGE, "verify takes no options");
-	if (!argv[optind + 1][0])
-		return cli_fail(TOOL, CLI_USAGE, "'': a directory or a file is expected");
-	err = aipu_qpc_open(argv[optind + 1], &qpc, &message);
-	if (!err && verify)
-		err = aipu_qpc_verify(qpc, &message);
-	if (err) {
-		aipu_qpc_close(qpc); /* NULL if it was not opened */
-		return cli_fail(TOOL, cli_exit_code(err), "%s", message.text);
-	}
-	if (verify) {
-		printf("%s: undamaged, %" PRIu64 " bytes\n", argv[optind + 1], aipu_qpc_bytes(qpc));
-		result = CLI_OK;
-	} else {
-		result = json ? show_json(qpc, code) : show_text(qpc, code);
-	}
-	aipu_qpc_close(qpc);
-	return cli_finish(TOOL, result);
+	return -1;
+}
+
+int main(int argc, char **argv)
+{
+	int code;
+
+	cli_start();
+	opterr = 0; /* one line, ours */
+	code = take_options(argc, argv);
+	if (code >= 0)
+		return code;
+	argc -= optind;
+	argv += optind;
+	optind = 0; /* from the start, and options behind operands too */
+	if (!argc)
+		return cli_fail(TOOL, CLI_USAGE,
+				"a command is missing: show or verify; see aipu-qpc --help");
+	if (!strcmp(argv[0], "show"))
+		return cli_finish(TOOL, show(argc, argv));
+	if (!strcmp(argv[0], "verify"))
+		return cli_finish(TOOL, verify(argc, argv));
+	return cli_fail(TOOL, CLI_USAGE,
+			"unknown command '%s': show or verify is expected; see aipu-qpc --help",
+			argv[0]);
 }

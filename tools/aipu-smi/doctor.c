@@ -249,16 +249,21 @@ static int take_arguments(int argc, char **argv, struct arguments *arguments)
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
+	const char *name;
 	int c;
 
 	while ((c = getopt_long(argc, argv, ":i:h", options, NULL)) != -1) {
 		switch (c) {
 		case 'i':
 		case OPT_DEVICE:
-			if (!strcmp(optarg, "soft"))
+			if (!cli_text(SMI_TOOL, c == 'i' ? "-i" : "--device", optarg,
+				      "soft or a card's index, node, PCI address or serial number",
+				      &name))
+				return CLI_USAGE;
+			if (!strcmp(name, "soft"))
 				arguments->soft = true;
 			else
-				arguments->names[arguments->count++] = optarg;
+				arguments->names[arguments->count++] = name;
 			break;
 		case OPT_QPC:
 			if (!optarg[0])

@@ -14,7 +14,7 @@ static const char help[] =
 	"       aipu-smi doctor [-i CARD]... [--qpc DIR] [--json]\n"
 	"       aipu-smi report [-o FILE] [--force]\n"
 	"       aipu-smi --read FILE [-q | --json | --csv [FIELD,...]]\n"
-	"       aipu-smi --help | --version\n"
+	"       aipu-smi -h | --help | --version\n"
 	"\n"
 	"Without a command: the cards, one a row, utilization of 200 ms.\n"
 	"  -i CARD            this card only: index, PCI address, serial or node; repeatable\n"

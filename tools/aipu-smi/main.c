@@ -33,10 +33,6 @@ int main(int argc, char **argv)
 {
 	cli_start();
 	opterr = 0; /* one line, ours */
-	if (argc > 1 && !strcmp(argv[1], "--version")) {
-		cli_version(SMI_TOOL);
-		return cli_finish(SMI_TOOL, CLI_OK);
-	}
 	if (argc < 2 || argv[1][0] == '-')
 		return cli_finish(SMI_TOOL, smi_overview(argc, argv));
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)

@@ -157,7 +157,16 @@ static int show_file(const struct options *o)
 
 /* --- options ------------------------------------------------------------------------------------- */
 
-enum { OPT_DEVICE = 256, OPT_JSON, OPT_CSV, OPT_NO_HEADER, OPT_NO_UNITS, OPT_COUNT, OPT_READ };
+enum {
+	OPT_DEVICE = 256,
+	OPT_JSON,
+	OPT_CSV,
+	OPT_NO_HEADER,
+	OPT_NO_UNITS,
+	OPT_COUNT,
+	OPT_READ,
+	OPT_VERSION
+};
 
 static const struct option table[] = {
 	{ "device", required_argument, NULL, OPT_DEVICE },
@@ -167,6 +176,7 @@ static const struct option table[] = {
 	{ "no-units", no_argument, NULL, OPT_NO_UNITS },
 	{ "count", required_argument, NULL, OPT_COUNT },
 	{ "read", required_argument, NULL, OPT_READ },
+	{ "version", no_argument, NULL, OPT_VERSION },
 	{ "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
 };
@@ -218,8 +228,11 @@ static bool take(struct options *o, int c, char **argv)
 	case OPT_COUNT:
 		return cli_integer(SMI_TOOL, "--count", optarg, 1, INT64_MAX, &o->view.count);
 	case OPT_READ:
-		o->read = optarg;
-		return true;
+		return cli_text(SMI_TOOL, "--read", optarg, "a file, or - for standard input,",
+				&o->read);
+	case OPT_VERSION:
+		cli_version(SMI_TOOL);
+		exit(cli_finish(SMI_TOOL, CLI_OK));
 	case 'h':
 		smi_help();
 	default:

@@ -82,6 +82,9 @@ int cli_bad_option(const char *tool, const char *command, int c, char **argv)
 	/* A letter is left in optopt, also from within an argument. */
 	if (strncmp(argument, "--", 2) || within_letters(argv[optind]))
 		argument = letter;
+	else if (optopt) /* of a long option only if it is known */
+		return cli_fail(tool, CLI_USAGE, "%s'%.*s' takes no value; see %s --help", before,
+				(int)strcspn(argument, "="), argument, tool);
 	return cli_fail(tool, CLI_USAGE, "%sunknown option '%s'; see %s --help", before, argument,
 			tool);
 }
@@ -132,12 +135,23 @@ bool cli_real(const char *tool, const char *option, const char *text, double min
 	char *end = NULL;
 
 	*value = strtod(text, &end);
-	if (text[0] && text[0] != ' ' && !*end && isfinite(*value) && *value >= min &&
-	    *value <= max)
+	/* Of what strtod() takes, decimal digits alone */
+	if (text[0] && !text[strspn(text, "0123456789.eE+-")] && !*end && isfinite(*value) &&
+	    *value >= min && *value <= max)
 		return true;
 	/* Digits as they are typed: %g alone makes 4e+06 of 4000000 */
 	cli_fail(tool, CLI_USAGE, "%s '%s': a number from %.15g to %.15g is expected", option, text,
 		 min, max);
+	return false;
+}
+
+bool cli_text(const char *tool, const char *option, const char *text, const char *what,
+	      const char **value)
+{
+	*value = text;
+	if (text[0])
+		return true;
+	cli_fail(tool, CLI_USAGE, "%s '': %s is expected", option, what);
 	return false;
 }
 

@@ -9,6 +9,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* What the value of --device is, for cli_text() */
+#define CLI_DEVICE_NAME "auto, soft or a card's index, node, PCI address or serial number"
+
 enum cli_exit {
 	CLI_OK = 0,
 	CLI_FAILED = 1,
@@ -31,8 +34,8 @@ void cli_start(void);
 int cli_fail(const char *tool, int code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 /*
- * The line for what getopt_long() stopped at, with opterr 0 and ':' first in its letters (after '+'); `command` is named in it
- * unless NULL. CLI_USAGE
+ * The line for what getopt_long() stopped at, with opterr 0 and ':' first in its letters (after '+'): an option that is unknown,
+ * has no value, or has one and takes none; `command` is named in it unless NULL. CLI_USAGE
  */
 int cli_bad_option(const char *tool, const char *command, int c, char **argv);
 /* The exit code for an -errno of libaipu */
@@ -48,6 +51,10 @@ bool cli_integer(const char *tool, const char *option, const char *text, uint64_
 		 uint64_t *value);
 bool cli_real(const char *tool, const char *option, const char *text, double min, double max,
 	      double *value);
+
+/* What is not empty, as a name; false after an error line that says that `what` is expected */
+bool cli_text(const char *tool, const char *option, const char *text, const char *what,
+	      const char **value);
 
 /* "1.2.3": `count` numbers with dots between, none above its limit, nothing else. Without a line */
 bool cli_dotted(const char *text, const unsigned long *limits, unsigned int count,
