@@ -43,6 +43,7 @@ MANDIR ?= $(PREFIX)/share/man
 UDEVDIR ?= $(PREFIX)/lib/udev/rules.d
 BASHCOMPDIR ?= $(PREFIX)/share/bash-completion/completions
 ZSHCOMPDIR ?= $(PREFIX)/share/zsh/site-functions
+FISHCOMPDIR ?= $(PREFIX)/share/fish/vendor_completions.d
 # Where the kernel looks, whatever the prefix
 FIRMWAREDIR ?= /lib/firmware
 KDIR ?= /lib/modules/$(shell uname -r)/build
@@ -489,7 +490,7 @@ install: all
 install-files:
 	install -d $(D)$(BINDIR) $(D)$(LIBDIR)/aipu $(D)$(LIBDIR)/pkgconfig \
 		$(D)$(INCLUDEDIR)/aipu/abi/drm $(D)$(MANDIR)/man1 $(D)$(UDEVDIR) \
-		$(D)$(BASHCOMPDIR) $(D)$(ZSHCOMPDIR)
+		$(D)$(BASHCOMPDIR) $(D)$(ZSHCOMPDIR) $(D)$(FISHCOMPDIR)
 	for t in $(tool_names); do install -m 755 $(BUILD)/bin/$$t $(D)$(BINDIR)/ || exit 1; done
 	for l in $(notdir $(links)); do \
 		install -m 644 $(L)/$$l.$(SOVERSION) $(D)$(LIBDIR)/$$l.$(VERSION) && \
@@ -504,6 +505,8 @@ install-files:
 	install -m 644 completions/bash/aipu $(D)$(BASHCOMPDIR)/
 	for t in $(tool_names); do ln -sf aipu $(D)$(BASHCOMPDIR)/$$t || exit 1; done
 	install -m 644 completions/zsh/_aipu $(D)$(ZSHCOMPDIR)/
+	install -m 644 completions/fish/aipu.fish $(D)$(FISHCOMPDIR)/
+	for t in $(tool_names); do ln -sf aipu.fish $(D)$(FISHCOMPDIR)/$$t.fish || exit 1; done
 	printf '%s\n' "$$AIPU_PC" >$(D)$(LIBDIR)/pkgconfig/aipu.pc
 	printf '%s\n' "$$AIPU_LLM_PC" >$(D)$(LIBDIR)/pkgconfig/aipu-llm.pc
 
@@ -512,6 +515,7 @@ uninstall:
 		$(addprefix $(D)$(MANDIR)/man1/,$(notdir $(man_pages))) \
 		$(addprefix $(D)$(UDEVDIR)/,$(notdir $(wildcard udev/*.rules))) \
 		$(addprefix $(D)$(BASHCOMPDIR)/,aipu $(tool_names)) $(D)$(ZSHCOMPDIR)/_aipu \
+		$(addprefix $(D)$(FISHCOMPDIR)/,aipu.fish $(addsuffix .fish,$(tool_names))) \
 		$(foreach l,$(notdir $(links)),$(addprefix $(D)$(LIBDIR)/$(l),.$(VERSION) .$(SOVERSION)) \
 			$(D)$(LIBDIR)/$(l)) \
 		$(addprefix $(D)$(LIBDIR)/pkgconfig/,aipu.pc aipu-llm.pc)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # Completion of the tools' command lines: every tool has it, every option of its --help is offered and nothing else is; its
 # commands, values, files. Asked the way bash asks, and then with keys on a terminal, in bash, with the package
-# bash-completion where it is there, and in zsh.
+# bash-completion where it is there, and in zsh. Fish, asked by its own means, offers what bash does.
 set -u
 # shellcheck source=tests/tools/_tap.sh
 . "$(dirname "$0")/_tap.sh"
@@ -210,5 +210,74 @@ if command -v zsh >/dev/null; then
 	tap_ok "zsh: typed on a terminal" keys zsh "$work/start"
 else
 	tap_skip "zsh: typed on a terminal" "no zsh"
+fi
+
+# Lines up to the word that is being typed, for fish and for bash: every option, command and value of every tool, then files
+lines()
+{
+	local tool command option
+	for tool in "$BUILD"/bin/aipu-*; do
+		tool=${tool##*/}
+		for command in "" $(commands "$tool"); do
+			echo "$tool${command:+ $command} --"
+			echo "$tool${command:+ $command} "
+			_aipu_help "$tool" ${command:+"$command"} | sed -n 's/^option|\([^|]*\)|\([^|]*\)|.*/\1\n\2/p' | sed '/^$/d' |
+				while read -r option; do echo "$tool${command:+ $command} $option "; done
+		done
+	done
+	echo "aipu-gen --show"
+	echo "aipu-fw pack --board s"
+	echo "aipu-emu --fault slow"
+	echo "aipu-form --pick t"
+	echo "aipu-form do-it --slot "
+	echo "aipu-form -i "
+	echo "$BUILD/bin/aipu-gen --show"
+	echo "$work/none/aipu-gen --show"
+}
+
+# Directories have a slash behind them in fish
+as_fish()
+{
+	while IFS= read -r line; do
+		echo "> $line"
+		read -ra words <<<"$line"
+		[ "${line% }" = "$line" ] || words+=("")
+		offered "${words[@]}"
+	done
+}
+
+fish_offers()
+{
+	# shellcheck disable=SC2016
+	fish -N -c 'source $argv[1]
+		complete -c aipu-form -f -a "(__aipu_complete)"
+		while read -l line; echo "> $line"; complete -C $line | cut -f 1 | sort; end' \
+		"$SRC/completions/fish/aipu.fish" <"$work/asked" >"$work/fish" 2>"$work/fish.err" || return 1
+	sed -i 's,/$,,' "$work/fish"
+	[ ! -s "$work/fish.err" ] || { cat "$work/fish.err"; return 1; }
+	diff "$work/bash" "$work/fish"
+}
+
+# fish_line EXPECTED LINE: as they are in fish, with | between, a description behind each of which it has one
+fish_line()
+{
+	# shellcheck disable=SC2016
+	diff <(tr '|' '\n' <<<"$1") <(fish -N -c 'source $argv[1]; complete -C $argv[2]' "$SRC/completions/fish/aipu.fish" "$2")
+}
+
+if command -v fish >/dev/null; then
+	lines >"$work/asked"
+	as_fish <"$work/asked" >"$work/bash"
+	tap_ok "fish: more than two hundred lines are asked" test "$(wc -l <"$work/asked")" -gt 200
+	tap_ok "fish: offers what bash does" fish_offers
+	tap_ok "fish: what an option does" fish_line $'--show-stats\ttimes, rates, energy, memory traffic on standard error' "aipu-gen --show"
+	tap_ok "fish: what a command does" fish_line $'verify\tchecks header, sections and all weights against their digests;' "aipu-qpc ver"
+	tap_ok "fish: an option and its value in one word" fish_line "--output=json" "aipu-bench --output=j"
+	tap_ok "fish: a directory of an option in one word" fish_line "--qpc=my dir/" "aipu-gen --qpc=my"
+	tap_ok "fish: a file with a space in its name" fish_line "my file.qpc" 'aipu-qpc show my\ f'
+	tap_ok "fish: in quotes" fish_line "my file.qpc" 'aipu-qpc show "my f'
+	tap_ok "fish: behind another command and a variable" fish_line "soft" "true | AIPU_X=1 aipu-gen --device s"
+else
+	tap_skip "fish" "no fish"
 fi
 tap_done

@@ -56,7 +56,7 @@ run_tool()
 	"$stage$prefix/bin/$1" --version
 }
 
-# completes TOOL: by the file that a shell finds by the tool's name, and by the one that zsh finds
+# completes TOOL: by the files that bash and fish find by the tool's name, and by the one that zsh finds
 completes()
 {
 	local share=$stage$prefix/share
@@ -64,6 +64,9 @@ completes()
 	PATH=$stage$prefix/bin:$PATH bash -c '. "$1/bash-completion/completions/$2" && complete -p "$2" &&
 		COMP_WORDS=("$2" --vers) COMP_CWORD=1 && _aipu_complete && [ "${COMPREPLY[*]}" = --version ]' _ "$share" "$1" ||
 		return 1
+	[ -f "$share/fish/vendor_completions.d/$1.fish" ] || return 1
+	! command -v fish >/dev/null || [ "$(PATH=$stage$prefix/bin:$PATH XDG_DATA_DIRS=$share XDG_CONFIG_HOME=$TMPDIR XDG_DATA_HOME=$TMPDIR fish -c 'complete -C "$argv[1] --vers"' "$1" |
+		cut -f1)" = --version ] || return 1
 	! command -v zsh >/dev/null || [ "$(zsh -fc 'fpath=($1/zsh/site-functions $fpath) && autoload -U compinit &&
 		compinit -u -D && print -r -- "$_patcomps[(i)aipu-*] $_postpatcomps[aipu-*]"' _ "$share")" = " _aipu" ]
 }
