@@ -77,6 +77,12 @@ for fault in hang hang@0 hang@1:1 nothing@1 slow-job@1:0 bad-completion@1:3 hang
 done
 many=()
 for i in $(seq 17); do many+=(--fault "hang@$i"); done
+# No kind of --help is unknown, and nothing but the socket is wrong then
+kinds=$("$emu" --help | sed -n 's/^ *\([a-z-]*\)@[A-Z].*/\1/p')
+tap_ok "--help has kinds of --fault" test -n "$kinds"
+for kind in $kinds; do
+	tap_ok "--fault $kind@1 of --help" refuses 2 "--socket PATH is expected" --fault "$kind@1"
+done
 tap_ok "17 faults" refuses 2 "at most 16 of them are expected" --socket "$socket" "${many[@]}"
 tap_ok "a flash that is a directory" refuses 1 "--flash $work: a regular file" --socket "$socket" --flash "$work"
 head -c 1000 /dev/zero >"$work/small"

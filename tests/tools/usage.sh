@@ -312,10 +312,15 @@ script_help()
 	return "$bad"
 }
 
+# Also every option of --help whose value is missing
 script_usage()
 {
-	local bad=0
+	local bad=0 option
 	refused "--no-such-option" "$1" --no-such-option
+	refused "-Z" "$1" -Z
+	while read -r option _; do
+		refused "$option" "$1" "$option"
+	done < <("$1" --help | grep -oE -- '--[a-z][a-z-]* [A-Z]+\b' | sort -u)
 	return "$bad"
 }
 
@@ -347,7 +352,7 @@ done
 for script in "$SRC"/scripts/*; do
 	[ -f "$script" ] && [ -x "$script" ] || continue
 	tap_ok "scripts/${script##*/}: --help and -h" script_help "$script"
-	# scripts/demo hands on to aipu-gen what it does not know
+	# scripts/demo builds, and hands on to aipu-gen what it does not know
 	[ "${script##*/}" = demo ] || tap_ok "scripts/${script##*/}: an unknown option" script_usage "$script"
 done
 tap_done
