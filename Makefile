@@ -448,7 +448,7 @@ check: tests
 formatted = $(shell git ls-files '*.c' '*.h' '*.cc')
 
 format-check:
-	$(Q)BUILD=$(BUILD) SRC=$(SRC) CLANG_FORMAT=$(CLANG_FORMAT) sh tests/tools/format.sh
+	$(Q)BUILD=$(BUILD) SRC=$(SRC) CLANG_FORMAT=$(CLANG_FORMAT) bash tests/tools/format.sh
 
 format:
 	$(Q)$(CLANG_FORMAT) -i $(formatted)
