@@ -80,8 +80,7 @@ static int give_job(struct drm_file *file, struct io_uring_cmd *cmd,
 
 static int submit_job(struct io_uring_cmd *cmd, unsigned int issue_flags)
 {
-	struct drm_aipu_uring_submit submit =
-		*(const struct drm_aipu_uring_submit *)cmd->sqe->cmd;
+	struct drm_aipu_uring_submit submit = *(const struct drm_aipu_uring_submit *)cmd->sqe->cmd;
 	int err;
 
 	/* Its owner may write to it meanwhile: what is checked is what is used. */
