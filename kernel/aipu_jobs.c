@@ -442,7 +442,10 @@ static bool abort_next(struct aipu_ioq *queue, u64 *sequence)
 	return false;
 }
 
-/* true: it was given. Under reset_lock, or the id might be another queue's by then. */
+/*
+ * true: it was given. Not under reset_lock: who ends the queue, or the card, may hold it, and waits
+ * for this work before the id can be another's.
+ */
 static bool abort_give(struct aipu_ioq *queue, u64 *sequence)
 {
 	struct aipu_device *aipu = queue->aipu;
@@ -452,17 +455,11 @@ static bool abort_give(struct aipu_ioq *queue, u64 *sequence)
 
 	if (!drm_dev_enter(&aipu->drm, &idx))
 		return false;
-	/*
-	 * Whoever writes ends every job, and may wait for this work: so it does not wait in turn.
-	 */
-	if (down_read_trylock(&aipu->reset_lock)) {
-		if (abort_next(queue, sequence)) {
-			command->entry.abort.queue = cpu_to_le32(queue->id);
-			command->entry.abort.job = cpu_to_le32(aipu_job_id(*sequence));
-			reinit_completion(&command->done);
-			given = !aipu_command_give(aipu, command);
-		}
-		up_read(&aipu->reset_lock);
+	if (abort_next(queue, sequence)) {
+		command->entry.abort.queue = cpu_to_le32(queue->id);
+		command->entry.abort.job = cpu_to_le32(aipu_job_id(*sequence));
+		reinit_completion(&command->done);
+		given = !aipu_command_give(aipu, command);
 	}
 	drm_dev_exit(idx);
 	return given;

@@ -307,4 +307,47 @@ TEST_F(fills, unbinds_left_by_signals)
 	EXPECT_EQ(-ECANCELED, result.error);
 }
 
+/* --- beside a reset ------------------------------------------------------------------------------- */
+
+struct resetter {
+	int fd, other, stop;
+	uint32_t flags;
+};
+
+static void *reset_thread(void *arg)
+{
+	struct resetter *resetter = arg;
+	struct drm_aipu_reset reset = { .flags = resetter->flags };
+
+	while (!__atomic_load_n(&resetter->stop, __ATOMIC_RELAXED))
+		resetter->other += call(resetter->fd, DRM_IOCTL_AIPU_RESET, &reset) != EBUSY;
+	return NULL;
+}
+
+/* A reset that is refused takes no cancel with it: the job behind seven others never starts. */
+TEST_F_TIMEOUT(fills, cancel_beside_resets_of_an_idle_card, 240)
+{
+	struct resetter resetter = { .fd = self->fd, .flags = DRM_AIPU_RESET_IDLE };
+	struct drm_aipu_result results[8];
+	uint32_t queue, taken, lost = 0;
+	pthread_t thread;
+
+	/* A job that goes on for long, so that the card is never idle */
+	ASSERT_EQ(0, make_queue(self->fd, self->context, 1, 0, -1, &queue));
+	ASSERT_EQ(0, hold_segments(self->fd, self->context, queue, self->segment));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, reset_thread, &resetter));
+	for (int i = 0; i < 40; i++) {
+		ASSERT_EQ(0, fill_all(self->fd, self->queue, self->segment, &self->next, 8));
+		ASSERT_EQ(0, cancel(self->fd, self->queue, self->next - 1));
+		ASSERT_EQ(0, wait_for(self->fd, self->queue, results, 8, 8, FOREVER, &taken));
+		for (int job = 0; job < 8; job++)
+			lost += results[job].sequence == self->next - 1 &&
+				results[job].status != AIPU_STATUS_ABORTED;
+	}
+	__atomic_store_n(&resetter.stop, 1, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	EXPECT_EQ(0, lost);
+	EXPECT_EQ(0, resetter.other);
+}
+
 TEST_HARNESS_MAIN
