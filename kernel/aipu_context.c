@@ -182,8 +182,8 @@ void aipu_context_destroy(struct aipu_context *context)
 		if (!err)
 			context_forget(context);
 	}
-	/* Before another epoch can begin */
-	if (err)
+	/* Before another epoch can begin; not where one is about to, which is for no job of this */
+	if (err && err != -ECANCELED && err != -ENODEV)
 		aipu_reset_ask(aipu, "a context could not be destroyed");
 	up_read(&aipu->reset_lock);
 	drm_dev_exit(idx);

@@ -350,4 +350,44 @@ TEST_F_TIMEOUT(fills, cancel_beside_resets_of_an_idle_card, 240)
 	EXPECT_EQ(0, resetter.other);
 }
 
+static void *contexts_thread(void *arg)
+{
+	struct resetter *resetter = arg;
+	struct drm_aipu_context destroy = {};
+
+	while (!__atomic_load_n(&resetter->stop, __ATOMIC_RELAXED))
+		if (!make_context(resetter->fd, &destroy.context))
+			call(resetter->fd, DRM_IOCTL_AIPU_CONTEXT_DESTROY, &destroy);
+	return NULL;
+}
+
+/* An administrator's reset is for no job, also where it meets a context that is being destroyed. */
+TEST_F_TIMEOUT(fills, reset_beside_contexts_that_end, 240)
+{
+	struct drm_aipu_reset reset = {};
+	struct drm_aipu_result results[8];
+	uint32_t taken, guilty = 0;
+	struct resetter others = {};
+	pthread_t thread;
+
+	others.fd = open(NODE, O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, others.fd);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, contexts_thread, &others));
+	for (int i = 0; i < 20; i++) {
+		ASSERT_EQ(0, fill_all(self->fd, self->queue, self->segment, &self->next, 8));
+		ASSERT_EQ(0, call(self->fd, DRM_IOCTL_AIPU_RESET, &reset));
+		ASSERT_EQ(0, wait_for(self->fd, self->queue, results, 8, 8, FOREVER, &taken));
+		for (uint32_t job = 0; job < taken; job++)
+			guilty += results[job].flags & DRM_AIPU_RESULT_GUILTY;
+		close(self->fd);
+		self->fd = open(NODE, O_RDWR | O_CLOEXEC);
+		self->next = 1;
+		ASSERT_EQ(0, make_fills(self->fd, &self->context, &self->queue, &self->segment));
+	}
+	__atomic_store_n(&others.stop, 1, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	EXPECT_EQ(0, close(others.fd));
+	EXPECT_EQ(0, guilty);
+}
+
 TEST_HARNESS_MAIN
