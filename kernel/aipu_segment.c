@@ -6,6 +6,7 @@
  * at a time.
  */
 #include <linux/slab.h>
+#include <drm/drm_drv.h>
 #include <drm/drm_file.h>
 #include <drm/drm_gem.h>
 
@@ -195,8 +196,9 @@ static int segment_publish(struct aipu_context *context, struct aipu_segment *se
 	return err;
 }
 
-int aipu_segment_bind(struct aipu_context *context, struct aipu_buffer *buffer, u64 offset,
-		      u64 length, u32 access, u32 *id)
+/* Checked; under drm_dev_enter(), and not under reset_lock: pinning may take long. */
+static int bind(struct aipu_context *context, struct aipu_buffer *buffer, u64 offset, u64 length,
+		u32 access, u32 *id)
 {
 	struct aipu_device *aipu = context->aipu;
 	struct aipu_segment *segment;
@@ -204,12 +206,6 @@ int aipu_segment_bind(struct aipu_context *context, struct aipu_buffer *buffer, 
 	bool kept = false;
 	int idx, err;
 
-	err = aipu_segment_check(buffer->shmem.base.size, offset, length, access,
-				 in_device(buffer));
-	if (err)
-		return err;
-	if (access & DRM_AIPU_ACCESS_WRITE && buffer->flags & DRM_AIPU_BUFFER_READ_ONLY)
-		return -EACCES;
 	segment = segment_alloc(buffer, &table);
 	if (IS_ERR(segment))
 		return PTR_ERR(segment);
@@ -220,6 +216,26 @@ int aipu_segment_bind(struct aipu_context *context, struct aipu_buffer *buffer, 
 	}
 	if (!kept)
 		segment_free(segment);
+	return err;
+}
+
+int aipu_segment_bind(struct aipu_context *context, struct aipu_buffer *buffer, u64 offset,
+		      u64 length, u32 access, u32 *id)
+{
+	struct drm_device *drm = &context->aipu->drm;
+	int idx, err;
+
+	err = aipu_segment_check(buffer->shmem.base.size, offset, length, access,
+				 in_device(buffer));
+	if (err)
+		return err;
+	if (access & DRM_AIPU_ACCESS_WRITE && buffer->flags & DRM_AIPU_BUFFER_READ_ONLY)
+		return -EACCES;
+	/* Of a function that is gone there is no mapping to be made, nor one to be ended. */
+	if (!drm_dev_enter(drm, &idx))
+		return -ENODEV;
+	err = bind(context, buffer, offset, length, access, id);
+	drm_dev_exit(idx);
 	return err;
 }
 

@@ -4,6 +4,7 @@
  * fields, ids of other files, and a card that goes while everything is open. Runs as root in a guest with the driver loaded,
  * in the kernel's own test harness; unbinds the first card and binds it again.
  */
+#include <pthread.h>
 #include <signal.h>
 
 #include "kselftest_harness.h"
@@ -235,16 +236,21 @@ CARD_TEST(reserved_fields_are_zero)
 
 #define DRIVER "/sys/bus/pci/drivers/aipu_accel"
 
+static int write_to(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	int ok = write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+
+	close(fd);
+	return ok ? 0 : -1;
+}
+
 static int write_driver(const char *file, const char *text)
 {
 	char path[256];
-	int fd, ok;
 
 	snprintf(path, sizeof(path), DRIVER "/%s", file);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	ok = write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-	close(fd);
-	return ok ? 0 : -1;
+	return write_to(path, text);
 }
 
 /* Every ioctl on a file whose card is gone; the number of those that did not say so */
@@ -351,6 +357,88 @@ CARD_TEST(unbound_with_everything_open)
 	EXPECT_EQ(0, munmap(host_map, 4 * PAGE));
 	EXPECT_EQ(0, munmap(device_map, 4 * PAGE));
 	self->fd = fd;
+}
+
+#define BINDERS 4
+#define BINDER_PAGES 1024
+
+struct binder {
+	pthread_barrier_t *start;
+	int fd, context, handle, err;
+};
+
+/* One page of a file many times over: no two are neighbours, so that it takes an IOMMU long to map them */
+static char *pages_apart(void)
+{
+	int file = memfd_create("page", MFD_CLOEXEC);
+	char *at = mmap(NULL, BINDER_PAGES * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (ftruncate(file, PAGE))
+		return NULL;
+	for (size_t i = 0; i < BINDER_PAGES; i++)
+		if (mmap(at + i * PAGE, PAGE, PROT_READ, MAP_SHARED | MAP_FIXED, file, 0) ==
+		    MAP_FAILED)
+			return NULL;
+	close(file);
+	return at;
+}
+
+/* The first error of binding and unbinding for ever */
+static void *bind_thread(void *arg)
+{
+	struct binder *binder = arg;
+	int segment;
+
+	pthread_barrier_wait(binder->start);
+	do {
+		segment = bind_range(binder->fd, binder->context, binder->handle, 0,
+				     BINDER_PAGES * PAGE, DRM_AIPU_ACCESS_READ);
+		binder->err = segment < 0 ? segment : unbind(binder->fd, binder->context, segment);
+	} while (!binder->err);
+	return NULL;
+}
+
+/* The function goes while host memory is being mapped for it: nothing is mapped, or unmapped, of what is not there. */
+CARD_TEST(removed_while_memory_is_bound)
+{
+	struct binder binders[BINDERS] = {};
+	pthread_t threads[BINDERS];
+	pthread_barrier_t start;
+	char name[64], path[128], *pages = pages_apart();
+
+	ASSERT_NE(NULL, pages);
+	close(self->other);
+	pthread_barrier_init(&start, NULL, BINDERS + 1);
+	address_of(self->fd, name, sizeof(name));
+	for (int i = 0; i < BINDERS; i++) {
+		binders[i].start = &start;
+		binders[i].fd = card_open(0);
+		binders[i].context = context_new(binders[i].fd);
+		binders[i].handle = buffer_make(binders[i].fd, DRM_AIPU_BUFFER_USER,
+						BINDER_PAGES * PAGE, pages,
+						DRM_AIPU_BUFFER_READ_ONLY);
+		ASSERT_LT(0, binders[i].handle);
+		ASSERT_EQ(0, pthread_create(&threads[i], NULL, bind_thread, &binders[i]));
+	}
+	pthread_barrier_wait(&start);
+	usleep(20000);
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/remove", name);
+	EXPECT_EQ(0, write_to(path, "1"));
+	for (int i = 0; i < BINDERS; i++) {
+		pthread_join(threads[i], NULL);
+		EXPECT_TRUE(binders[i].err == -ENODEV || binders[i].err == -ECANCELED)
+		{
+			TH_LOG("%d", binders[i].err);
+		}
+		close(binders[i].fd);
+	}
+	/* With its files closed it gets its old number. */
+	close(self->fd);
+	ASSERT_EQ(0, write_to("/sys/bus/pci/rescan", "1"));
+	self->fd = card_open(0);
+	self->other = card_open(0);
+	ASSERT_LE(0, self->fd);
+	EXPECT_EQ(self->before.free, memory_of(self->fd).free);
 }
 
 TEST_HARNESS_MAIN
