@@ -113,8 +113,9 @@ static void clearing_ended(void *arg, const struct drm_aipu_result *result)
 /*
  * Gives the FILL; the queue is held then. Jobs of the kernel's own queue are given one at a time.
  */
-static int give_fill(struct aipu_device *aipu, u32 segment, u64 bytes, struct clearing *clearing)
+static int give_fill(struct aipu_context *own, u32 segment, u64 bytes, struct clearing *clearing)
 {
+	struct aipu_device *aipu = own->aipu;
 	const struct aipu_job job = {
 		.opcode = AIPU_JOB_FILL,
 		.timeout_ms = cpu_to_le32(CLEAR_MS(bytes)),
@@ -126,8 +127,12 @@ static int give_fill(struct aipu_device *aipu, u32 segment, u64 bytes, struct cl
 	err = aipu_enter(aipu, &idx);
 	if (err)
 		return err;
-	give.sequence = aipu->own_queue->next;
-	err = aipu_job_give(aipu->own_queue, &give);
+	/* The queue is another context's after a reset. */
+	err = aipu_context_alive(own);
+	if (!err) {
+		give.sequence = aipu->own_queue->next;
+		err = aipu_job_give(aipu->own_queue, &give);
+	}
 	aipu_exit(aipu, idx);
 	return err;
 }
@@ -151,7 +156,7 @@ static int device_clear(struct aipu_device *aipu, struct aipu_buffer *buffer)
 				&segment);
 	if (err)
 		goto out;
-	err = give_fill(aipu, segment, buffer->shmem.base.size, &clearing);
+	err = give_fill(own, segment, buffer->shmem.base.size, &clearing);
 	if (!err) {
 		/* It ends: by the card, or by the reset of one that stands still or is late. */
 		wait_for_completion(&clearing.done);

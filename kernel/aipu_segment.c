@@ -311,15 +311,27 @@ static int unbind_wait(struct aipu_device *aipu, struct aipu_command *command, b
 	return 0;
 }
 
+/* As aipu_enter(), but where no job holds the segment no signal may leave it to the card. */
+static int unbind_enter(struct aipu_device *aipu, bool held, int *idx)
+{
+	if (held)
+		return aipu_enter(aipu, idx);
+	if (!drm_dev_enter(&aipu->drm, idx))
+		return -ENODEV;
+	down_read(&aipu->reset_lock);
+	return 0;
+}
+
 static int unbind(struct aipu_context *context, u32 id, bool held)
 {
 	struct aipu_device *aipu = context->aipu;
 	struct aipu_command *command;
 	int idx, err;
 
-	err = aipu_enter(aipu, &idx);
+	err = unbind_enter(aipu, held, &idx);
 	if (err)
 		return err;
+	/* Of a card that is not READY no context is. */
 	err = aipu_context_alive(context);
 	command = err ? ERR_PTR(err) : unbind_begin(context, id);
 	aipu_exit(aipu, idx);

@@ -350,6 +350,34 @@ TEST_F_TIMEOUT(fills, cancel_beside_resets_of_an_idle_card, 240)
 	EXPECT_EQ(0, resetter.other);
 }
 
+/* Memory is cleared in a context that a reset takes away at any moment: then it is that which is told. */
+TEST_F_TIMEOUT(fills, buffers_beside_resets, 240)
+{
+	struct resetter resetter = { .fd = self->fd };
+	unsigned int made = 0, lost = 0, other = 0;
+	pthread_t thread;
+
+	ASSERT_EQ(0, pthread_create(&thread, NULL, reset_thread, &resetter));
+	for (int i = 0; i < 20000 && (i < 300 || !made || !lost); i++) {
+		struct drm_aipu_buffer_create create = { .kind = DRM_AIPU_BUFFER_DEVICE,
+							 .bytes = 4096 };
+		struct drm_gem_close close = {};
+		int err = call(self->fd, DRM_IOCTL_AIPU_BUFFER_CREATE, &create);
+
+		close.handle = create.handle;
+		if (!err)
+			EXPECT_EQ(0, call(self->fd, DRM_IOCTL_GEM_CLOSE, &close));
+		made += !err;
+		lost += err == ECANCELED;
+		other += err && err != ECANCELED;
+	}
+	__atomic_store_n(&resetter.stop, 1, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	EXPECT_LT(0, made);
+	EXPECT_LT(0, lost);
+	EXPECT_EQ(0, other);
+}
+
 static void *contexts_thread(void *arg)
 {
 	struct resetter *resetter = arg;

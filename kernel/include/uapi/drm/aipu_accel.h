@@ -320,7 +320,7 @@ enum drm_aipu_buffer_kind {
  *
  * ENOSPC: no device memory in one piece, or the file's limit. ENOMEM: more than the machine's
  * memory, or RLIMIT_MEMLOCK. EFAULT: @address is not mapped. EINVAL: @bytes is 0 or no multiple of
- * 4096, unknown kind or flags.
+ * 4096, unknown kind or flags. ECANCELED: the card was reset while device memory was being cleared.
  */
 struct drm_aipu_buffer_create {
 	/** @kind: in, DEVICE, HOST or USER */
