@@ -28,6 +28,7 @@
 
 #define ATTEMPTS 2u /* at starting a card, then it is wedged */
 #define OWN_ENTRIES 16u
+#define BUS_JIFFIES (90 * HZ) /* for the PCI core to reset a slot, which it tries for 60 s itself */
 #define OWN_WEIGHT 16u /* who waits for cleared memory waits in the kernel: turns for sixteen */
 
 /**
@@ -35,6 +36,9 @@
  * @aipu: the device
  * @turn: see above; inside drm_dev_enter()
  * @work: resets the card
+ * @bus_work: likewise, with a reset of the slot by the PCI core in its middle
+ * @stopped: @bus_work has stopped the card
+ * @back: the slot was reset, or nobody waits for that any more
  * @config: configuration space as it was at probe, for after a reset by somebody else
  * @why: of the reset that was asked for
  * @asked: a reset was asked for; cleared when the card stops, for whatever reason
@@ -44,7 +48,8 @@
 struct aipu_reset {
 	struct aipu_device *aipu;
 	struct mutex turn; /* see above */
-	struct work_struct work;
+	struct work_struct work, bus_work;
+	struct completion stopped, back;
 	struct pci_saved_state *config;
 	const char *why;
 	atomic_t asked;
@@ -439,10 +444,7 @@ static void reset_done(struct pci_dev *pdev)
 	mutex_unlock(&aipu->reset->turn);
 }
 
-/*
- * Stopped until the next start; calls fail with -EIO meanwhile, as nobody knows whether it will
- * come.
- */
+/* Stopped until the next start; calls fail with -EIO meanwhile */
 static int rest(struct aipu_device *aipu, const char *why)
 {
 	int err;
@@ -468,25 +470,66 @@ static int wake(struct aipu_device *aipu)
 	return err;
 }
 
+/*
+ * In a task of its own, which has the lock meanwhile: calls wait, as for any reset. The PCI core
+ * may never say that it failed, so this does not wait for ever.
+ */
+static void bus_work(struct work_struct *work)
+{
+	struct aipu_reset *reset = container_of(work, struct aipu_reset, bus_work);
+	struct aipu_device *aipu = reset->aipu;
+
+	guard(mutex)(&reset->turn);
+	hold(aipu);
+	atomic_inc(&aipu->resets);
+	aipu_stop(aipu, "an error on the bus");
+	complete(&reset->stopped);
+	wait_for_completion_timeout(&reset->back, BUS_JIFFIES);
+	if (aipu_start(aipu))
+		wedge(aipu);
+	up_write(&aipu->reset_lock);
+}
+
 static pci_ers_result_t error_detected(struct pci_dev *pdev, pci_channel_state_t channel)
 {
 	struct aipu_device *aipu = pci_get_drvdata(pdev);
+	struct aipu_reset *reset = aipu->reset;
 
 	if (channel == pci_channel_io_normal)
 		return PCI_ERS_RESULT_CAN_RECOVER;
-	rest(aipu, "an error on the bus");
-	if (channel == pci_channel_io_frozen)
-		return PCI_ERS_RESULT_NEED_RESET;
-	wedge(aipu);
-	return PCI_ERS_RESULT_DISCONNECT;
+	if (channel == pci_channel_io_perm_failure) {
+		complete(&reset->back);
+		rest(aipu, "an error on the bus");
+		wedge(aipu);
+		return PCI_ERS_RESULT_DISCONNECT;
+	}
+	/* It may wait for a slot reset still, that was due to an earlier error. */
+	if (!work_busy(&reset->bus_work)) {
+		reinit_completion(&reset->stopped);
+		reinit_completion(&reset->back);
+		queue_work(system_unbound_wq, &reset->bus_work);
+		wait_for_completion(&reset->stopped);
+	}
+	return PCI_ERS_RESULT_NEED_RESET;
 }
 
+/* Also of a card that runs, where another one behind the same bridge wanted it */
 static pci_ers_result_t slot_reset(struct pci_dev *pdev)
 {
 	struct aipu_device *aipu = pci_get_drvdata(pdev);
+	struct aipu_reset *reset = aipu->reset;
 
 	restore_config(aipu);
-	return wake(aipu) ? PCI_ERS_RESULT_DISCONNECT : PCI_ERS_RESULT_RECOVERED;
+	if (work_busy(&reset->bus_work)) {
+		complete(&reset->back);
+		flush_work(&reset->bus_work);
+	} else {
+		guard(mutex)(&reset->turn);
+		hold(aipu);
+		reset_card(aipu, "its slot was reset");
+	}
+	return READ_ONCE(aipu->state) == AIPU_READY ? PCI_ERS_RESULT_RECOVERED
+						    : PCI_ERS_RESULT_DISCONNECT;
 }
 
 const struct pci_error_handlers aipu_error_handlers = {
@@ -533,6 +576,9 @@ int aipu_reset_init(struct aipu_device *aipu)
 	reset->aipu = aipu;
 	mutex_init(&reset->turn);
 	INIT_WORK(&reset->work, reset_work);
+	INIT_WORK(&reset->bus_work, bus_work);
+	init_completion(&reset->stopped);
+	init_completion(&reset->back);
 	err = drmm_add_action_or_reset(&aipu->drm, reset_release, reset);
 	if (err)
 		return err;
@@ -550,6 +596,7 @@ void aipu_reset_fini(struct aipu_device *aipu)
 {
 	struct aipu_reset *reset = aipu->reset;
 
+	complete(&reset->back);
 	scoped_guard(mutex, &reset->turn) {
 		reset->off = true;
 		/* Whoever waits for the card lets go of it. */
@@ -558,4 +605,5 @@ void aipu_reset_fini(struct aipu_device *aipu)
 	/* In the order in which one starts the other */
 	aipu_watch_fini(aipu);
 	disable_work_sync(&reset->work);
+	disable_work_sync(&reset->bus_work);
 }
