@@ -233,9 +233,10 @@ static bool watch_queues(struct aipu_device *aipu)
 		queue = aipu_ioq_find(aipu, id);
 		if (!queue)
 			continue;
-		busy |= aipu_ioq_busy(queue);
 		if (aipu_ioq_tick(queue))
 			atomic64_inc(&aipu->watch->rescues);
+		/* After its lock: a job that is not seen here sees that no tick is pending. */
+		busy |= aipu_ioq_busy(queue);
 		look_for_overdue(aipu, queue);
 		aipu_ioq_put(queue);
 	}
