@@ -496,6 +496,7 @@ static void context_limits(void **state)
 	struct collected c = { 0 };
 	struct llm_fixture f;
 	struct transcript t;
+	float nothing;
 	uint32_t reason;
 
 	(void)state;
@@ -513,6 +514,10 @@ static void context_limits(void **state)
 	assert_int_equal(aipu_llm_generate(f.llm, &session, &sampling, 1, collect, &c, &reason), 0);
 	assert_int_equal(reason, AIPU_END_CONTEXT);
 	assert_int_equal(c.count, 11);
+	/* Full, and one more: to append nothing is no error, with logits or without */
+	assert_int_equal(aipu_session_length(session), 101);
+	assert_int_equal(aipu_session_prefill(session, NULL, 0, NULL), 0);
+	assert_int_equal(aipu_session_prefill(session, NULL, 0, &nothing), 0);
 	assert_int_equal(aipu_llm_generate(f.llm, &session, &sampling, 1, collect, &c, &reason),
 			 -E2BIG);
 	assert_int_equal(aipu_session_rewind(session, 0), 0);

@@ -42,6 +42,8 @@ static int container; /* a memfd, for all tests */
 /* --- what a device with a fault is ---------------------------------------------------------------- */
 
 static uint32_t fatal_at; /* which job of the device model ends it; 0: none */
+static uint32_t abort_at; /* before which one another thread wants an end of `aborted`; 0: none */
+static struct aipu_llm *aborted;
 static atomic_uint jobs_seen;
 
 int __real_aipu_dm_create(const struct aipu_dm_config *config, const struct aipu_dm_ops *ops,
@@ -51,9 +53,16 @@ int __wrap_aipu_dm_create(const struct aipu_dm_config *config, const struct aipu
 
 static void fault(void *host, enum aipu_dm_point point, struct aipu_dm_fault *fault)
 {
+	uint32_t job;
+
 	(void)host;
-	if (point == AIPU_DM_POINT_JOB && atomic_fetch_add(&jobs_seen, 1) + 1 == fatal_at)
+	if (point != AIPU_DM_POINT_JOB)
+		return;
+	job = atomic_fetch_add(&jobs_seen, 1) + 1;
+	if (job == fatal_at)
 		fault->kind = AIPU_DM_FAULT_FATAL;
+	if (job == abort_at)
+		aipu_llm_abort(aborted);
 }
 
 int __wrap_aipu_dm_create(const struct aipu_dm_config *config, const struct aipu_dm_ops *ops,
@@ -557,6 +566,56 @@ static void an_abort_at_the_same_time(void **state)
 	free(expected);
 }
 
+/* Before job `job` from here on, by a thread of the device's: no signal comes with it. */
+static void abort_before(struct stage *stage, uint32_t job)
+{
+	atomic_store(&jobs_seen, 0);
+	aborted = stage->llm;
+	abort_at = job;
+}
+
+/* A prompt is read in many jobs: the one that runs is the last. Nothing is lost, and who goes on later gets the whole text. */
+static void an_abort_while_it_reads(void **state)
+{
+	struct told *expected = malloc(sizeof(*expected)), *told = malloc(sizeof(*told));
+	uint32_t tokens[64] = { 0 }, reason;
+	struct stage stage;
+
+	(void)state;
+	for (uint32_t i = 0; i < 2; i++) {
+		struct told *now = i ? told : expected;
+
+		memset(now, 0, sizeof(*now));
+		stage_open(&stage, (struct lossy){ 0 });
+		if (i) {
+			abort_before(&stage, 3);
+			assert_int_equal(aipu_session_prefill(stage.sessions[0], tokens, 64, NULL),
+					 -EINTR);
+			assert_int_equal(atomic_load(&jobs_seen), 3);
+			/* Not told yet: so it ends this one */
+			assert_int_equal(generate(&stage, now, 0, LANES, 20, &reason), 0);
+			assert_int_equal(reason, AIPU_END_ABORT);
+			assert_int_equal(atomic_load(&jobs_seen), 3);
+			/* Which would have read on */
+			abort_before(&stage, 4);
+			assert_int_equal(generate(&stage, now, 0, LANES, 20, &reason), 0);
+			assert_int_equal(reason, AIPU_END_ABORT);
+			assert_int_equal(atomic_load(&jobs_seen), 4);
+			abort_at = 0;
+		} else if (aipu_session_prefill(stage.sessions[0], tokens, 64, NULL)) {
+			fail_msg("%s", aipu_llm_error(stage.llm));
+		}
+		assert_int_equal(aipu_session_length(stage.sessions[0]), 64);
+		assert_int_equal(generate(&stage, now, 0, LANES, 20, &reason), 0);
+		assert_int_equal(reason, AIPU_END_LIMIT);
+		assert_int_equal(rebuilds(&stage), 0);
+		stage_close(&stage);
+	}
+	same(told, expected, "not at all, but", 1);
+	free(told);
+	free(expected);
+}
+
 static void reset_context(struct stage *stage)
 {
 	assert_int_equal(aipu_context_reset(stage->llm->context), 0);
@@ -668,6 +727,7 @@ int main(void)
 		cmocka_unit_test(many_resets_with_progress),
 		cmocka_unit_test(a_device_that_does_not_come_back),
 		cmocka_unit_test(an_abort_at_the_same_time),
+		cmocka_unit_test(an_abort_while_it_reads),
 		cmocka_unit_test(a_reset_of_the_context_only),
 		cmocka_unit_test(a_software_device_that_fails),
 	};

@@ -107,7 +107,7 @@ struct aipu_lane *llm_lane(struct aipu_llm *llm, uint32_t index);
 /* Prepares lane `index` for a step of `count` tokens of the session from `position` on */
 void llm_lane_fill(struct aipu_llm *llm, uint32_t index, const struct aipu_session *session,
 		   uint32_t position, uint32_t count, uint32_t logits);
-/* Computes K and V of all tokens below `end` that lack them. -ECANCELED: for llm_again(), as of every function above */
+/* Computes K and V of all tokens below `end` that lack them. -ECANCELED: for llm_again(), as of every function above; -EINTR */
 int llm_session_compute(struct aipu_session *session, uint32_t end);
 
 #endif

@@ -116,6 +116,9 @@ static int prefill_step(struct aipu_session *session, uint32_t count, float *log
 	uint64_t bytes = (uint64_t)count * llm->model.vocabulary * sizeof(float);
 	int err;
 
+	/* A step goes on to its end, a prompt does not; nor does a signal have to come while one is waited for. */
+	if (atomic_load(&llm->abort))
+		return llm_fail(llm, -EINTR, "prefill: %s", strerror(EINTR));
 	if (logits && !llm->readback.buffer) {
 		err = llm_memory_create(llm, &llm->readback, AIPU_BUFFER_HOST,
 					(uint64_t)llm->step_tokens * llm->model.vocabulary *
@@ -166,7 +169,8 @@ static int prefill(struct aipu_session *session, uint32_t first, float *logits)
 	uint32_t step = session->llm->step_tokens, count, i;
 	int err;
 
-	if (!logits)
+	/* What fills the context and one place more has no K and V of its last token. */
+	if (!logits || first == session->length)
 		return session->length ? llm_session_compute(session, session->length - 1) : 0;
 	err = llm_session_compute(session, first);
 	for (i = first; !err && i < session->length; i += count) {

@@ -106,7 +106,9 @@ uint32_t aipu_session_length(const struct aipu_session *session);
 /*
  * Appends tokens and computes their KV in chunks of prompt_len. logits: NULL, or room for count *
  * vocabulary floats that take the logits of every appended token (-ENOTSUP if the container has no entry
- * for that). -E2BIG: longer than the context. Without logits the last token is left to the next step.
+ * for that). -E2BIG: longer than the context. Without logits the last token is left to the next step. -EINTR: aipu_llm_abort()
+ * was called, which the next generation reports all the same. Where jobs fail, or are given up, the tokens are held
+ * nevertheless, and what they lack is computed when somebody goes on from them.
  */
 int aipu_session_prefill(struct aipu_session *session, const uint32_t *tokens, uint32_t count,
 			 float *logits);
@@ -138,7 +140,7 @@ typedef int (*aipu_token_fn)(void *arg, const struct aipu_token *token);
 int aipu_llm_generate(struct aipu_llm *llm, struct aipu_session *const *sessions,
 		      const struct aipu_sampling *samplings, uint32_t count, aipu_token_fn fn,
 		      void *arg, uint32_t *reasons);
-/* Ends the generation that runs, and makes the next one end at once until it has been reported */
+/* Ends the generation or prefill that runs, and makes the next one end at once until a generation has reported it */
 void aipu_llm_abort(struct aipu_llm *llm);
 
 /* Host's sampler: the same choice as the device's, for single steps. logits: vocabulary floats */
