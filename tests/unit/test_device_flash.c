@@ -395,6 +395,11 @@ static void bad_commands(void **state)
 	NOT(INVALID_FIELD, offset, ACTIVATE, .slot = 1, .offset = 1);
 	NOT(INVALID_FIELD, address, ACTIVATE, .slot = 1, .address = page);
 	NOT(INVALID_FIELD, slot, ACTIVATE, .slot = 2);
+	/* A piece that the slot is too small for is refused before the slot is emptied for it */
+	assert_int_equal(install(mount, 1, "two", V2), AIPU_STATUS_OK);
+	NOT(INVALID_FIELD, offset, WRITE, .slot = 1, .bytes = slot_bytes + 1, .address = page);
+	assert_int_equal(info_of(mount).slots[1].state, AIPU_FLASH_TRIAL);
+	assert_int_equal(info_of(mount).slots[1].version, V2);
 	/* To the end of the slot, and no further */
 	assert_int_equal(
 		give(mount, COMMAND(WRITE, .slot = 1, .bytes = slot_bytes, .address = page), NULL),

@@ -279,6 +279,8 @@ unsigned int dm_flash_write(struct aipu_dm *dm, uint32_t slot, uint64_t offset, 
 
 	if (slot == flash->running)
 		return AIPU_STATUS_BUSY;
+	if (offset > flash->slot_bytes || bytes > flash->slot_bytes - offset)
+		return AIPU_STATUS_INVALID_FIELD;
 	if (!offset) {
 		/* No record calls it good any more before its first byte changes. */
 		if (flash->record.slots[slot].state != AIPU_FLASH_EMPTY &&
@@ -286,8 +288,7 @@ unsigned int dm_flash_write(struct aipu_dm *dm, uint32_t slot, uint64_t offset, 
 			return AIPU_STATUS_INTERNAL;
 		flash->written[slot] = 0;
 	}
-	if (offset != flash->written[slot] || flash->record.slots[slot].state != AIPU_FLASH_EMPTY ||
-	    bytes > flash->slot_bytes - offset)
+	if (offset != flash->written[slot] || flash->record.slots[slot].state != AIPU_FLASH_EMPTY)
 		return AIPU_STATUS_INVALID_FIELD;
 	if (flash_write(dm, slot_at(flash, slot) + offset, from, bytes))
 		return AIPU_STATUS_INTERNAL;
