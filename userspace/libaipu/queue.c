@@ -162,20 +162,19 @@ static int slot_end(struct aipu_queue *queue, const struct aipu_completion *comp
 	return 0;
 }
 
+/* One batch: that none is left clears the transport's fd, and is found out only when nothing waits here either */
 int aipu_queue_collect(struct aipu_queue *queue, uint32_t *waiting)
 {
 	struct aipu_completion completions[REAP_BATCH];
-	int count, error;
+	int count = queue_ops(queue)->queue_reap(queue->transport, completions, REAP_BATCH);
+	int error;
 
-	do {
-		count = queue_ops(queue)->queue_reap(queue->transport, completions, REAP_BATCH);
-		pthread_mutex_lock(&queue->lock);
-		for (int i = 0; i < count && !queue->error; i++)
-			queue->error = slot_end(queue, &completions[i]);
-		*waiting = queue->ended_count;
-		error = count < 0 ? count : queue->error;
-		pthread_mutex_unlock(&queue->lock);
-	} while (!error && count == (int)REAP_BATCH);
+	pthread_mutex_lock(&queue->lock);
+	for (int i = 0; i < count && !queue->error; i++)
+		queue->error = slot_end(queue, &completions[i]);
+	*waiting = queue->ended_count;
+	error = count < 0 ? count : queue->error;
+	pthread_mutex_unlock(&queue->lock);
 	/* What came before the error is still delivered */
 	return *waiting ? 0 : error;
 }

@@ -220,6 +220,17 @@ static int rings_take(struct aipu_transport_queue *queue, struct aipu_completion
 	return (int)taken;
 }
 
+/* The eventfd first, the flag after: who sees the flag and clears both loses nothing */
+void soft_queue_signal(struct aipu_transport_queue *queue)
+{
+	uint64_t one = 1;
+
+	/* Full is readable all the same */
+	if (write(queue->event, &one, sizeof(one)) < 0 && errno != EAGAIN)
+		return;
+	atomic_store_explicit(&queue->signalled, true, memory_order_release);
+}
+
 static void event_clear(struct aipu_transport_queue *queue)
 {
 	uint64_t value;
@@ -239,7 +250,11 @@ int soft_queue_reap(struct aipu_transport_queue *queue, struct aipu_completion *
 		return taken;
 	/* Clear, then look again: what comes after this look writes the eventfd after the clear */
 	event_clear(queue);
-	return rings_take(queue, completions, count);
+	taken = rings_take(queue, completions, count);
+	/* What had been told of before goes on being told of: the caller may hand out one at a time */
+	if (taken > 0)
+		soft_queue_signal(queue);
+	return taken;
 }
 
 static bool spin(struct aipu_transport_queue *queue)

@@ -297,6 +297,8 @@ int soft_queue_wait(struct aipu_transport_queue *queue, int64_t timeout_ns);
 int soft_queue_fd(struct aipu_transport_queue *queue);
 int soft_queue_abort(struct aipu_transport_queue *queue, uint16_t id);
 int soft_queue_kick(struct aipu_transport_queue *queue);
+/* Makes its fd readable; any thread */
+void soft_queue_signal(struct aipu_transport_queue *queue);
 /* Takes the completion at *head of a ring of n, if it is there; advances head and phase */
 bool soft_completion_take(const struct aipu_completion *ring, uint32_t entries, uint32_t *head,
 			  uint16_t *phase, struct aipu_completion *completion);

@@ -45,17 +45,6 @@ static void host_dma_unmap(void *host, void *pointer, size_t bytes)
 	(void)bytes;
 }
 
-/* The eventfd first, the flag after: who sees the flag and clears both loses nothing */
-static void queue_signal(struct aipu_transport_queue *queue)
-{
-	uint64_t one = 1;
-
-	/* Full is readable all the same */
-	if (write(queue->event, &one, sizeof(one)) < 0 && errno != EAGAIN)
-		return;
-	atomic_store_explicit(&queue->signalled, true, memory_order_release);
-}
-
 static void host_interrupt(void *host, unsigned int vector)
 {
 	struct aipu_transport_device *device = host;
@@ -67,7 +56,7 @@ static void host_interrupt(void *host, unsigned int vector)
 	}
 	for (struct aipu_transport_queue *queue = device->queues; queue; queue = queue->next) {
 		if (queue->vector == vector)
-			queue_signal(queue);
+			soft_queue_signal(queue);
 	}
 	pthread_mutex_unlock(&device->interrupt_lock);
 }
