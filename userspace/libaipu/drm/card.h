@@ -19,7 +19,8 @@ struct aipu_transport_device {
 	char pci[32]; /* "0000:01:00.0" */
 	uint32_t version; /* of the driver's user API: major << 16 | minor */
 	struct drm_aipu_device info; /* when it was opened */
-	bool uring; /* try io_uring; false after it was refused once */
+	/* Try io_uring; false after it was refused once, by whatever thread made a queue */
+	atomic_bool uring;
 };
 
 struct aipu_transport_context {

@@ -193,7 +193,7 @@ static int card_open(struct aipu_transport_device **out, const char *name,
 	if (!device)
 		return aipu_message_set(message, -ENOMEM, "out of memory");
 	device->fd = -1;
-	device->uring = true;
+	atomic_init(&device->uring, true);
 	err = find(device, name);
 	if (err == -EACCES)
 		err = aipu_message_set(

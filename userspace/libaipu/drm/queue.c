@@ -26,11 +26,11 @@ static bool ring_open(struct aipu_transport_queue *queue)
 			     IORING_SETUP_CLAMP;
 	struct io_uring_params params = { .flags = flags, .cq_entries = 2 * queue->capacity };
 
-	if (!device->uring || !(device->info.features & DRM_AIPU_FEATURE_URING))
+	if (!atomic_load(&device->uring) || !(device->info.features & DRM_AIPU_FEATURE_URING))
 		return false;
 	if (io_uring_queue_init_params(queue->capacity, &queue->ring, &params)) {
-		device->uring =
-			false; /* disabled here, or not this kernel's: the other door does it all */
+		/* Disabled here, or not this kernel's: the other door does it all */
+		atomic_store(&device->uring, false);
 		return false;
 	}
 	if (io_uring_register_eventfd(&queue->ring, queue->event) ||
@@ -154,17 +154,23 @@ static uint32_t room(struct aipu_transport_queue *queue)
 	return queue->capacity - (uint32_t)(queue->next - queue->oldest);
 }
 
-/* Jobs from `first` on have no result to wait for. */
-static void lose(struct aipu_transport_queue *queue, uint64_t first, int error)
+/* Makes the fd readable */
+static void signal_event(struct aipu_transport_queue *queue)
 {
 	uint64_t one = 1;
 
-	queue->lost = error;
-	if (first < queue->orphans)
-		queue->orphans = first;
 	/* The only failure is a counter that is full, and readable with it. */
 	if (write(queue->event, &one, sizeof(one)) < 0)
 		return;
+}
+
+/* Jobs from `first` on have no result to wait for. */
+static void lose(struct aipu_transport_queue *queue, uint64_t first, int error)
+{
+	queue->lost = error;
+	if (first < queue->orphans)
+		queue->orphans = first;
+	signal_event(queue);
 }
 
 static int submit_ioctl(struct aipu_transport_queue *queue, uint32_t count)
@@ -201,9 +207,10 @@ static int submit_uring(struct aipu_transport_queue *queue, uint32_t count)
 		payload.job = queue->jobs[taken++];
 		memcpy(sqe->cmd, &payload, sizeof(payload));
 	}
+	/* Short of memory the kernel stops at a command, and leaves those behind it to the next call. */
 	do {
 		ret = io_uring_submit(&queue->ring);
-	} while (ret == -EINTR || ret == -EAGAIN);
+	} while (ret == -EINTR || ret == -EAGAIN || (ret > 0 && io_uring_sq_ready(&queue->ring)));
 	/* The ring itself failed: what it still has is never given. */
 	if (ret < 0 || queue->lost) {
 		queue->next = first + count;
@@ -341,7 +348,11 @@ int card_queue_reap(struct aipu_transport_queue *queue, struct aipu_completion *
 	/* Cleared, then looked again: what comes after this look writes the eventfd after the clear. */
 	if (read(queue->event, &value, sizeof(value)) < 0)
 		return 0; /* nothing was there to clear */
-	return take(queue, completions, count);
+	taken = take(queue, completions, count);
+	/* What had been told of before goes on being told of: the caller may hand out one at a time. */
+	if (taken > 0)
+		signal_event(queue);
+	return taken;
 }
 
 int card_queue_wait(struct aipu_transport_queue *queue, int64_t timeout_ns)
