@@ -214,8 +214,9 @@ void aipu_queue_seen(struct aipu_queue *queue, const struct aipu_result *result)
  */
 int aipu_queue_submit_and_wait(struct aipu_queue *queue, struct aipu_result *result);
 /*
- * Readable while completions or token records wait. Reading it is not needed: a peek that finds nothing
- * clears it. So peek first, then look at the token ring, then poll.
+ * Readable while completions wait, and when a token record comes behind those that there were when aipu_ring_wait() with a
+ * timeout of 0 gave -ETIME: it says how far the caller is. Reading it is not needed: a peek that finds nothing clears it. So
+ * peek first, then empty the token ring, then call aipu_ring_wait(), then poll.
  */
 int aipu_queue_fd(struct aipu_queue *queue);
 /*
