@@ -330,6 +330,51 @@ static void abort_ends_jobs(void **state)
 	endless_down(&endless, bench->context);
 }
 
+/* RING-4: places come back with the job before; until then one that finds none stays prepped, and nothing is lost */
+static void places_of_aborted_jobs(void **state)
+{
+	struct test_bench *bench = *state;
+	const struct aipu_result *result;
+	struct aipu_queue *queue;
+	struct endless endless;
+	uint64_t job = 2;
+	int taken;
+
+	endless_up(&endless, bench->device, bench->context);
+	assert_int_equal(aipu_queue_create(bench->context, 3, &queue), 0);
+	endless_prep(&endless, queue, 1);
+	endless_prep(&endless, queue, 2); /* waits to be started */
+	assert_int_equal(aipu_queue_submit(queue), 2);
+	for (;;) {
+		aipu_prep_nop(aipu_queue_get_job(queue, ++job));
+		taken = aipu_queue_submit(queue);
+		if (taken != 1)
+			break;
+		assert_int_equal(aipu_queue_abort(queue, job), 0);
+		result = test_wait(queue);
+		assert_int_equal(result->user_data, job);
+		assert_int_equal(result->status, AIPU_STATUS_ABORTED);
+		aipu_queue_seen(queue, result);
+		assert_true(job < 100);
+	}
+	assert_int_equal(taken, 0);
+	assert_int_equal(aipu_queue_abort(queue, job), -ENOENT); /* not submitted */
+	for (uint64_t i = 1; i <= 2; i++) {
+		assert_int_equal(aipu_queue_abort(queue, i), 0);
+		result = test_wait(queue);
+		assert_int_equal(result->user_data, i);
+		assert_int_equal(result->status, AIPU_STATUS_ABORTED);
+		aipu_queue_seen(queue, result);
+	}
+	assert_int_equal(aipu_queue_submit(queue), 1);
+	result = test_wait(queue);
+	assert_int_equal(result->user_data, job);
+	assert_int_equal(result->status, AIPU_STATUS_OK);
+	aipu_queue_seen(queue, result);
+	aipu_queue_destroy(queue);
+	endless_down(&endless, bench->context);
+}
+
 /* JOB-7 */
 static void time_limit_ends_jobs(void **state)
 {
@@ -612,6 +657,7 @@ int main(void)
 		TEST(bad_jobs_are_refused),
 		TEST(contexts_are_isolated),
 		TEST(abort_ends_jobs),
+		TEST(places_of_aborted_jobs),
 		TEST(time_limit_ends_jobs),
 		TEST(context_reset_ends_its_jobs_only),
 		TEST(long_jobs_delay_others_by_one_step),

@@ -191,7 +191,11 @@ void aipu_prep_generate(struct aipu_job *job, int block_segment, uint64_t block_
 			uint32_t ring_entries);
 void aipu_job_set_timeout(struct aipu_job *job, uint32_t milliseconds);
 
-/* Hands all prepped jobs to the device with one doorbell; returns their number. */
+/*
+ * Hands all prepped jobs to the device with one doorbell; returns their number. It is a smaller one, or 0, where jobs that were
+ * aborted behind others that are still in flight have not given back their places: the rest stays prepped, and goes with a
+ * later call.
+ */
 int aipu_queue_submit(struct aipu_queue *queue);
 
 struct aipu_result {
