@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "aipu_numerics_float.h"
+#include "choices.h"
 #include "compute/compute.h"
 #include "model.h"
 
@@ -379,15 +380,6 @@ static inline unsigned int build_load(const struct builder *b, const struct dm_l
 	void *image = build_image(b, &bytes);
 
 	return dm_program_create(limits, image, bytes, program, detail);
-}
-
-/* xorshift64*: the same numbers everywhere */
-static inline uint32_t rig_random(uint64_t *state)
-{
-	*state ^= *state >> 12;
-	*state ^= *state << 25;
-	*state ^= *state >> 27;
-	return (uint32_t)(*state * 2685821657736338717ull >> 32);
 }
 
 #endif
