@@ -457,6 +457,56 @@ static void ranges_of_limits(void **state)
 	assert_int_equal(R(CLOCK_LIMIT), 1000);
 }
 
+/* [LIM-2] [LIM-3] Firmware with less of both; or whose payload only looks like it */
+static void ranges_of_firmware(void **state)
+{
+	static const struct {
+		const char *payload;
+		uint32_t power[2], clock[2]; /* least and most */
+	} images[] = {
+		{ "limits: 20000-60000 mW, 300-500 MHz\n", { 20000, 60000 }, { 300, 500 } },
+		{ "limits: 10500-10500 mW, 200-1000 MHz\nand more",
+		  { 10500, 10500 },
+		  { 200, 1000 } },
+		{ "limits: 10499-60000 mW, 300-500 MHz\n", { 10500, 150000 }, { 200, 1000 } },
+		{ "limits: 20000-60000 mW, 300-1001 MHz\n", { 10500, 150000 }, { 200, 1000 } },
+		{ "limits: 60000-20000 mW, 300-500 MHz\n", { 10500, 150000 }, { 200, 1000 } },
+		{ "limits: 20000-60000 mW, 300-500 MHz", { 10500, 150000 }, { 200, 1000 } },
+		{ "limits: 20000-60000 mW\n", { 10500, 150000 }, { 200, 1000 } },
+		{ "l", { 10500, 150000 }, { 200, 1000 } },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(images) / sizeof(images[0]); i++) {
+		const uint32_t *power = images[i].power, *clock = images[i].clock;
+		struct aipu_firmware_header header;
+
+		reset();
+		mount_image(&header, images[i].payload);
+		mount_seal(&header, images[i].payload);
+		assert_int_equal(mount_load(mount, &header, images[i].payload), AIPU_STATE_RUNNING);
+		assert_int_equal(mount_enable(mount), AIPU_STATE_READY);
+		assert_int_equal(R(POWER_LIMIT), power[1]);
+		assert_int_equal(R(CLOCK_LIMIT), clock[1]);
+		assert_int_equal(R(CLOCK), clock[1]);
+		assert_int_equal(set_limits(power[1] + 1, 0, NULL), AIPU_STATUS_INVALID_FIELD);
+		assert_int_equal(set_limits(power[0] - 1, 0, NULL), AIPU_STATUS_INVALID_FIELD);
+		assert_int_equal(set_limits(0, clock[1] + 1, NULL), AIPU_STATUS_INVALID_FIELD);
+		assert_int_equal(set_limits(0, clock[0] - 1, NULL), AIPU_STATUS_INVALID_FIELD);
+		assert_int_equal(set_limits(power[0], clock[0], NULL), AIPU_STATUS_OK);
+		assert_int_equal(R(POWER_LIMIT), power[0]);
+		assert_int_equal(R(CLOCK_LIMIT), clock[0]);
+		assert_int_equal(set_limits(0, 0, NULL), AIPU_STATUS_OK);
+		assert_int_equal(R(POWER_LIMIT), power[1]);
+		assert_int_equal(R(CLOCK_LIMIT), clock[1]);
+	}
+	/* RESET forgets it */
+	reset();
+	start_again();
+	assert_int_equal(R(POWER_LIMIT), 150000);
+	assert_int_equal(R(CLOCK_LIMIT), 1000);
+}
+
 /* [LIM-4] */
 static void a_lower_clock_makes_steps_longer(void **state)
 {
@@ -821,6 +871,7 @@ int main(void)
 		T(energy_is_the_table_times_the_counts),
 		BARE(counters_survive_and_limits_do_not),
 		T(ranges_of_limits),
+		T(ranges_of_firmware),
 		T(a_lower_clock_makes_steps_longer),
 		T(a_long_step_holds_up_nothing_else),
 		T(stops_end_a_long_step),

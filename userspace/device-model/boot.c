@@ -65,6 +65,8 @@ unsigned int dm_boot_load(struct aipu_dm *dm, uint64_t address, uint32_t bytes,
 		return AIPU_ERROR_FIRMWARE_DMA;
 	error = aipu_firmware_check(image, bytes, &policy);
 	memcpy(firmware, image, sizeof(*firmware));
+	if (!error)
+		dm_power_firmware(dm, image + sizeof(*firmware), bytes - sizeof(*firmware));
 	free(image);
 	return error;
 }

@@ -186,8 +186,10 @@ static unsigned int start(struct aipu_dm *dm, uint32_t slot, struct aipu_firmwar
 	error = check_image(dm, image, bytes);
 	if (!error && !comes_up(dm, image, bytes))
 		error = dm_stopping(dm) ? AIPU_ERROR_STATE : AIPU_ERROR_SLOT_TRIED;
-	if (!error)
+	if (!error) {
 		memcpy(firmware, image, sizeof(*firmware));
+		dm_power_firmware(dm, image + sizeof(*firmware), bytes - sizeof(*firmware));
+	}
 	free(image);
 	return error;
 }

@@ -7,6 +7,8 @@
 #include "device.h"
 
 #include <math.h>
+#include <stdio.h>
+#include <string.h>
 
 #define FJ_PER_UJ 1000000000ull
 #define NS_PER_S 1000000000ull
@@ -229,15 +231,45 @@ void dm_power_open(struct aipu_dm *dm)
 	dm_power_reset(dm);
 }
 
+/* With the default of each as the limit; under lock */
+static void set_ranges(struct dm_power *p, struct dm_range power, struct dm_range clock)
+{
+	p->power_range = power;
+	p->clock_range = clock;
+	p->power_limit = power.most;
+	p->clock_limit = clock.most;
+	p->clock = clock_of(p, p->hot, p->allowed);
+}
+
 void dm_power_reset(struct aipu_dm *dm)
 {
 	struct dm_power *p = &dm->power;
 
-	p->power_limit = DM_POWER_LIMIT_MAX_MW;
-	p->clock_limit = DM_CLOCK_MAX_MHZ;
 	p->allowed = DM_CLOCK_MAX_MHZ;
-	p->clock = clock_of(p, p->hot, p->allowed);
+	set_ranges(p, (struct dm_range){ DM_POWER_LIMIT_MIN_MW, DM_POWER_LIMIT_MAX_MW },
+		   (struct dm_range){ DM_CLOCK_LIMIT_MIN_MHZ, DM_CLOCK_MAX_MHZ });
 	p->due = next_due(p);
+}
+
+static bool within(const struct dm_range *range, uint32_t least, uint32_t most)
+{
+	return least <= range->least && range->least <= range->most && range->most <= most;
+}
+
+void dm_power_firmware(struct aipu_dm *dm, const uint8_t *payload, size_t bytes)
+{
+	struct dm_range power, clock;
+	char text[64] = "", end;
+
+	memcpy(text, payload, bytes < sizeof(text) ? bytes : sizeof(text) - 1);
+	if (sscanf(text, "limits: %9u-%9u mW, %9u-%9u MHz%c", &power.least, &power.most,
+		   &clock.least, &clock.most, &end) != 5 ||
+	    end != '\n' || !within(&power, DM_POWER_LIMIT_MIN_MW, DM_POWER_LIMIT_MAX_MW) ||
+	    !within(&clock, DM_CLOCK_LIMIT_MIN_MHZ, DM_CLOCK_MAX_MHZ))
+		return;
+	pthread_mutex_lock(&dm->lock);
+	set_ranges(&dm->power, power, clock);
+	pthread_mutex_unlock(&dm->lock);
 }
 
 unsigned int dm_power_set_limits(struct aipu_dm *dm, uint32_t power_mw, uint32_t clock_mhz,
@@ -246,14 +278,14 @@ unsigned int dm_power_set_limits(struct aipu_dm *dm, uint32_t power_mw, uint32_t
 	struct dm_power *p = &dm->power;
 
 	if (!power_mw)
-		power_mw = DM_POWER_LIMIT_MAX_MW;
+		power_mw = p->power_range.most;
 	if (!clock_mhz)
-		clock_mhz = DM_CLOCK_MAX_MHZ;
+		clock_mhz = p->clock_range.most;
 	*wrong = 0;
-	if (power_mw < DM_POWER_LIMIT_MIN_MW || power_mw > DM_POWER_LIMIT_MAX_MW)
+	if (power_mw < p->power_range.least || power_mw > p->power_range.most)
 		return AIPU_STATUS_INVALID_FIELD;
 	*wrong = 1;
-	if (clock_mhz < DM_CLOCK_LIMIT_MIN_MHZ || clock_mhz > DM_CLOCK_MAX_MHZ)
+	if (clock_mhz < p->clock_range.least || clock_mhz > p->clock_range.most)
 		return AIPU_STATUS_INVALID_FIELD;
 	pthread_mutex_lock(&dm->lock);
 	p->power_limit = power_mw;

@@ -46,6 +46,11 @@ struct dm_heat {
 	double mean; /* what POWER reads, mW */
 };
 
+/* What SET_LIMITS takes; the most is also the default */
+struct dm_range {
+	uint32_t least, most;
+};
+
 struct dm_power {
 	/* As of `since`; the engine writes it under the device's lock, and is the only one to read it without */
 	uint64_t since;
@@ -56,6 +61,7 @@ struct dm_power {
 	uint32_t allowed; /* clock that the power limit leaves, MHz */
 	uint32_t clock; /* what all reasons together leave, MHz */
 	uint32_t power_limit, clock_limit; /* mW, MHz */
+	struct dm_range power_range, clock_range; /* of the firmware that runs */
 	uint64_t due; /* without work a limit of the temperature is passed then; DM_NEVER: none */
 
 	/* Of the steps that ended after `since`; written by the engine only */
@@ -73,6 +79,11 @@ struct dm_power {
 void dm_power_open(struct aipu_dm *dm);
 /* RESET: the limits of before are forgotten; heat and counters are not. Under lock */
 void dm_power_reset(struct aipu_dm *dm);
+/*
+ * Firmware is about to run. It has the ranges above, or less if its payload begins with a line
+ * "limits: LEAST-MOST mW, LEAST-MOST MHz"
+ */
+void dm_power_firmware(struct aipu_dm *dm, const uint8_t *payload, size_t bytes);
 /* SET_LIMITS. enum aipu_status; *wrong: 0 power, 1 clock, where it is INVALID_FIELD */
 unsigned int dm_power_set_limits(struct aipu_dm *dm, uint32_t power_mw, uint32_t clock_mhz,
 				 unsigned int *wrong);
