@@ -147,6 +147,8 @@ static int start_once(struct aipu_device *aipu)
 	if (!err)
 		err = memory_init(aipu);
 	if (!err)
+		err = aipu_sensors_restore(aipu);
+	if (!err)
 		err = make_own(aipu);
 	if (!err)
 		err = aipu_watch_events(aipu);

@@ -28,6 +28,9 @@
 /**
  * struct aipu_sensors - what is kept of it
  * @lock: one who sets limits; inside reset_lock
+ * @power_mw: the limit that was set last, 0: the card's default; under @lock, or reset_lock for
+ *	writing
+ * @clock_mhz: likewise
  * @busy_us: time in steps since the last boot, the most that was read
  * @busy_before_us: of all boots before; changed under reset_lock for writing
  * @ras_events: since probe
@@ -37,6 +40,7 @@
  */
 struct aipu_sensors {
 	struct mutex lock; /* see above */
+	u32 power_mw, clock_mhz;
 	atomic64_t busy_us;
 	s64 busy_before_us;
 	atomic64_t ras_events, temperature_events;
@@ -155,10 +159,19 @@ void aipu_sensors_stopping(struct aipu_device *aipu)
 
 /* --- limits ----------------------------------------------------------------------------------- */
 
+static int give_limits(struct aipu_device *aipu, u32 power_mw, u32 clock_mhz)
+{
+	struct aipu_admin entry = { .opcode = AIPU_ADMIN_SET_LIMITS };
+
+	entry.limits.power_mw = cpu_to_le32(power_mw);
+	entry.limits.clock_mhz = cpu_to_le32(clock_mhz);
+	return aipu_admin_run(aipu, &entry, NULL);
+}
+
 /* `clock_mhz` NULL: as it is. 0, -EOPNOTSUPP, -ERESTARTSYS, as aipu_enter(), -EINVAL: beyond it */
 static int set_limits(struct aipu_device *aipu, u32 power_mw, const u32 *clock_mhz)
 {
-	struct aipu_admin entry = { .opcode = AIPU_ADMIN_SET_LIMITS };
+	struct aipu_sensors *sensors = aipu->sensors;
 	int idx, err;
 	u32 clock;
 
@@ -167,16 +180,45 @@ static int set_limits(struct aipu_device *aipu, u32 power_mw, const u32 *clock_m
 	err = aipu_enter(aipu, &idx);
 	if (err)
 		return err;
-	err = mutex_lock_interruptible(&aipu->sensors->lock) ? -ERESTARTSYS : 0;
+	err = mutex_lock_interruptible(&sensors->lock) ? -ERESTARTSYS : 0;
 	if (!err) {
 		clock = clock_mhz ? *clock_mhz : aipu_read(aipu, AIPU_REG_CLOCK_LIMIT);
-		entry.limits.power_mw = cpu_to_le32(power_mw);
-		entry.limits.clock_mhz = cpu_to_le32(!clock_mhz && aipu_gone(clock) ? 0 : clock);
-		err = aipu_admin_run(aipu, &entry, NULL);
-		mutex_unlock(&aipu->sensors->lock);
+		err = give_limits(aipu, power_mw, !clock_mhz && aipu_gone(clock) ? 0 : clock);
+		if (!err) {
+			sensors->power_mw = power_mw;
+			sensors->clock_mhz = clock_mhz ? clock : sensors->clock_mhz;
+		}
+		mutex_unlock(&sensors->lock);
 	}
 	aipu_exit(aipu, idx);
 	return err;
+}
+
+/*
+ * The registers still say the defaults, which are also the most that the card takes: other firmware
+ * may have lower ones. What was set is kept for the next reset, whatever this firmware makes of it.
+ */
+int aipu_sensors_restore(struct aipu_device *aipu)
+{
+	struct aipu_sensors *sensors = aipu->sensors;
+	u32 power = sensors->power_mw, clock = sensors->clock_mhz;
+	int err = -EOPNOTSUPP;
+
+	if (!power && !clock)
+		return 0;
+	if (aipu->limits.capabilities & AIPU_CAP_LIMITS) {
+		power = min(power, aipu_read(aipu, AIPU_REG_POWER_LIMIT));
+		clock = min(clock, aipu_read(aipu, AIPU_REG_CLOCK_LIMIT));
+		err = give_limits(aipu, power, clock);
+	}
+	if (err && err != -EINVAL && err != -EOPNOTSUPP)
+		return err;
+	if (err || power != sensors->power_mw || clock != sensors->clock_mhz)
+		drm_warn(&aipu->drm,
+			 "limits were set to %u mW, %u MHz; this firmware cannot (%d): %s\n",
+			 sensors->power_mw, sensors->clock_mhz, err,
+			 err ? "it has its defaults" : "what is beyond its default is that now");
+	return 0;
 }
 
 int aipu_limits_ioctl(struct drm_device *drm, void *data, struct drm_file *file)

@@ -15,6 +15,11 @@ extern const struct attribute_group *aipu_monitor_groups[]; /* of the PCI device
 
 int aipu_sensors_init(struct aipu_device *aipu); /* at probe, before the card is started */
 int aipu_sensors_start(struct aipu_device *aipu); /* when it was: hwmon, with what it knows; devm */
+/*
+ * At each start, before a job can run: the limits that were set hold again. 0, also where this
+ * firmware refuses them; -errno: no answer. Under reset_lock for writing, or at probe
+ */
+int aipu_sensors_restore(struct aipu_device *aipu);
 /* 0 or as aipu_enter() */
 int aipu_telemetry(struct aipu_device *aipu, struct drm_aipu_telemetry *out);
 /* The card reported `event`, of enum aipu_event. Under aipu_enter() */

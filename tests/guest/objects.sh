@@ -70,7 +70,7 @@ boots()
 	rm -f "$work/flash"
 	"$SRC/scripts/vm" --kernel "$kernel" "$@" --cards 5 --card "1:--memory 64M" --card "2:--memory 64M" \
 		--card "3:--memory 64M --flash $work/flash" --card "4:--memory 64M $events_card" \
-		--module drm_shmem_helper --timeout 900 -- \
+		--file "$work/low.fw" --env AIPU_LOW_LIMITS="$work/low.fw" --module drm_shmem_helper --timeout 900 -- \
 		sh "$work/guest.sh" "$work/$kernel/aipu_accel.ko" "$BUILD/firmware/aipu-soft.fw" \
 		"$SRC/tests/guest/clean.sh" $(printf "$BUILD/tests/guest/%s " $programs) \
 		>"$work/out" 2>"$work/err" && return
@@ -96,8 +96,17 @@ never_starts()
 			--key "$SRC/firmware-abi/development.pem" -o "$work/never.fw"
 }
 
+# One with lower limits than the software device has
+low_limits()
+{
+	printf 'limits: 20000-60000 mW, 300-500 MHz\n' >"$work/low" &&
+		"$BUILD/bin/aipu-fw" pack --payload "$work/low" --version 9.9.8 --board soft \
+			--key "$SRC/firmware-abi/development.pem" -o "$work/low.fw"
+}
+
 tap_ok "they compile" build
 tap_ok "an image that never starts" never_starts
+tap_ok "an image of lower limits" low_limits
 # on NAME KERNEL VM-OPTION...
 on()
 {

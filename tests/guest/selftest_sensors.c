@@ -16,6 +16,7 @@
 
 CARD_FIXTURE()
 
+#define FIRMWARE "/lib/firmware/aipu/534f4654.fw"
 #define UNKNOWN DRM_AIPU_UNKNOWN
 #define FILL_BYTES (32ull << 20)
 #define JOBS 63u
@@ -386,9 +387,128 @@ CARD_TEST(limits)
 	now = telemetry_of(self->fd);
 	EXPECT_EQ(first.power_limit_mw, now.power_limit_mw);
 	EXPECT_EQ(first.clock_limit_mhz - 1, now.clock_limit_mhz);
-	/* Until the card is reset */
-	EXPECT_EQ(0, reset(self->fd, 0));
+	EXPECT_EQ(0, set_limits(self->fd, 0, 0));
 	EXPECT_EQ(first.clock_limit_mhz, telemetry_of(self->fd).clock_limit_mhz);
+}
+
+/* A reset by the driver, of an idle card, or by somebody else (a function-level reset): what was set holds as before */
+static int any_reset(int fd, int kind)
+{
+	char address[64], path[128];
+	int file, err;
+
+	if (kind < 2)
+		return reset(fd, kind ? DRM_AIPU_RESET_IDLE : 0);
+	address_of(fd, address, sizeof(address));
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/reset", address);
+	file = open(path, O_WRONLY | O_CLOEXEC);
+	if (file < 0)
+		return -errno;
+	err = write(file, "1", 1) < 0 ? -errno : 0;
+	close(file);
+	return err;
+}
+
+CARD_TEST(limits_hold_over_resets)
+{
+	struct drm_aipu_telemetry first = telemetry_of(self->fd), now;
+	uint32_t resets = resets_of(self->fd);
+
+	if (!(self->device.capabilities & AIPU_CAP_LIMITS))
+		SKIP(return, "the card has no limits");
+	for (int kind = 0; kind < 3; kind++) {
+		int64_t power = first.power_limit_mw - 2 - kind,
+			clock = first.clock_limit_mhz - 2 - kind;
+
+		ASSERT_EQ(0, set_limits(self->fd, power, clock));
+		/* What was refused is not kept */
+		EXPECT_EQ(-EINVAL, set_limits(self->fd, UINT32_MAX, 0));
+		for (int twice = 0; twice < 2; twice++) {
+			ASSERT_EQ(0, any_reset(self->fd, kind));
+			EXPECT_EQ(++resets, resets_of(self->fd));
+			now = telemetry_of(self->fd);
+			EXPECT_EQ(power, now.power_limit_mw);
+			EXPECT_EQ(clock, now.clock_limit_mhz);
+		}
+	}
+	/* One of them alone; and what hwmon set */
+	ASSERT_EQ(0, set_limits(self->fd, 0, first.clock_limit_mhz - 1));
+	ASSERT_EQ(0, reset(self->fd, 0));
+	now = telemetry_of(self->fd);
+	EXPECT_EQ(first.power_limit_mw, now.power_limit_mw);
+	EXPECT_EQ(first.clock_limit_mhz - 1, now.clock_limit_mhz);
+	ASSERT_EQ(0, write_cap(self->fd, "42000000"));
+	ASSERT_EQ(0, reset(self->fd, 0));
+	now = telemetry_of(self->fd);
+	EXPECT_EQ(42000, now.power_limit_mw);
+	EXPECT_EQ(first.clock_limit_mhz - 1, now.clock_limit_mhz);
+	/* The default holds too */
+	ASSERT_EQ(0, set_limits(self->fd, 0, 0));
+	ASSERT_EQ(0, reset(self->fd, 0));
+	now = telemetry_of(self->fd);
+	EXPECT_EQ(first.power_limit_mw, now.power_limit_mw);
+	EXPECT_EQ(first.clock_limit_mhz, now.clock_limit_mhz);
+}
+
+/* The image that the driver finds when it looks next */
+static int install(const char *image)
+{
+	char bytes[65536];
+	FILE *from = fopen(image, "re"), *to = fopen(FIRMWARE, "we");
+	size_t count = from ? fread(bytes, 1, sizeof(bytes), from) : 0;
+	int err = !to || !count || fwrite(bytes, 1, count, to) != count;
+
+	if (from)
+		fclose(from);
+	if (to)
+		err |= fclose(to) != 0;
+	return err;
+}
+
+/* Firmware of 20 to 60 W and 300 to 500 MHz: what was set is not forgotten, but it cannot do all of that */
+CARD_TEST(limits_that_other_firmware_cannot_have)
+{
+	static const struct {
+		uint32_t power, clock; /* set */
+		int64_t has_power, has_clock;
+		bool said;
+	} cases[] = {
+		{ 50000, 400, 50000, 400, false },
+		{ 80000, 400, 60000, 400, true },
+		{ 50000, 700, 50000, 500, true },
+		/* Below what it takes: then it has its defaults */
+		{ 15000, 400, 60000, 500, true },
+	};
+	const char *other = getenv("AIPU_LOW_LIMITS");
+	struct drm_aipu_telemetry first = telemetry_of(self->fd), now;
+	char text[128];
+
+	if (!other)
+		SKIP(return, "needs AIPU_LOW_LIMITS, an image of lower limits");
+	if (self->device.capabilities & AIPU_CAP_FLASH)
+		SKIP(return, "this card has flash: it is not given an image");
+	ASSERT_EQ(0, rename(FIRMWARE, FIRMWARE ".first"));
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		snprintf(text, sizeof(text),
+			 "limits were set to %u mW, %u MHz; this firmware cannot", cases[i].power,
+			 cases[i].clock);
+		ASSERT_EQ(0, set_limits(self->fd, cases[i].power, cases[i].clock));
+		EXPECT_EQ(0, install(other));
+		EXPECT_EQ(0, reset(self->fd, 0));
+		now = telemetry_of(self->fd);
+		EXPECT_EQ(cases[i].has_power, now.power_limit_mw);
+		EXPECT_EQ(cases[i].has_clock, now.clock_limit_mhz);
+		EXPECT_EQ(cases[i].said, logged(text));
+		EXPECT_EQ(0, install(FIRMWARE ".first"));
+		EXPECT_EQ(0, reset(self->fd, 0));
+		now = telemetry_of(self->fd);
+		EXPECT_EQ(cases[i].power, now.power_limit_mw);
+		EXPECT_EQ(cases[i].clock, now.clock_limit_mhz);
+	}
+	EXPECT_EQ(0, set_limits(self->fd, 0, 0));
+	now = telemetry_of(self->fd);
+	EXPECT_EQ(first.power_limit_mw, now.power_limit_mw);
+	EXPECT_EQ(0, rename(FIRMWARE ".first", FIRMWARE));
 }
 
 /* --- fdinfo ------------------------------------------------------------------------------------------- */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* aipu-smi set: the limits of power and clock, which hold until the card's reset; and whether the card has them then. */
+/* aipu-smi set: the limits of power and clock, which the driver keeps over resets; and whether the card has them then. */
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>

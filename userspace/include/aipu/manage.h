@@ -41,7 +41,10 @@ struct aipu_telemetry {
 /* Any thread. -EOPNOTSUPP: a driver that is too old */
 int aipu_device_telemetry(struct aipu_device *device, struct aipu_telemetry *telemetry);
 
-/* 0: the device's default of each. They hold until its reset. -EOPNOTSUPP: it has none; -EINVAL: beyond what it can */
+/*
+ * 0: the device's default of each. They hold also over resets, as long as a driver has the card; those of the software device,
+ * and with a driver of user API 1.1, until its reset. -EOPNOTSUPP: it has none; -EINVAL: beyond what it can
+ */
 int aipu_device_set_limits(struct aipu_device *device, uint32_t power_mw, uint32_t clock_mhz);
 
 /* ---- reset ---- */

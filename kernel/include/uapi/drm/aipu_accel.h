@@ -715,7 +715,10 @@ struct drm_aipu_flash {
 /**
  * struct drm_aipu_limits - DRM_IOCTL_AIPU_SET_LIMITS: power and clock; needs CAP_SYS_ADMIN
  *
- * They hold until the card is reset. EOPNOTSUPP: the card has none. EINVAL: beyond what it can.
+ * They hold as long as the driver is bound, also over resets (user API 1.1: until the next reset):
+ * the driver sets them again before a job can run. Where other firmware was started, a limit above
+ * its default is the default then, and where it refuses what is left, both are; the log says so.
+ * EOPNOTSUPP: the card has none. EINVAL: beyond what it can; both stay.
  */
 struct drm_aipu_limits {
 	/** @power_mw: in, milliwatts; 0: the card's default */
