@@ -400,12 +400,13 @@ int aipu_buffer_create_ioctl(struct drm_device *drm, void *data, struct drm_file
 	struct drm_aipu_buffer_create *args = data;
 	struct aipu_device *aipu = to_aipu(drm);
 	bool user = args->kind == DRM_AIPU_BUFFER_USER;
+	u32 flags = DRM_AIPU_BUFFER_KV | (user ? DRM_AIPU_BUFFER_READ_ONLY : 0);
 	struct aipu_buffer *buffer;
 	int err;
 
 	if (args->pad || !args->bytes || args->bytes % PAGE_SIZE || args->bytes > MAX_BYTES)
 		return -EINVAL;
-	if ((!user && args->address) || args->flags & ~(user ? DRM_AIPU_BUFFER_READ_ONLY : 0))
+	if ((!user && args->address) || args->flags & ~flags)
 		return -EINVAL;
 	switch (args->kind) {
 	case DRM_AIPU_BUFFER_DEVICE:
@@ -422,6 +423,7 @@ int aipu_buffer_create_ioctl(struct drm_device *drm, void *data, struct drm_file
 	}
 	if (IS_ERR(buffer))
 		return PTR_ERR(buffer);
+	buffer->flags = args->flags;
 	err = drm_gem_handle_create(drm_file, &buffer->shmem.base, &args->handle);
 	drm_gem_object_put(&buffer->shmem.base);
 	return err;

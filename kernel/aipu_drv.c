@@ -57,7 +57,7 @@ static void fill_device(struct aipu_device *aipu, struct drm_aipu_device *out)
 		.features = DRM_AIPU_FEATURE_URING | DRM_AIPU_FEATURE_USER_BUFFER |
 			    DRM_AIPU_FEATURE_PRIME | DRM_AIPU_FEATURE_TELEMETRY |
 			    DRM_AIPU_FEATURE_FLASH | DRM_AIPU_FEATURE_LIMITS |
-			    DRM_AIPU_FEATURE_RESET_FLAGS,
+			    DRM_AIPU_FEATURE_RESET_FLAGS | DRM_AIPU_FEATURE_KV_BUFFER,
 		.state = READ_ONCE(aipu->state),
 		.resets = atomic_read(&aipu->resets),
 		.capabilities = limits->capabilities,

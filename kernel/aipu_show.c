@@ -27,21 +27,36 @@
 
 /* --- what an open file uses ------------------------------------------------------------------- */
 
-static void count_buffer(struct drm_memory_stats *stats, struct aipu_buffer *buffer)
+/* Of a file's handles, in one region of memory */
+struct region {
+	struct drm_memory_stats stats;
+	u64 kv; /* of it in buffers that are labelled as KV caches */
+};
+
+static void count_buffer(struct region *region, struct aipu_buffer *buffer)
 {
 	struct drm_gem_object *gem = &buffer->shmem.base;
 
 	if (drm_gem_object_is_shared_for_memory_stats(gem))
-		stats->shared += gem->size;
+		region->stats.shared += gem->size;
 	else
-		stats->private += gem->size;
-	stats->resident += gem->size;
+		region->stats.private += gem->size;
+	region->stats.resident += gem->size;
+	if (buffer->flags & DRM_AIPU_BUFFER_KV)
+		region->kv += gem->size;
+}
+
+static void print_region(struct drm_printer *p, struct region *region, const char *name)
+{
+	drm_print_memory_stats(p, &region->stats, DRM_GEM_OBJECT_RESIDENT, name);
+	drm_printf(p, AIPU_DRIVER_NAME "-kv-%s:\t%llu KiB\n", name, region->kv >> 10);
 }
 
 /*
  * Device time is known of a job when it has ended. Of those that run it is estimated here: of the
  * time since the last end in their queue an equal share of all queues that have jobs, as the card
- * takes turns.
+ * takes turns. A GENERATE that a full token ring pauses counts as running: only the ring, in the
+ * user's own memory, says so, and nothing says for how long.
  */
 static u64 running_ns(struct aipu_file *file)
 {
@@ -76,7 +91,7 @@ static u64 busy_ns(struct aipu_file *file)
 void aipu_show_fdinfo(struct drm_printer *p, struct drm_file *drm_file)
 {
 	struct aipu_file *file = drm_file->driver_priv;
-	struct drm_memory_stats device = {}, host = {};
+	struct region device = {}, host = {};
 	struct drm_gem_object *gem;
 	int id;
 
@@ -88,8 +103,8 @@ void aipu_show_fdinfo(struct drm_printer *p, struct drm_file *drm_file)
 	}
 	spin_unlock(&drm_file->table_lock);
 	drm_printf(p, "drm-engine-compute:\t%llu ns\n", busy_ns(file));
-	drm_print_memory_stats(p, &device, DRM_GEM_OBJECT_RESIDENT, "device");
-	drm_print_memory_stats(p, &host, DRM_GEM_OBJECT_RESIDENT, "host");
+	print_region(p, &device, "device");
+	print_region(p, &host, "host");
 	drm_printf(p, AIPU_DRIVER_NAME "-jobs:\t%llu\n", (u64)atomic64_read(&file->jobs));
 }
 

@@ -200,7 +200,6 @@ CARD_TEST(reserved_fields_are_zero)
 		RESERVED(CONTEXT_CREATE, drm_aipu_context_create, flags, &create),
 		RESERVED(CONTEXT_RESET, drm_aipu_context, pad, &context),
 		RESERVED(CONTEXT_DESTROY, drm_aipu_context, pad, &context),
-		RESERVED(BUFFER_CREATE, drm_aipu_buffer_create, flags, &buffer),
 		RESERVED(BUFFER_CREATE, drm_aipu_buffer_create, pad, &buffer),
 		RESERVED(BUFFER_INFO, drm_aipu_buffer_info, pad, &info),
 		RESERVED(SEGMENT_BIND, drm_aipu_segment_bind, pad, &bind),
@@ -221,6 +220,11 @@ CARD_TEST(reserved_fields_are_zero)
 				       fields[i].offset, bit);
 			}
 		}
+	}
+	for (uint32_t flag = 1; flag; flag <<= 1) {
+		buffer.flags = flag;
+		if (flag != DRM_AIPU_BUFFER_KV)
+			EXPECT_EQ(-EINVAL, call(self->fd, DRM_IOCTL_AIPU_BUFFER_CREATE, &buffer));
 	}
 	for (reset.flags = 1u << 31; reset.flags > DRM_AIPU_RESET_RECOVERY; reset.flags >>= 1)
 		EXPECT_EQ(-EINVAL, call(self->fd, DRM_IOCTL_AIPU_RESET, &reset));

@@ -55,6 +55,7 @@ CARD_TEST(query_negotiates_sizes)
 	ASSERT_EQ(0, query(self->fd, DRM_AIPU_QUERY_DEVICE, &device, sizeof(device)));
 	EXPECT_TRUE(device.features & DRM_AIPU_FEATURE_USER_BUFFER);
 	EXPECT_TRUE(device.features & DRM_AIPU_FEATURE_PRIME);
+	EXPECT_TRUE(device.features & DRM_AIPU_FEATURE_KV_BUFFER);
 	EXPECT_EQ(DRM_AIPU_STATE_READY, device.state);
 	EXPECT_LT(0, device.max_contexts);
 	EXPECT_EQ(0, device.model[63]);
@@ -117,13 +118,16 @@ CARD_TEST(create_refuses)
 		EXPECT_EQ(-EINVAL, buffer_make(self->fd, kinds[i], tib + PAGE, at, 0));
 		EXPECT_EQ(-EINVAL, buffer_make(self->fd, kinds[i], 1ull << 63, at, 0));
 		EXPECT_EQ(-EINVAL, buffer_make(self->fd, kinds[i], -PAGE, at, 0));
-		EXPECT_EQ(-EINVAL, buffer_make(self->fd, kinds[i], PAGE, at, 2));
+		EXPECT_EQ(-EINVAL, buffer_make(self->fd, kinds[i], PAGE, at, 4));
+		EXPECT_EQ(-EINVAL, buffer_make(self->fd, kinds[i], PAGE, at, 6));
 		EXPECT_EQ(-EINVAL, buffer_make(self->fd, kinds[i], PAGE, at, 1u << 31));
 	}
 	for (size_t i = 0; i < 2; i++) {
 		EXPECT_EQ(-EINVAL, buffer_make(self->fd, kinds[i], PAGE, page, 0));
 		EXPECT_EQ(-EINVAL,
 			  buffer_make(self->fd, kinds[i], PAGE, NULL, DRM_AIPU_BUFFER_READ_ONLY));
+		EXPECT_EQ(-EINVAL, buffer_make(self->fd, kinds[i], PAGE, NULL,
+					       DRM_AIPU_BUFFER_KV | DRM_AIPU_BUFFER_READ_ONLY));
 	}
 	EXPECT_EQ(-EINVAL, buffer_new(self->fd, 0, PAGE));
 	EXPECT_EQ(-EINVAL, buffer_new(self->fd, DRM_AIPU_BUFFER_IMPORT, PAGE));
@@ -422,6 +426,54 @@ CARD_TEST(usage_in_fdinfo)
 	EXPECT_EQ(1, usage(self->fd, "aipu_accel-jobs"));
 	EXPECT_EQ(0, buffer_close(self->fd, host));
 	EXPECT_EQ(0, usage(self->fd, "drm-total-host"));
+}
+
+/* A label, of any kind of buffer: counted in its region, once a handle, by each file that has one */
+CARD_TEST(kv_caches_in_fdinfo)
+{
+	static char page[PAGE] __attribute__((aligned(PAGE)));
+	struct drm_aipu_buffer_info info;
+	int device, plain, host, user, dmabuf, shared, other = card_open(0);
+
+	EXPECT_EQ(0, usage(self->fd, "aipu_accel-kv-device"));
+	EXPECT_EQ(0, usage(self->fd, "aipu_accel-kv-host"));
+	device = buffer_make(self->fd, DRM_AIPU_BUFFER_DEVICE, 5 * PAGE, NULL, DRM_AIPU_BUFFER_KV);
+	plain = buffer_new(self->fd, DRM_AIPU_BUFFER_DEVICE, 2 * PAGE);
+	host = buffer_make(self->fd, DRM_AIPU_BUFFER_HOST, 3 * PAGE, NULL, DRM_AIPU_BUFFER_KV);
+	user = buffer_make(self->fd, DRM_AIPU_BUFFER_USER, PAGE, page,
+			   DRM_AIPU_BUFFER_KV | DRM_AIPU_BUFFER_READ_ONLY);
+	ASSERT_LT(0, device);
+	ASSERT_LT(0, plain);
+	ASSERT_LT(0, host);
+	ASSERT_LT(0, user);
+	ASSERT_EQ(0, buffer_info(self->fd, device, &info));
+	EXPECT_EQ(DRM_AIPU_BUFFER_KV, info.flags);
+	ASSERT_EQ(0, buffer_info(self->fd, user, &info));
+	EXPECT_EQ(DRM_AIPU_BUFFER_KV | DRM_AIPU_BUFFER_READ_ONLY, info.flags);
+	EXPECT_EQ(5 * PAGE, usage(self->fd, "aipu_accel-kv-device"));
+	EXPECT_EQ(7 * PAGE, usage(self->fd, "drm-total-device"));
+	EXPECT_EQ(4 * PAGE, usage(self->fd, "aipu_accel-kv-host"));
+	EXPECT_EQ(4 * PAGE, usage(self->fd, "drm-total-host"));
+	EXPECT_EQ(0, usage(other, "aipu_accel-kv-device"));
+	/* The same buffer, and so the same label, in another file */
+	dmabuf = export_fd(self->fd, device);
+	shared = import_fd(other, dmabuf);
+	ASSERT_LT(0, shared);
+	EXPECT_EQ(5 * PAGE, usage(other, "aipu_accel-kv-device"));
+	EXPECT_EQ(5 * PAGE, usage(self->fd, "aipu_accel-kv-device"));
+	/* Without its handle it is nobody's, though the memory is there */
+	EXPECT_EQ(0, buffer_close(self->fd, device));
+	EXPECT_EQ(0, usage(self->fd, "aipu_accel-kv-device"));
+	EXPECT_EQ(2 * PAGE, usage(self->fd, "drm-total-device"));
+	EXPECT_EQ(5 * PAGE, usage(other, "aipu_accel-kv-device"));
+	EXPECT_EQ(0, buffer_close(other, shared));
+	close(dmabuf);
+	EXPECT_EQ(0, usage(other, "aipu_accel-kv-device"));
+	EXPECT_EQ(0, buffer_close(self->fd, host));
+	EXPECT_EQ(PAGE, usage(self->fd, "aipu_accel-kv-host"));
+	EXPECT_EQ(0, buffer_close(self->fd, user));
+	EXPECT_EQ(0, usage(self->fd, "aipu_accel-kv-host"));
+	close(other);
 }
 
 /* --- dma-bufs --------------------------------------------------------------------------------------- */

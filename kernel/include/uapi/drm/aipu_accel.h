@@ -30,7 +30,11 @@ extern "C" {
 
 #define AIPU_DRIVER_NAME "aipu_accel"
 #define AIPU_DRIVER_VERSION_MAJOR 1
-#define AIPU_DRIVER_VERSION_MINOR 1 /* telemetry, limits, flash, flags of RESET */
+/*
+ * 1: telemetry, limits, flash, flags of RESET
+ * 2: labels of KV caches; limits hold over resets
+ */
+#define AIPU_DRIVER_VERSION_MINOR 2
 
 #define DRM_AIPU_QUERY 0x00
 #define DRM_AIPU_CONTEXT_CREATE 0x01
@@ -106,6 +110,7 @@ enum drm_aipu_state {
 #define DRM_AIPU_FEATURE_LIMITS \
 	(1ull << 6) /* DRM_IOCTL_AIPU_SET_LIMITS, where AIPU_CAP_LIMITS is */
 #define DRM_AIPU_FEATURE_RESET_FLAGS (1ull << 7) /* DRM_AIPU_RESET_IDLE, DRM_AIPU_RESET_RECOVERY */
+#define DRM_AIPU_FEATURE_KV_BUFFER (1ull << 8) /* DRM_AIPU_BUFFER_KV */
 
 /**
  * struct drm_aipu_device - the card and its limits; all out
@@ -314,6 +319,11 @@ enum drm_aipu_buffer_kind {
 /* Of drm_aipu_buffer_create.flags */
 /* USER: the device only reads; needs no write access to the pages */
 #define DRM_AIPU_BUFFER_READ_ONLY (1u << 0)
+/*
+ * all kinds, where FEATURE_KV_BUFFER is offered: holds a KV cache. A label: fdinfo of each file
+ * that has a handle counts it (aipu_accel-kv-device, -kv-host), and nothing else is different.
+ */
+#define DRM_AIPU_BUFFER_KV (1u << 1)
 
 /**
  * struct drm_aipu_buffer_create - DRM_IOCTL_AIPU_BUFFER_CREATE
