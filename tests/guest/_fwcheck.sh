@@ -155,7 +155,7 @@ ok "no driver: root sees what the registers tell" says 5 "contract 0.1 to 4.0" "
 
 # The driver of this build and its kind: 1.0. On the wide boot ROM 1.0 and 1.0-1.1 work, on the narrow one too.
 insmod "$work/modules/old/aipu_accel.ko"
-ok "the driver says what it speaks" says 1 "driver         user API 1.1, contract 1.0" -- -i "$wide"
+ok "the driver says what it speaks" says 1 "driver         user API 1.2, contract 1.0" -- -i "$wide"
 ok "driver for 1.0: ten combinations" cells 4
 rmmod aipu_accel
 # 1.1-1.2 on the wide one is taken, and is too new for this libaipu
@@ -175,12 +175,26 @@ other_api()
 	cp "$work/images/1.0.fw" $image
 	power_on
 	bind || return 1
-	says 1 "upgrade  driver and libaipu: install a newer libaipu (the driver's user API is 2.1, libaipu's 1.1)" \
-		"$narrow: incompatible: /dev/accel/accel0: the driver's user API is 2.1, libaipu " -- -i "$narrow" || return 1
+	says 1 "upgrade  driver and libaipu: install a newer libaipu (the driver's user API is 2.2, libaipu's 1.2)" \
+		"$narrow: incompatible: /dev/accel/accel0: the driver's user API is 2.2, libaipu " -- -i "$narrow" || return 1
 	! "$gen" --device "$narrow" --qpc "$work/qpc" --prompt "Once" --max-tokens 1
 }
 insmod "$work/modules/other/aipu_accel.ko"
 ok "a driver of another major version" other_api
+rmmod aipu_accel
+
+# It refuses a flag that it does not know; so libaipu does not give it
+older_api()
+{
+	card=$narrow
+	power_on
+	bind || return 1
+	says 0 "note     driver and libaipu: the driver's user API is 1.1: what came with 1.2 is not offered" \
+		"$narrow: compatible" -- -i "$narrow" || return 1
+	"$gen" --device "$narrow" --qpc "$work/qpc" --prompt "Once" --max-tokens 1
+}
+insmod "$work/modules/older/aipu_accel.ko"
+ok "an older driver: models run all the same" older_api
 rmmod aipu_accel
 
 # --- cards at work ----------------------------------------------------------------------------------
@@ -196,7 +210,7 @@ cp "$work/images/1.0.fw" $image
 ok "two cards work" eval 'works_on "$wide" && works_on "$narrow"'
 ok "one card" says 0 "$narrow /dev/accel/accel1, AIPU " "serial 00000000000000a2" "boot ROM       1.0.0, board soft, rollback counter 0" \
 	"firmware       0.9.0 (0.9.0 aipu-soft), from the host, contract 1.0, in use 1.0" "slot A         none" \
-	"image          $image: 0.9.0 (aipu-soft), board soft, contract 1.0" "driver         user API 1.1, contract 1.0" \
+	"image          $image: 0.9.0 (aipu-soft), board soft, contract 1.0" "driver         user API 1.2, contract 1.0" \
 	"$narrow: compatible" -- -i "$narrow" --strict
 ok "by its node" says 0 "$narrow /dev/accel/accel1" -- -i accel1
 ok "by its serial number" says 0 "$narrow /dev/accel/accel1" -- -i 00000000000000a2

@@ -37,7 +37,9 @@ drivers()
 {
 	mkdir "$work/modules" && driver old -DAIPU_ABI_CURRENT=0x10000u && driver new -DAIPU_ABI_CURRENT=0x10001u &&
 		driver newest "-DAIPU_ABI_OLDEST=0x10001u -DAIPU_ABI_CURRENT=0x10002u" &&
-		driver other -DAIPU_ABI_CURRENT=0x10000u 's/\(AIPU_DRIVER_VERSION_MAJOR\) 1/\1 2/'
+		driver other -DAIPU_ABI_CURRENT=0x10000u 's/\(AIPU_DRIVER_VERSION_MAJOR\) 1/\1 2/' &&
+		driver older -DAIPU_ABI_CURRENT=0x10000u \
+			's/\(AIPU_DRIVER_VERSION_MINOR\) 2/\1 1/; s/\(define DRM_AIPU_\(FEATURE_KV_BUFFER\|BUFFER_KV\)\) (1.*)/\1 0u/'
 }
 
 # pack NAME OLDEST NEWEST [OPTION...]
@@ -80,7 +82,7 @@ boot()
 }
 
 : >"$work/out"
-tap_ok "drivers of four versions" drivers
+tap_ok "drivers of five versions" drivers
 tap_ok "images and a model" images
 tap_ok "a flash with an image" flash
 tap_ok "the guest runs to its end" boot

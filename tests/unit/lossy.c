@@ -180,14 +180,15 @@ static int buffer_made(struct aipu_transport_device *device, int err,
 }
 
 static int lossy_buffer_create(struct aipu_transport_device *device, enum aipu_buffer_kind kind,
-			       uint64_t bytes, struct aipu_transport_buffer **out)
+			       uint64_t bytes, unsigned int flags,
+			       struct aipu_transport_buffer **out)
 {
 	struct aipu_transport_buffer *real = NULL;
 	unsigned int i = 0;
 	int err = called(device);
 
 	if (!err)
-		err = soft()->buffer_create(device->real, kind, bytes, &real);
+		err = soft()->buffer_create(device->real, kind, bytes, flags, &real);
 	err = buffer_made(device, err, real, bytes, out);
 	if (err || kind != AIPU_BUFFER_DEVICE)
 		return err;

@@ -35,6 +35,42 @@ static void host_buffers(void **state)
 	assert_int_equal(aipu_buffer_bytes(NULL), 0);
 }
 
+/* A label changes nothing that the caller sees; what is not known is refused */
+static void labels(void **state)
+{
+	static const enum aipu_buffer_kind kinds[] = { AIPU_BUFFER_HOST, AIPU_BUFFER_DEVICE };
+	const struct aipu_buffer_options label = { .flags = AIPU_BUFFER_KV };
+	const struct aipu_buffer_options bad[] = { { .flags = 2 },
+						   { .flags = AIPU_BUFFER_KV | 1u << 31 },
+						   { .pad = 1 },
+						   { .reserved = { 0, 0, 1 } } };
+	struct test_bench *bench = *state;
+	struct aipu_buffer *buffer;
+
+	for (size_t i = 0; i < 2; i++) {
+		assert_int_equal(
+			aipu_buffer_create_with(bench->device, kinds[i], PAGE, &label, &buffer), 0);
+		assert_int_equal(aipu_buffer_bytes(buffer), PAGE);
+		assert_int_equal(aipu_buffer_destroy(buffer), 0);
+		for (size_t j = 0; j < sizeof(bad) / sizeof(bad[0]); j++) {
+			buffer = (struct aipu_buffer *)&label;
+			assert_int_equal(aipu_buffer_create_with(bench->device, kinds[i], PAGE,
+								 &bad[j], &buffer),
+					 -EINVAL);
+			assert_null(buffer);
+		}
+	}
+	assert_int_equal(
+		aipu_buffer_create_with(bench->device, AIPU_BUFFER_HOST, PAGE, NULL, &buffer), 0);
+	assert_int_equal(aipu_buffer_destroy(buffer), 0);
+	assert_int_equal(aipu_buffer_create_with(NULL, AIPU_BUFFER_HOST, PAGE, &label, &buffer),
+			 -EINVAL);
+	assert_int_equal(aipu_buffer_create_with(bench->device, AIPU_BUFFER_HOST, PAGE, &label,
+						 NULL),
+			 -EINVAL);
+	assert_int_equal(aipu_buffer_create_with(bench->device, 0, PAGE, &label, &buffer), -EINVAL);
+}
+
 static void bindings_are_checked(void **state)
 {
 	struct test_bench *bench = *state;
@@ -275,6 +311,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, bench_up, bench_down)
 	const struct CMUnitTest tests[] = {
 		TEST(host_buffers),
+		TEST(labels),
 		TEST(bindings_are_checked),
 		TEST(device_memory),
 		TEST(imported_memory),

@@ -35,14 +35,28 @@ static int buffer_finish(struct aipu_buffer *created, int error, struct aipu_buf
 	return 0;
 }
 
-int aipu_buffer_create(struct aipu_device *device, enum aipu_buffer_kind kind, uint64_t bytes,
-		       struct aipu_buffer **buffer)
+static bool options_valid(const struct aipu_buffer_options *options)
 {
+	uint64_t reserved = options->pad;
+
+	for (size_t i = 0; i < sizeof(options->reserved) / sizeof(*options->reserved); i++)
+		reserved |= options->reserved[i];
+	return !(options->flags & ~AIPU_BUFFER_KV) && !reserved;
+}
+
+int aipu_buffer_create_with(struct aipu_device *device, enum aipu_buffer_kind kind, uint64_t bytes,
+			    const struct aipu_buffer_options *options, struct aipu_buffer **buffer)
+{
+	static const struct aipu_buffer_options defaults;
 	struct aipu_buffer *created;
 
+	if (!options)
+		options = &defaults;
 	if (!device || !buffer)
 		return -EINVAL;
 	*buffer = NULL;
+	if (!options_valid(options))
+		return -EINVAL;
 	if ((kind != AIPU_BUFFER_HOST && kind != AIPU_BUFFER_DEVICE) || !bytes)
 		return -EINVAL;
 	if (bytes > BUFFER_MAX_BYTES)
@@ -52,8 +66,14 @@ int aipu_buffer_create(struct aipu_device *device, enum aipu_buffer_kind kind, u
 		return -ENOMEM;
 	return buffer_finish(created,
 			     device->ops->buffer_create(device->transport, kind, bytes,
-							&created->transport),
+							options->flags, &created->transport),
 			     buffer);
+}
+
+int aipu_buffer_create(struct aipu_device *device, enum aipu_buffer_kind kind, uint64_t bytes,
+		       struct aipu_buffer **buffer)
+{
+	return aipu_buffer_create_with(device, kind, bytes, NULL, buffer);
 }
 
 int aipu_buffer_import(struct aipu_device *device, void *memory, uint64_t bytes,

@@ -19,7 +19,7 @@
 #include "aipu_queue.h"
 
 /* Raised with every change of this header: front and transports are of one build */
-#define AIPU_TRANSPORT_VERSION 5u
+#define AIPU_TRANSPORT_VERSION 6u
 
 struct aipu_transport_device;
 struct aipu_transport_context;
@@ -58,9 +58,10 @@ struct aipu_transport_ops {
 	void (*context_destroy)(struct aipu_transport_context *context);
 	int (*context_reset)(struct aipu_transport_context *context);
 
-	/* buffer_destroy: -EBUSY while bound */
+	/* flags: AIPU_BUFFER_KV, which a transport that tells nobody may ignore; buffer_destroy: -EBUSY while bound */
 	int (*buffer_create)(struct aipu_transport_device *device, enum aipu_buffer_kind kind,
-			     uint64_t bytes, struct aipu_transport_buffer **buffer);
+			     uint64_t bytes, unsigned int flags,
+			     struct aipu_transport_buffer **buffer);
 	int (*buffer_import)(struct aipu_transport_device *device, void *memory, uint64_t bytes,
 			     unsigned int access, struct aipu_transport_buffer **buffer);
 	/* The front has looked that the file is that long */

@@ -27,11 +27,13 @@ static int bind(struct aipu_llm *llm, struct llm_memory *memory, unsigned int ac
 int llm_memory_create(struct aipu_llm *llm, struct llm_memory *memory, enum aipu_buffer_kind kind,
 		      uint64_t bytes, const char *what)
 {
+	const struct aipu_buffer_options options = { .flags = memory == &llm->kv ? AIPU_BUFFER_KV
+										 : 0 };
 	struct aipu_device_info info;
 	int err;
 
 	memory->bytes = (bytes + AIPU_PAGE_BYTES - 1) / AIPU_PAGE_BYTES * AIPU_PAGE_BYTES;
-	err = aipu_buffer_create(llm->device, kind, memory->bytes, &memory->buffer);
+	err = aipu_buffer_create_with(llm->device, kind, memory->bytes, &options, &memory->buffer);
 	if (err == -ENOSPC && !aipu_device_query(llm->device, &info))
 		return llm_fail(llm, err,
 				"%s needs %llu bytes of device memory, %llu of %llu are free: "

@@ -128,6 +128,18 @@ enum aipu_buffer_kind {
 /* -ENOSPC: device memory is full */
 int aipu_buffer_create(struct aipu_device *device, enum aipu_buffer_kind kind, uint64_t bytes,
 		       struct aipu_buffer **buffer);
+
+/* Of struct aipu_buffer_options. What the memory is for: nothing is different but what monitors are told, where they can be */
+#define AIPU_BUFFER_KV 1u /* a KV cache: aipu-smi ps */
+/* All zero: the default of each */
+struct aipu_buffer_options {
+	uint32_t flags; /* AIPU_BUFFER_KV */
+	uint32_t pad;
+	uint64_t reserved[3];
+};
+/* `options` may be NULL */
+int aipu_buffer_create_with(struct aipu_device *device, enum aipu_buffer_kind kind, uint64_t bytes,
+			    const struct aipu_buffer_options *options, struct aipu_buffer **buffer);
 /* Pins the caller's memory (page aligned); it stays the caller's and outlives the buffer */
 int aipu_buffer_import(struct aipu_device *device, void *memory, uint64_t bytes,
 		       unsigned int access, struct aipu_buffer **buffer);

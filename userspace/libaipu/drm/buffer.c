@@ -61,16 +61,20 @@ static int map_handle(struct aipu_transport_buffer *buffer)
 }
 
 int card_buffer_create(struct aipu_transport_device *device, enum aipu_buffer_kind kind,
-		       uint64_t bytes, struct aipu_transport_buffer **out)
+		       uint64_t bytes, unsigned int flags, struct aipu_transport_buffer **out)
 {
 	struct aipu_transport_buffer *buffer = buffer_new(device, bytes);
+	uint32_t label = 0;
 	int err;
 
 	if (!buffer)
 		return -ENOMEM;
+	/* An older driver would refuse it */
+	if (flags & AIPU_BUFFER_KV && device->info.features & DRM_AIPU_FEATURE_KV_BUFFER)
+		label = DRM_AIPU_BUFFER_KV;
 	buffer->in_device = kind == AIPU_BUFFER_DEVICE;
-	err = create_handle(buffer,
-			    buffer->in_device ? DRM_AIPU_BUFFER_DEVICE : DRM_AIPU_BUFFER_HOST, 0);
+	err = create_handle(
+		buffer, buffer->in_device ? DRM_AIPU_BUFFER_DEVICE : DRM_AIPU_BUFFER_HOST, label);
 	/* More than any buffer can have: all else was checked before. */
 	if (err == -EINVAL)
 		err = buffer->in_device ? -ENOSPC : -ENOMEM;

@@ -102,12 +102,13 @@ static int buffer_create_device(struct aipu_transport_buffer *buffer)
 }
 
 int soft_buffer_create(struct aipu_transport_device *device, enum aipu_buffer_kind kind,
-		       uint64_t bytes, struct aipu_transport_buffer **buffer)
+		       uint64_t bytes, unsigned int flags, struct aipu_transport_buffer **buffer)
 {
 	struct aipu_transport_buffer *created =
 		buffer_new(device, kind == AIPU_BUFFER_DEVICE ? SOFT_DEVICE : SOFT_HOST, bytes);
 	int error;
 
+	(void)flags; /* the device is this process's own: no other asks what its memory is for */
 	if (!created)
 		return -ENOMEM;
 	error = kind == AIPU_BUFFER_DEVICE ? buffer_create_device(created)

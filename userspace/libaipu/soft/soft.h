@@ -276,7 +276,7 @@ int soft_program_unload(struct aipu_transport_context *context, uint32_t id);
 
 /* buffer.c */
 int soft_buffer_create(struct aipu_transport_device *device, enum aipu_buffer_kind kind,
-		       uint64_t bytes, struct aipu_transport_buffer **buffer);
+		       uint64_t bytes, unsigned int flags, struct aipu_transport_buffer **buffer);
 int soft_buffer_import(struct aipu_transport_device *device, void *memory, uint64_t bytes,
 		       unsigned int access, struct aipu_transport_buffer **buffer);
 int soft_buffer_map_file(struct aipu_transport_device *device, int fd, uint64_t offset,
