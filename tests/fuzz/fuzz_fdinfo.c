@@ -20,5 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fuzz_require(c.engine_ns == SMI_UNKNOWN || c.engine_ns >= 0, "time is known or positive");
 	fuzz_require(c.device_bytes == SMI_UNKNOWN || c.device_bytes >= 0, "so is memory");
 	fuzz_require(c.host_bytes == SMI_UNKNOWN || c.host_bytes >= 0, "of both kinds");
+	fuzz_require(c.device_kv_bytes == SMI_UNKNOWN || c.device_kv_bytes >= 0, "and KV caches");
+	fuzz_require(c.host_kv_bytes == SMI_UNKNOWN || c.host_kv_bytes >= 0, "of both kinds");
 	return 0;
 }

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Runs in a guest with two cards, for tests/guest/monitors.sh: _monitors.sh MODULE FIRMWARE AIPU-GEN QPC BYTES; BYTES is what the
-# software device read of its memory for 20 tokens
-module=$1 firmware=$2 gen=$3 qpc=$4 bytes=$5
+# Runs in a guest with two cards, for tests/guest/monitors.sh: _monitors.sh MODULE FIRMWARE AIPU-GEN QPC BYTES KV; BYTES is what the
+# software device read of its memory for 20 tokens, KV the size of the model's KV cache in KiB
+module=$1 firmware=$2 gen=$3 qpc=$4 bytes=$5 kv=$6
 # shellcheck source=tests/guest/_ok.sh
 . "$(dirname "$0")/_ok.sh"
 
@@ -124,6 +124,14 @@ holds_model()
 	[ $((total * 1024)) -ge $weights ] && [ "$resident" -eq "$total" ]
 }
 
+# All of it, and nothing else; no other device memory is counted twice
+labels_kv()
+{
+	grep '^aipu_accel-kv-' /tmp/info
+	grep -qx "aipu_accel-kv-device:	$kv KiB" /tmp/info && grep -qx "aipu_accel-kv-host:	0 KiB" /tmp/info &&
+		[ "$(key one drm-total-device)" -gt "$kv" ]
+}
+
 clients_differ()
 {
 	[ "$(key one drm-client-id)" -ne "$(key two drm-client-id)" ] &&
@@ -163,6 +171,7 @@ ok "aipu-gen is loaded and waits" until_true loaded one
 ok "another one too" until_true loaded two
 ok "fdinfo has the keys that monitors read" has_keys
 ok "the file holds the model" holds_model
+ok "and as much of it in the KV cache as the model wants" labels_kv
 ok "two clients, each on its card" clients_differ
 ok "memory in use is as much more" eval \
 	'[ $(($(attribute memory_utilization) - memory)) -ge $weights ] &&

@@ -1,10 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Runs in a guest, for tests/guest/smi.sh, which says what is the matter with each card: _smi.sh MODULE FIRMWARE AIPU-GEN AIPU-SMI
-# SETPRIV WORK. TAP on stdout.
+# SETPRIV WORK KV; KV: bytes of the model's KV cache. TAP on stdout.
 # shellcheck source=tests/guest/_ok.sh
 . "${0%/*}/_ok.sh"
-module=$1 firmware=$2 gen=$3 smi=$4 setpriv=$5 work=$6
+module=$1 firmware=$2 gen=$3 smi=$4 setpriv=$5 work=$6 kv=$7
 set -- /sys/bus/pci/devices/0000:*
 for at; do
 	[ "$(cat "$at/vendor" "$at/device")" != "0x1af4
@@ -161,12 +161,15 @@ happens()
 	cat /tmp/events
 	grep -q " $plain  reset 1, now " /tmp/events
 }
+ok "limits are set" says 0 "power limit 43.5 W, clock limit 654 MHz" set -i "$plain" --clock-limit 654 --power-limit 43.5
 "$smi" events -i "$plain" --count 1 --interval 50 >/tmp/events 2>&1 &
 events=$!
 ok "events: it looks" until_ok watching
 ok "reset: counted by driver and card" says 0 "ready, firmware" reset -i "$plain"
 ok "reset: it says how often" grep -q "^$plain: reset in .* resets 0 -> 1$" /tmp/said
 ok "events: the reset" happens
+ok "limits hold over it" eval 'is "$plain" clock_limit 654 && is "$plain" power_limit 43.5'
+ok "until they are the default again" says 0 "$plain: power limit" set -i "$plain" --default
 ok "reset with the host's firmware" says 0 "resets 1 -> 2" reset -i "$plain" --recovery
 ok "its firmware is the host's" is "$plain" boot_source host
 ok "a card without firmware of its own" says 1 "$slow: not reset: it keeps no firmware" reset -i "$slow" --recovery
@@ -235,6 +238,33 @@ begin "$slower"
 ok "another job runs" until_ok slow_job "$slower"
 ok "reset by force" says 0 "resets 0 -> 1" reset -i "$slower" --force
 ok "the text is right all the same" right
+
+# --- what is in the KV cache -----------------------------------------------------------------------
+
+# It waits for its prompt, so all that it needs of the card is there
+caches()
+{
+	"$smi" ps -i "$plain" --json >/tmp/ps
+	cat /tmp/ps
+	grep -q "\"device_kv_bytes\": $kv," /tmp/ps && grep -q '"host_kv_bytes": 0,' /tmp/ps
+}
+columns()
+{
+	mib=$(awk -v kv="$kv" 'BEGIN { printf "%.1f", kv / 1048576 }')
+	"$smi" ps -i "$plain" >/tmp/ps
+	cat /tmp/ps
+	grep -q 'device MiB  *KV MiB  *host MiB' /tmp/ps && grep -Eq "aipu-gen +$plain +[0-9.]+ +$mib +[0-9.]+ " /tmp/ps
+}
+mkfifo /tmp/prompt
+exec 7<>/tmp/prompt
+timeout 300 "$gen" --device "$plain" --qpc "$work/qpc" --prompt-file /tmp/prompt --temperature 0 --max-tokens 20 \
+	>/tmp/text 2>/tmp/errors 7>&- &
+run=$!
+ok "ps: a model's KV cache, to the byte" until_ok caches
+ok "and in the table" columns
+printf 'Once upon a time' >&7
+exec 7>&-
+ok "its text is right" right
 
 # --- errors and heat --------------------------------------------------------------------------------
 

@@ -18,7 +18,12 @@ prepare()
 		"$BUILD/bin/aipu-gen" --device soft --qpc "$work/qpc" --prompt "Once upon a time" --max-tokens 20 --json \
 			--show-stats >"$work/json" 2>>"$work/log" || { cat "$work/log"; return 1; }
 	bytes=$(sed -n 's/^ *"memory_read_bytes": \([0-9]*\),$/\1/p' "$work/json")
-	[ "${bytes:-0}" -gt 0 ] && echo "$bytes" >"$work/bytes"
+	[ "${bytes:-0}" -gt 0 ] && echo "$bytes" >"$work/bytes" || return 1
+	# Of all lanes, as the container says, in whole pages; the same as the running program's
+	kv=$("$BUILD/bin/aipu-qpc" show "$work/qpc" --json | /usr/bin/python3 -c 'import json, sys
+model = json.load(sys.stdin)["model"]
+print(model["kv_slot_bytes"] * model["batch_size"])') &&
+		grep -q "\"kv_bytes\": $kv," "$work/json" && echo $(((kv + 4095) / 4096 * 4)) >"$work/kv"
 }
 
 # The file is what makes the names of sensors; not every system has it
@@ -29,7 +34,7 @@ boots()
 	"$SRC/scripts/vm" --cards 2 --module drm_shmem_helper --file "$BUILD/lib/libaipu-drm.so" --file "$work/qpc" \
 		--file "$(PATH=$PATH:/usr/sbin command -v sensors)" "${configuration[@]}" --file "$SRC/tests/guest/_ok.sh" -- \
 		sh "$SRC/tests/guest/_monitors.sh" "$work/6.12/aipu_accel.ko" "$BUILD/firmware/aipu-soft.fw" \
-		"$BUILD/bin/aipu-gen" "$work/qpc" "$(cat "$work/bytes")" >"$work/out" 2>"$work/err" && return
+		"$BUILD/bin/aipu-gen" "$work/qpc" "$(cat "$work/bytes")" "$(cat "$work/kv")" >"$work/out" 2>"$work/err" && return
 	echo "exit status $?"
 	tail -n 60 "$work/out" "$work/err"
 	return 1

@@ -24,7 +24,11 @@ prepare()
 {
 	"$BUILD/bin/aipu-compile" "$SRC/models/demo" -o "$work/qpc" &&
 		"$BUILD/bin/aipu-gen" --device soft --qpc "$work/qpc" --prompt "Once upon a time" --temperature 0 \
-			--max-tokens 20 >"$work/expected" && [ -s "$work/expected" ]
+			--max-tokens 20 >"$work/expected" && [ -s "$work/expected" ] || return 1
+	# Of all lanes, in whole pages
+	"$BUILD/bin/aipu-qpc" show "$work/qpc" --json | /usr/bin/python3 -c 'import json, sys
+model = json.load(sys.stdin)["model"]
+print((model["kv_slot_bytes"] * model["batch_size"] + 4095) // 4096 * 4096)' >"$work/kv"
 }
 
 # Nothing but the command. Its streams are serial lines, so a text ends with a line break.
@@ -58,7 +62,7 @@ boot()
 			--file "$BUILD/bin/aipu-gen" --file "$BUILD/bin/aipu-smi" --file "$BUILD/lib/libaipu-drm.so" \
 			--file "$(command -v setpriv)" --file "$SRC/tests/guest/_ok.sh" -- \
 			sh "$SRC/tests/guest/_smi.sh" "$work/$kernel/aipu_accel.ko" "$BUILD/firmware/aipu-soft.fw" \
-			"$BUILD/bin/aipu-gen" "$BUILD/bin/aipu-smi" "$(command -v setpriv)" "$work" \
+			"$BUILD/bin/aipu-gen" "$BUILD/bin/aipu-smi" "$(command -v setpriv)" "$work" "$(cat "$work/kv")" \
 			>"$work/out" 2>"$work/err" && return
 	echo "exit status $?"
 	tail -n 60 "$work/err"

@@ -284,7 +284,7 @@ tap_ok "live: the code of the last look" says 6 "not responding" at mixed "$smi"
 
 # --- processes --------------------------------------------------------------------------------------
 
-# client ROOT PID FD NAME PCI CLIENT ENGINE-NS DEVICE-MEMORY
+# client ROOT PID FD NAME PCI CLIENT ENGINE-NS DEVICE-MEMORY [KV]: without the last, of an older driver
 client()
 {
 	local at=$work/$1/proc/$2
@@ -295,12 +295,13 @@ client()
 		"$6" "$5" "$7" >"$at/fdinfo/$3"
 	printf 'drm-total-device:\t%s\ndrm-resident-device:\t%s\ndrm-total-host:\t64 KiB\naipu_accel-jobs:\t3\n' \
 		"$8" "$8" >>"$at/fdinfo/$3"
+	[ $# -lt 9 ] || printf 'aipu_accel-kv-device:\t%s\naipu_accel-kv-host:\t0 KiB\n' "$9" >>"$at/fdinfo/$3"
 }
-client mixed 41 3 aipu-gen 0000:01:00.0 7 5000000 "3 MiB"
-client mixed 41 4 aipu-gen 0000:01:00.0 7 5000000 "3 MiB" # a copy
-client mixed 41 5 aipu-gen 0000:01:00.0 8 1000000 "1 MiB"
-client mixed 41 6 aipu-gen 0000:02:00.0 7 0 0
-client mixed 42 3 $'child\033[2J' 0000:01:00.0 7 5000000 "3 MiB" # inherited
+client mixed 41 3 aipu-gen 0000:01:00.0 7 5000000 "3 MiB" "1536 KiB"
+client mixed 41 4 aipu-gen 0000:01:00.0 7 5000000 "3 MiB" "1536 KiB" # a copy
+client mixed 41 5 aipu-gen 0000:01:00.0 8 1000000 "1 MiB" "512 KiB"
+client mixed 41 6 aipu-gen 0000:02:00.0 7 0 0 "0 KiB"
+client mixed 42 3 $'child\033[2J' 0000:01:00.0 7 5000000 "3 MiB" "1536 KiB" # inherited
 client mixed 43 3 $'\033[2Jbad' 0000:01:00.0 9 77 "1 KiB"
 client mixed 44 3 elsewhere 0000:07:00.0 9 77 "1 KiB"
 mkdir -p "$work/mixed/proc/45/fd" "$work/mixed/proc/self"
@@ -312,18 +313,30 @@ clients()
 		import json, sys
 		root = json.load(open(sys.argv[1]))
 		assert root["schema_version"] == 1 and root["unreadable_processes"] == 0 and root["window_ms"] >= 200
-		got = [(p["pid"], p["name"], p["pci"], p["clients"], p["device_bytes"], p["host_bytes"], p["engine_ns"],
-			p["jobs_ended"], p["share_permille"]) for p in root["processes"]]
+		got = [(p["pid"], p["name"], p["pci"], p["clients"], p["device_bytes"], p["device_kv_bytes"], p["host_bytes"],
+			p["host_kv_bytes"], p["engine_ns"], p["jobs_ended"], p["share_permille"]) for p in root["processes"]]
 		got.sort()
-		want = [(41, "aipu-gen", "0000:01:00.0", 2, 4 << 20, 128 << 10, 6000000, 6, 0),
-			(41, "aipu-gen", "0000:02:00.0", 1, 0, 64 << 10, 0, 3, 0),
-			(43, "?[2Jbad", "0000:01:00.0", 1, 1 << 10, 64 << 10, 77, 3, 0)]
+		want = [(41, "aipu-gen", "0000:01:00.0", 2, 4 << 20, 2 << 20, 128 << 10, 0, 6000000, 6, 0),
+			(41, "aipu-gen", "0000:02:00.0", 1, 0, 0, 64 << 10, 0, 0, 3, 0),
+			(43, "?[2Jbad", "0000:01:00.0", 1, 1 << 10, None, 64 << 10, None, 77, 3, 0)]
 		assert got == want, got
 		assert root["processes"][0]["host_resident_bytes"] is None
 	end
 }
 tap_ok "processes: a client is counted once, others' cards are not ours" clients
 tap_ok "as text, harmless" says 0 "43  ?[2Jbad" at mixed "$smi" ps
+# columns WANTED ARGUMENT...: a line, without runs of blanks
+columns()
+{
+	local want=$1
+	shift
+	at mixed "$smi" ps "$@" | sed 's/^ *//; s/  */ /g' | tee "$work/columns" | grep -qxF -- "$want" && return
+	cat "$work/columns"
+	return 1
+}
+tap_ok "the columns" columns "pid name card device MiB KV MiB host MiB engine ms share"
+tap_ok "memory, and of it KV caches" columns "41 aipu-gen 0000:01:00.0 4.0 2.0 0.1 6.0 0.0%"
+tap_ok "of an older driver a dash" columns "43 ?[2Jbad 0000:01:00.0 0.0 - 0.1 0.0 0.0%"
 tap_ok "of one card" says 0 "share: of" at mixed "$smi" ps -i 02:00.0
 only()
 {

@@ -38,7 +38,8 @@ static void a_client_of_the_driver(void **state)
 			  "drm-engine-compute:\t123456789012 ns\n"
 			  "drm-total-device:\t3 MiB\ndrm-shared-device:\t0\n"
 			  "drm-resident-device:\t2 MiB\ndrm-total-host:\t12 KiB\n"
-			  "drm-resident-host:\t4096\naipu_accel-jobs:\t42\n",
+			  "drm-resident-host:\t4096\naipu_accel-jobs:\t42\n"
+			  "aipu_accel-kv-device:\t1024 KiB\naipu_accel-kv-host:\t0 KiB\n",
 			  &c));
 	assert_string_equal(c.pci, "0000:01:00.0");
 	assert_int_equal(c.id, 7);
@@ -47,6 +48,8 @@ static void a_client_of_the_driver(void **state)
 	assert_int_equal(c.device_resident_bytes, 2 << 20);
 	assert_int_equal(c.host_bytes, 12 << 10);
 	assert_int_equal(c.host_resident_bytes, 4096);
+	assert_int_equal(c.device_kv_bytes, 1 << 20);
+	assert_int_equal(c.host_kv_bytes, 0);
 	assert_int_equal(c.jobs, 42);
 }
 
@@ -69,6 +72,7 @@ static void what_is_not_there_is_unknown(void **state)
 	assert_true(parse(HEAD, &c));
 	assert_true(c.engine_ns == SMI_UNKNOWN && c.jobs == SMI_UNKNOWN);
 	assert_true(c.device_bytes == SMI_UNKNOWN && c.host_bytes == SMI_UNKNOWN);
+	assert_true(c.device_kv_bytes == SMI_UNKNOWN && c.host_kv_bytes == SMI_UNKNOWN);
 	/* A last line may have no end */
 	assert_true(parse(HEAD "drm-total-device:\t5", &c));
 	assert_int_equal(c.device_bytes, 5);

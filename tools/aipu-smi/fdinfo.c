@@ -120,6 +120,10 @@ static void take(const struct line *line, struct smi_client *client, struct seen
 		client->host_bytes = amount(line);
 	} else if (key_is(line, "drm-resident-host")) {
 		client->host_resident_bytes = amount(line);
+	} else if (key_is(line, CARD_DRIVER "-kv-device")) {
+		client->device_kv_bytes = amount(line);
+	} else if (key_is(line, CARD_DRIVER "-kv-host")) {
+		client->host_kv_bytes = amount(line);
 	} else if (key_is(line, CARD_DRIVER "-jobs")) {
 		client->jobs = amount(line);
 	}
@@ -134,8 +138,10 @@ bool smi_fdinfo_parse(const char *text, size_t bytes, struct smi_client *client)
 				       .jobs = SMI_UNKNOWN,
 				       .device_bytes = SMI_UNKNOWN,
 				       .device_resident_bytes = SMI_UNKNOWN,
+				       .device_kv_bytes = SMI_UNKNOWN,
 				       .host_bytes = SMI_UNKNOWN,
-				       .host_resident_bytes = SMI_UNKNOWN };
+				       .host_resident_bytes = SMI_UNKNOWN,
+				       .host_kv_bytes = SMI_UNKNOWN };
 	while (text < end) {
 		const char *stop = memchr(text, '\n', (size_t)(end - text));
 		struct line line;

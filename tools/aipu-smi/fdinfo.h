@@ -16,8 +16,8 @@ struct smi_client {
 	uint64_t id; /* of the client, on its card */
 	int64_t engine_ns; /* time on the card, all engines together */
 	int64_t jobs; /* that have ended */
-	int64_t device_bytes, device_resident_bytes;
-	int64_t host_bytes, host_resident_bytes;
+	int64_t device_bytes, device_resident_bytes, device_kv_bytes; /* kv: of it in KV caches */
+	int64_t host_bytes, host_resident_bytes, host_kv_bytes;
 };
 
 /* True if it is of our driver and names card and client. `text` need not end with zero. */

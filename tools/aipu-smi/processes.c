@@ -89,8 +89,10 @@ static int count_client(struct smi_process_list *p, pid_t pid, const struct smi_
 	sum(&row->sum.jobs, client->jobs);
 	sum(&row->sum.device_bytes, client->device_bytes);
 	sum(&row->sum.device_resident_bytes, client->device_resident_bytes);
+	sum(&row->sum.device_kv_bytes, client->device_kv_bytes);
 	sum(&row->sum.host_bytes, client->host_bytes);
 	sum(&row->sum.host_resident_bytes, client->host_resident_bytes);
+	sum(&row->sum.host_kv_bytes, client->host_kv_bytes);
 	/* One that was opened since then began with nothing */
 	sum(&row->engine_before_ns, old ? old->engine_ns : 0);
 	return 0;

@@ -49,19 +49,20 @@ static const char *show(int64_t value, int64_t divisor, int decimals, char text[
 
 static void write_text(const struct ps *ps)
 {
-	char device[48], host[48], engine[48], share[48];
+	char device[48], kv[48], host[48], engine[48], share[48];
 
-	printf("%7s  %-16s  %-12s  %10s  %10s  %12s  %6s\n", "pid", "name", "card", "device MiB",
-	       "host MiB", "engine ms", "share");
+	printf("%7s  %-16s  %-12s  %10s  %10s  %10s  %12s  %6s\n", "pid", "name", "card",
+	       "device MiB", "KV MiB", "host MiB", "engine ms", "share");
 	for (size_t i = 0; i < ps->now.count; i++) {
 		const struct smi_process *p = &ps->now.list[i];
 
 		if (!card_of(ps, p))
 			continue;
 		show(share_permille(ps, p), 10, 1, share);
-		printf("%7d  %-16s  %-12s  %10s  %10s  %12s  %5s%s\n", p->pid,
+		printf("%7d  %-16s  %-12s  %10s  %10s  %10s  %12s  %5s%s\n", p->pid,
 		       p->name[0] ? p->name : "-", p->sum.pci,
 		       show(p->sum.device_bytes, 1 << 20, 1, device),
+		       show(p->sum.device_kv_bytes, 1 << 20, 1, kv),
 		       show(p->sum.host_bytes, 1 << 20, 1, host),
 		       show(p->sum.engine_ns, 1000000, 1, engine), share[0] ? share : "-",
 		       share[0] ? "%" : " ");
@@ -85,15 +86,17 @@ static json_t *process_object(const struct ps *ps, const struct smi_process *p,
 {
 	const struct smi_client *s = &p->sum;
 
-	return json_pack("{s:i, s:o, s:s, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "pid",
-			 (int)p->pid, "name", p->name[0] ? json_string(p->name) : json_null(),
-			 "pci", s->pci, "index",
+	return json_pack("{s:i, s:o, s:s, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+			 "pid", (int)p->pid, "name",
+			 p->name[0] ? json_string(p->name) : json_null(), "pci", s->pci, "index",
 			 number(card->index < 0 ? SMI_UNKNOWN : card->index), "clients",
 			 (json_int_t)p->clients, "device_bytes", number(s->device_bytes),
-			 "device_resident_bytes", number(s->device_resident_bytes), "host_bytes",
+			 "device_resident_bytes", number(s->device_resident_bytes),
+			 "device_kv_bytes", number(s->device_kv_bytes), "host_bytes",
 			 number(s->host_bytes), "host_resident_bytes",
-			 number(s->host_resident_bytes), "jobs_ended", number(s->jobs), "engine_ns",
-			 number(s->engine_ns), "share_permille", number(share_permille(ps, p)));
+			 number(s->host_resident_bytes), "host_kv_bytes", number(s->host_kv_bytes),
+			 "jobs_ended", number(s->jobs), "engine_ns", number(s->engine_ns),
+			 "share_permille", number(share_permille(ps, p)));
 }
 
 static int write_json(const struct ps *ps)
