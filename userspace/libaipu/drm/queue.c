@@ -33,8 +33,8 @@ static bool ring_open(struct aipu_transport_queue *queue)
 		atomic_store(&device->uring, false);
 		return false;
 	}
-	if (io_uring_register_eventfd(&queue->ring, queue->event) ||
-	    io_uring_register_files(&queue->ring, &device->fd, 1)) {
+	/* The device's file is not registered: the kernel would hold it, and its memory, for some time after this process ends. */
+	if (io_uring_register_eventfd(&queue->ring, queue->event)) {
 		io_uring_queue_exit(&queue->ring);
 		return false;
 	}
@@ -198,8 +198,7 @@ static int submit_uring(struct aipu_transport_queue *queue, uint32_t count)
 	int ret;
 
 	while (taken < count && !queue->lost && (sqe = io_uring_get_sqe(&queue->ring))) {
-		io_uring_prep_rw(IORING_OP_URING_CMD, sqe, 0, NULL, 0, 0);
-		sqe->flags = IOSQE_FIXED_FILE;
+		io_uring_prep_rw(IORING_OP_URING_CMD, sqe, queue->context->device->fd, NULL, 0, 0);
 		sqe->cmd_op = DRM_AIPU_URING_SUBMIT;
 		sqe->user_data = queue->next;
 		payload.flags = taken + 1 < count ? DRM_AIPU_SUBMIT_MORE : 0;
