@@ -38,9 +38,9 @@ static char *text_of(const struct facts *facts, struct verdicts *verdicts, int *
 
 static void judge_and_show(const struct facts *facts, bool exact)
 {
-	static struct verdicts verdicts[FW_CARDS_MAX];
+	static struct verdicts verdicts[SNAPFILE_CARDS];
 	struct facts again;
-	char *text, *json = NULL, *text_again, why[256];
+	char *text, *json = NULL, *text_again, why[FIELD_WHY];
 	size_t bytes = 0;
 	int worst, worst_again;
 	FILE *out;
@@ -73,7 +73,7 @@ static void device(struct fw_card *card, const uint8_t *data, size_t size)
 	memcpy(&flash, data, size < sizeof(flash) ? size : sizeof(flash));
 	card->access = FW_READY;
 	collect_info(card, &info);
-	collect_slots(card, &flash);
+	slots_take(&card->flash, &info, &flash);
 }
 
 static void registers(struct fw_card *card, const uint8_t *data, size_t size)
@@ -90,7 +90,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct fw_card card;
 	struct facts facts = { .cards = &card, .count = 1 };
-	char why[256] = "";
+	char why[FIELD_WHY] = "";
 	uint8_t kind = size ? *data++ % KINDS : 0;
 	void *copy;
 

@@ -49,12 +49,12 @@ static void show(const struct smi_snapshot *snapshot)
 static void read_again(const struct smi_snapshot *snapshot)
 {
 	struct smi_snapshot again;
-	char why[256] = "";
+	char why[FIELD_WHY] = "";
 	FILE *out = begin();
 
 	fuzz_require(!smi_json_write(out, snapshot, false), "memory");
 	end(out);
-	fuzz_require(!smi_json_read(written, written_bytes, &again, why, sizeof(why)),
+	fuzz_require(!smi_json_read(written, written_bytes, &again, why),
 		     "what is written is read");
 	fuzz_require(again.count == snapshot->count && !memcmp(again.cards, snapshot->cards,
 							       again.count * sizeof(*again.cards)),
@@ -67,9 +67,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct smi_snapshot snapshot;
-	char why[256] = "";
+	char why[FIELD_WHY] = "";
 
-	if (smi_json_read((const char *)data, size, &snapshot, why, sizeof(why))) {
+	if (smi_json_read((const char *)data, size, &snapshot, why)) {
 		fuzz_require(why[0], "a refusal says why");
 		return 0;
 	}

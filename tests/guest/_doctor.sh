@@ -231,7 +231,7 @@ ok "nothing of what was planted" eval '! grep -n secret /tmp/report && [ "$(grep
 ok "the driver's own words" grep -q "> aipu_accel $card: \[drm\] \*ERROR\* the card refused firmware" /tmp/report
 ok "its cards" eval '[ "$(grep -c "^-- card " /tmp/report)" -eq 6 ] && grep -q "^-- bridge .* above $card" /tmp/report'
 ok "the card's serial number is one" eval '"$smi" -q -i "$card" | tee /tmp/q | grep -qi "serial.*1234567890abcdef" || { cat /tmp/q; false; }'
-ok "and not in it" eval '! grep -iE "1234567890abcdef|12-34-56-78" /tmp/report && grep -q "\"pci\": \"$card\"" /tmp/report'
+ok "and not in it" eval '! grep -iE "1234567890abcdef|12-34-56-78" /tmp/report && grep -q "\"pci_address\": \"$card\"" /tmp/report'
 
 # --- no address: with pci=nobar the kernel assigns none where a BAR reads as zero
 echo "$card" >$driver/unbind

@@ -101,7 +101,7 @@ if [ "$part" = first ]; then
 	ok "but does not flash" ends 4 user "$fw" flash "$images/one.fw" --device 0
 	ok "and is told what it takes" said 1 "CAP_SYS_ADMIN"
 	ok "two cards are no guess" ends 2 "$fw" flash "$images/one.fw"
-	ok "which is said" errs "2 cards: --device NAME or --all"
+	ok "which is said" errs "2 cards: -i CARD or --all"
 	ok "all of them" ends 0 "$fw" flash "$images/one.fw" --all
 	ok "a line for each" said 2 "accel0: 1.1.0 runs from slot A" "accel1: 1.1.0 runs from slot A"
 	ok "once more is nothing to do" ends 0 "$fw" flash "$images/one.fw" --all

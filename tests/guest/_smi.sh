@@ -78,7 +78,7 @@ ordinary_says()
 # rows COUNT STATE
 rows()
 {
-	"$smi" --csv state,pci --no-header >/tmp/rows
+	"$smi" --csv state,pci_address --no-header >/tmp/rows
 	cat /tmp/rows
 	[ "$(grep -c "^$2," /tmp/rows)" -eq "$1" ]
 }
@@ -101,7 +101,7 @@ index=${node#/dev/accel/accel}
 named()
 {
 	for called in "$plain" "${plain#0000:}" "$index" "accel$index" "$node" 00000000000000ab; do
-		got=$("$smi" -i "$called" --csv pci,serial --no-header)
+		got=$("$smi" -i "$called" --csv pci_address,serial --no-header)
 		[ "$got" = "$plain,00000000000000ab" ] || { echo "-i $called: '$got'"; return 1; }
 	done
 }
@@ -113,7 +113,7 @@ whole()
 	[ "$(grep -c '"state": "ready"' /tmp/json)" -eq 6 ] && [ "$(grep -c '"driver": "aipu_accel"' /tmp/json)" -eq 6 ] &&
 		[ "$(grep -c '"memory_total_bytes": [1-9]' /tmp/json)" -eq 6 ] &&
 		[ "$(grep -c '"temperature_mc": [1-9]' /tmp/json)" -eq 6 ] &&
-		[ "$(grep -c '"boot_source": "host"' /tmp/json)" -eq 6 ]
+		[ "$(grep -c '"firmware_source": "host"' /tmp/json)" -eq 6 ]
 }
 ok "six rows that are ready" rows 6 ready
 ok "each name means the card" named
@@ -171,7 +171,7 @@ ok "events: the reset" happens
 ok "limits hold over it" eval 'is "$plain" clock_limit 654 && is "$plain" power_limit 43.5'
 ok "until they are the default again" says 0 "$plain: power limit" set -i "$plain" --default
 ok "reset with the host's firmware" says 0 "resets 1 -> 2" reset -i "$plain" --recovery
-ok "its firmware is the host's" is "$plain" boot_source host
+ok "its firmware is the host's" is "$plain" firmware_source host
 ok "a card without firmware of its own" says 1 "$slow: not reset: it keeps no firmware" reset -i "$slow" --recovery
 
 # --- beside a running job ---------------------------------------------------------------------------
@@ -210,7 +210,7 @@ process()
 {
 	"$smi" ps -i "$slow" --json >/tmp/ps
 	cat /tmp/ps
-	grep -q '"name": "aipu-gen"' /tmp/ps && grep -q "\"pci\": \"$slow\"" /tmp/ps && grep -q '"clients": 1,' /tmp/ps &&
+	grep -q '"name": "aipu-gen"' /tmp/ps && grep -q "\"device\": \"$slow\"" /tmp/ps && grep -q '"clients": 1,' /tmp/ps &&
 		grep -q '"device_bytes": [1-9]' /tmp/ps && grep -q '"host_bytes": [1-9]' /tmp/ps &&
 		grep -q '"engine_ns": [1-9]' /tmp/ps && [ "$(grep -c '"pid"' /tmp/ps)" -eq 1 ]
 }

@@ -11,7 +11,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 # The only version that this build speaks, as "1.0"
-version=$("$BUILD/bin/aipu-fw" inspect --json "$BUILD/firmware/aipu-soft.fw" | sed -n 's/.*"abi_newest": "\([0-9.]*\)".*/\1/p')
+version=$("$BUILD/bin/aipu-fw" inspect --json "$BUILD/firmware/aipu-soft.fw" | sed -n 's/.*"contract_newest": "\([0-9.]*\)".*/\1/p')
 wide=${version%.*}.$((${version#*.} + 9))
 
 # pack NAME OPTION...

@@ -116,6 +116,13 @@ tap_ok "an option and its value in one word" offers "json" aipu-bench --output =
 tap_ok "nothing of it yet" offers "csv|json|table" aipu-bench --output =
 tap_ok "kinds of faults" offers "slow-boot@|slow-job@" aipu-emu --fault slow
 tap_ok "devices" offers "auto|soft$(for card in $(_aipu_cards); do printf '|%s' "$card"; done)" aipu-gen --device ""
+for tool in aipu-smi aipu-fwcheck "aipu-fw status" "aipu-fw flash" "aipu-fw activate"; do
+	for option in -i --device; do
+		# shellcheck disable=SC2086
+		tap_ok "cards of $tool $option" offers "soft$(for card in $(_aipu_cards); do printf '|%s' "$card"; done)" $tool $option ""
+	done
+done
+tap_ok "a snapshot is a file" offers "my dir|my file.qpc" aipu-fw status --read my
 tap_ok "an argument without a list" offers "" aipu-gen --max-tokens ""
 tap_ok "files, one with a space in its name" offers "my dir|my file.qpc" aipu-qpc show "my"
 tap_ok "files of an option" offers "my dir|my file.qpc|other|plain" aipu-emu --trace ""
@@ -167,7 +174,7 @@ tap_ok "forms: an option without an argument has none" offers "do-it|rest" aipu-
 tap_ok "forms: an argument that is optional is not waited for" offers "do-it|rest" aipu-form --plain ""
 tap_ok "forms: nor guessed" offers "" aipu-form --plain =
 tap_ok "forms: a literal" offers "soft" aipu-form --device ""
-tap_ok "forms: cards" offers "$(_aipu_cards | tr '\n' '|')" aipu-form -i ""
+tap_ok "forms: cards" offers "soft|$(_aipu_cards | tr '\n' '|')" aipu-form -i ""
 tap_ok "forms: a number" offers "" aipu-form -n ""
 tap_ok "forms: lines of kinds" offers "cut@|hang@" aipu-form --fault ""
 tap_ok "forms: a command's values" offers "a|b" aipu-form do-it --slot ""

@@ -260,7 +260,7 @@ tap_ok "by node" eval 'doctor -i /dev/accel/accel0; checks 0 -'
 tap_ok "the other, by PCI address" eval 'doctor -i 04:00.0; checks 5 driver'
 tap_ok "both by name" eval 'doctor -i 04:00.0 -i 0 -i accel0; checks 5 driver && [ "$(grep -c " bars " "$work/out")" -eq 2 ]'
 export AIPU_TEST_ROOT=$root
-tap_ok "a card that is not there" tap_refuses "$smi" 3 "-i 7: no such card" doctor -i 7
+tap_ok "a card that is not there" tap_refuses "$smi" 3 "7: no such card: there is soft, 0000:03:00.0 (/dev/accel/accel0), 0000:04:00.0" doctor -i 7
 unset AIPU_TEST_ROOT
 
 # --- JSON
@@ -307,7 +307,14 @@ printf '\377' | dd of="$work/damaged/model.qpc" bs=1 seek=100 conv=notrunc 2>/de
 tap_ok "a damaged model" eval 'doctor --device soft --qpc "$work/damaged"; checks 1 qpc "damaged" "aipu-qpc verify $work/damaged"'
 
 # --- usage
-tap_ok "an operand" tap_refuses "$smi" 2 "unexpected 'x'" doctor x
+tap_ok "an operand" tap_refuses "$smi" 2 "doctor: 'x' is not expected; a card is named by -i" doctor x
 tap_ok "no value" tap_refuses "$smi" 2 "a value is missing after '--qpc'" doctor --qpc
-tap_ok "two devices" tap_refuses "$smi" 2 "soft and -i 0: cards, or the software device, are expected" doctor -i 0 --device soft
+root=$work/machine
+good; machine_bind aipu_accel 0
+tap_ok "a card and the software device: both" eval \
+	'doctor -i 03:00.0 --device soft; has ok open "soft: it answers" && has ok driver "$card"'
+root=$work/none
+mkdir -p "$root/sys/bus/pci/devices"
+tap_ok "a card that is not there and the software device" eval \
+	'doctor -i 0 --device soft; [ $status -eq 3 ] && has problem card "on the PCI bus" && has ok open "soft: it answers"'
 tap_done

@@ -37,7 +37,7 @@ printf 'something to run\n' >"$work/payload"
 tap_ok "all options" "$fw" pack -o "$work/c.fw" --version 3.4.567 --abi-oldest 0.9 --abi-newest 1.2 \
 	--board 0x1234 --rollback 9 --payload "$work/payload" --build "nightly 7"
 tap_ok "version" says '"version": "3.4.567"' "$fw" inspect "$work/c.fw" --json
-tap_ok "range" says '"abi_newest": "1.2"' "$fw" inspect --json "$work/c.fw"
+tap_ok "range" says '"contract_newest": "1.2"' "$fw" inspect --json "$work/c.fw"
 tap_ok "board" says '"board_id": "0x00001234"' "$fw" inspect "$work/c.fw" --json
 tap_ok "rollback counter" says '"rollback": 9' "$fw" inspect "$work/c.fw" --json
 tap_ok "build" says '^build: *nightly 7$' "$fw" inspect "$work/c.fw"
@@ -190,6 +190,6 @@ for command in pack sign inspect verify flash activate status; do
 	tap_exit "$command -h is none" 0 "$fw" $command -h
 done
 tap_ok "an option in place of a command" line 2 "unknown option '--bogus'" --bogus
-tap_ok "the schema of JSON" says '"schema_version": 1' "$fw" inspect --json "$work/a.fw"
+tap_ok "the schema of JSON" says '"schema_version": 2' "$fw" inspect --json "$work/a.fw"
 tap_exit "version of the tool" 0 "$fw" --version
 tap_done

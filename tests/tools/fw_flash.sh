@@ -106,15 +106,23 @@ tap_ok "an empty file" tap_refuses "$fw" 1 "empty" flash /dev/null --device soft
 
 # --- JSON ----------------------------------------------------------------------------------------------
 again
-tap_ok "status as JSON" says_json "o['schema_version'] == 1 and len(o['devices']) == 1 and o['devices'][0]['running'] == '1.1.0' and
-	o['devices'][0]['board_id'] == o['devices'][0]['slots'][0]['board_id'] == '0x534f4654' and
-	[s['state'] for s in o['devices'][0]['slots']] == ['confirmed', 'empty'] and
-	[s['can_start'] for s in o['devices'][0]['slots']] == [True, False] and
-	o['devices'][0]['slots'][0]['sha256'] == '$("$fw" inspect --json "$work/one.fw" | sed -n 's/.*"sha256": "\(.*\)".*/\1/p')' and
-	'version' not in o['devices'][0]['slots'][1] and o['devices'][0]['source'] == 'A'" "$fw" status --device soft --json
-tap_ok "flash as JSON" says_json "o['schema_version'] == 1 and o['devices'][0]['result'] == 'running' and o['devices'][0]['slot'] == 'B'
-	and o['devices'][0]['exit_status'] == 0 and o['devices'][0]['error'] is None" \
-	"$fw" flash "$work/two.fw" --device soft --json
+tap_ok "status as JSON" says_json "o['schema_version'] == 2 and o['tool'] == 'aipu-fw' and len(o['cards']) == 1 and
+	o['cards'][0]['firmware_version'] == '1.1.0' and o['cards'][0]['firmware_source'] == o['cards'][0]['active_slot'] == 'slot_a' and
+	o['cards'][0]['board_id'] == o['cards'][0]['slots'][0]['board_id'] == '0x534f4654' and
+	[s['slot'] for s in o['cards'][0]['slots']] == ['slot_a', 'slot_b'] and
+	[s['state'] for s in o['cards'][0]['slots']] == ['confirmed', 'empty'] and
+	[s['can_start'] for s in o['cards'][0]['slots']] == [True, False] and
+	o['cards'][0]['slots'][0]['sha256'] == '$("$fw" inspect --json "$work/one.fw" | sed -n 's/.*"sha256": "\(.*\)".*/\1/p')' and
+	o['cards'][0]['slots'][1]['version'] is None" "$fw" status --device soft --json
+as_shown()
+{
+	"$fw" status -i soft >"$work/text" && "$fw" status -i soft --json >"$work/json" &&
+		"$fw" status --read "$work/json" | diff "$work/text" - && "$fw" status --json --read - <"$work/json" | diff "$work/json" -
+}
+tap_ok "which is read as it was shown" as_shown
+tap_ok "flash as JSON" says_json "o['schema_version'] == 2 and o['results'][0]['result'] == 'running' and
+	o['results'][0]['slot'] == 'slot_b' and o['results'][0]['device'] == 'soft' and o['results'][0]['exit_status'] == 0 and
+	o['results'][0]['error'] is o['results'][0]['error_text'] is None" "$fw" flash "$work/two.fw" --device soft --json
 
 # --- what the device refuses ---------------------------------------------------------------------------
 cp "$work/two.fw" "$work/tampered.fw"
@@ -170,7 +178,8 @@ tap_ok "nor in a dry run" ends 1 "its anti-rollback counter is 0, below 3" "$fw"
 tap_ok "which changed no byte" cmp "$flash" "$work/counted.flash"
 tap_ok "by force the device decides" ends 1 "fell back: 1.2.0 runs from slot B; 1.1.0 in slot A did not start" \
 	"$fw" activate --device soft --force
-tap_ok "in JSON as well" says_json "[(s['active'], s['can_start']) for s in o['devices'][0]['slots']] == [(True, False), (False, True)]" \
+tap_ok "in JSON as well" says_json "o['cards'][0]['active_slot'] == 'slot_a' and
+	[s['can_start'] for s in o['cards'][0]['slots']] == [False, True]" \
 	"$fw" status --device soft --json
 tap_ok "what cannot start is not said to be next" shows "active, but cannot start" "1.2.0 runs from slot B"
 cp "$work/counted.flash" "$flash"
@@ -335,19 +344,24 @@ tap_ok "two images" tap_refuses "$fw" 2 "one IMAGE" flash "$work/one.fw" "$work/
 tap_ok "no such image" tap_refuses "$fw" 1 "$work/none: No such file" flash "$work/none" --device soft
 tap_ok "a slot that there is not" tap_refuses "$fw" 2 "a, b or auto" flash "$work/one.fw" --slot c
 tap_ok "no seconds" tap_refuses "$fw" 2 "1 to 86400" flash "$work/one.fw" --wait=soon
-tap_ok "--device and --all" tap_refuses "$fw" 2 "exclude each other" flash "$work/one.fw" --device soft --all
+tap_ok "--device and --all" tap_refuses "$fw" 2 "-i and --all exclude each other" flash "$work/one.fw" --device soft --all
+tap_ok "a file and a card" tap_refuses "$fw" 2 "it takes no -i, --device and --all" status --read x -i 0
+tap_ok "a file and all cards" tap_refuses "$fw" 2 "it takes no -i, --device and --all" status --read x --all
+tap_ok "flash reads no snapshot" tap_refuses "$fw" 2 "unknown option '--read'" flash --read x
 tap_ok "an unknown option" tap_refuses "$fw" 2 "unknown option '--fast'" activate --fast
 tap_ok "activate takes no image" tap_refuses "$fw" 2 "only options" activate "$work/one.fw"
 tap_ok "status takes no image" tap_refuses "$fw" 2 "only options" status "$work/one.fw"
 tap_ok "seconds as a word of their own" tap_refuses "$fw" 2 "seconds are given as --wait=5" \
 	flash "$work/one.fw" --device soft --wait 5
 tap_ok "of activate, too" tap_refuses "$fw" 2 "seconds are given as --wait=5" activate --wait 5 --device soft
-tap_ok "a name without letters" tap_refuses "$fw" 2 "--device '': auto, soft or a card" flash "$work/one.fw" --device ''
-tap_ok "no such device" tap_refuses "$fw" 3 "aipu-fw: sofa: no such device" flash "$work/one.fw" --device sofa
-tap_ok "nor to activate" tap_refuses "$fw" 3 "aipu-fw: sofa: no such device" activate --device sofa
-tap_ok "in JSON it has its result" says_json "o['devices'][0]['exit_status'] == 3 and
-	o['devices'][0]['message'].startswith('sofa: no such device')" "$fw" flash "$work/one.fw" --device sofa --json
-tap_ok "status of no such device" tap_refuses "$fw" 3 "no such device" status --device sofa
+tap_ok "a name without letters" tap_refuses "$fw" 2 "--device '': soft or a card's" flash "$work/one.fw" --device ''
+tap_ok "no such device" tap_refuses "$fw" 3 "aipu-fw: sofa: no " flash "$work/one.fw" --device sofa
+tap_ok "nor to activate" tap_refuses "$fw" 3 "aipu-fw: sofa: no " activate -i sofa
+tap_ok "nor in JSON" tap_refuses "$fw" 3 "aipu-fw: sofa: no " flash "$work/one.fw" --device sofa --json
+tap_ok "no guess" tap_refuses "$fw" 3 "aipu-fw: auto: no " flash "$work/one.fw" --device auto
+tap_ok "one of two is none: none is touched" tap_refuses "$fw" 3 "aipu-fw: sofa: no " flash "$work/one.fw" -i soft -i sofa
+tap_ok "named twice it is one" ends 1 "soft: slot B is empty" "$fw" activate -i soft --device soft --dry-run
+tap_ok "status of no such device" tap_refuses "$fw" 3 "sofa: no " status --device sofa
 tap_exit "a full disk" 1 sh -c '"$1" status --device soft >/dev/full 2>&1' - "$fw"
 full()
 {

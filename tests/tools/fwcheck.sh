@@ -165,14 +165,14 @@ def look(value, path):
 
 for name in sys.argv[1:]:
     look(json.load(open(name)), "")
-assert sum(len(keys) for keys in found.values()) == 121, found
+assert sum(len(keys) for keys in found.values()) == 117, found
 root = json.load(open(sys.argv[1]))
-assert root["schema_version"] == 1 and root["exit_status"] == 0
-assert root["machine"]["program"] is None and root["cards"][0]["pci"] is None
+assert root["schema_version"] == 2 and root["exit_status"] == 0
+assert root["program"] is None and root["cards"][0]["pci_address"] is None
 assert root["cards"][0]["result"] == "compatible"
 assert root["cards"][0]["board_id"] == root["cards"][0]["image"]["board_id"] == "0x534f4654"
 for slot in root["cards"][0]["slots"]:
-    assert slot["state"] == "empty" and slot["tries"] is None and slot["error"] is None
+    assert slot["state"] == "empty" and slot["tries"] is None and slot["version"] is None
 assert all(set(v) == {"check", "result", "text"} for v in root["cards"][0]["verdicts"])
 T
 }
@@ -181,7 +181,7 @@ tap_ok "the keys of JSON" keys
 # unknown CARD TEXT...: of a snapshot in which nothing is known but CARD it is not said that it fits, and null stays null
 unknown()
 {
-	printf '{"schema_version":1,"machine":{},"cards":[%s]}' "$1" >"$work/unknown.json"
+	printf '{"schema_version":2,"tool":"aipu-fwcheck","cards":[%s]}' "$1" >"$work/unknown.json"
 	shift
 	says 6 "$@" -- --read "$work/unknown.json" && ! grep -q '^  ok \|compatible' "$work/out" || return 1
 	"$check" --read "$work/unknown.json" --json >"$work/out"
@@ -189,10 +189,11 @@ unknown()
 }
 tap_ok "a software device of which nothing is known" unknown '{}' "firmware       unknown" "slot A         unknown" \
 	"libaipu        unknown, user API unknown, contract unknown" "soft: unknown"
-tap_ok "a card of which nothing is known" unknown '{"access":null,"pci":{},"slots":[{"state":null},{}]}' \
-	"PCI            ?:? revision ?, subsystem ?:?, driver none" "slot A         unknown" "slot B         unknown" \
+tap_ok "a card of which nothing is known" unknown '{"state":null,"pci_address":"card","slots":[{"state":null},{}]}' \
+	"PCI            unknown revision unknown, subsystem unknown, driver none" "slot A         unknown" "slot B         unknown" \
 	"driver         user API unknown, contract unknown" "card: unknown"
-tap_ok "one that is ready, and no more is known" unknown '{"access":"ready","pci":{}}' "card: unknown"
+tap_ok "one that is ready, and no more is known" unknown '{"state":"ready","pci_address":"card"}' "card: unknown"
+tap_ok "one in a state that only aipu-smi knows" unknown '{"state":"resetting","pci_address":"card"}' "card: unknown"
 
 # interrupted SIGNAL: while standard input is waited for
 interrupted()
@@ -219,28 +220,41 @@ tap_ok "terminated while it reads" interrupted SIGTERM
 bad()
 {
 	printf '%s' "$2" >"$work/bad.json"
-	refuses 1 "$work/bad.json: not a snapshot of aipu-fwcheck: $1" --read "$work/bad.json"
+	refuses 1 "$work/bad.json: $1" --read "$work/bad.json"
 }
 tap_ok "no JSON" bad "line 1" 'text'
-tap_ok "of another schema" bad "schema_version: 1 is expected" '{"schema_version":2,"machine":{},"cards":[{}]}'
-tap_ok "without a card" bad "cards: a list of 1 to 256 is expected" '{"schema_version":1,"machine":{},"cards":[]}'
-tap_ok "without a machine" bad "machine: an object is expected" '{"schema_version":1,"cards":[{}]}'
-tap_ok "a wrong type, and where" bad 'cards[1].pci.bars.bytes: a number of bytes is expected' \
-	'{"schema_version":1,"machine":{},"cards":[{},{"pci":{"bars":[{"bytes":"1"}]}}]}'
-tap_ok "a version that is none" bad 'cards[0].firmware_version: "X.Y.Z" is expected' \
-	'{"schema_version":1,"machine":{},"cards":[{"firmware_version":"1.256.0"}]}'
-tap_ok "a mask that is none" bad 'cards[0].offered.formats: "0x" with hexadecimal digits is expected' \
-	'{"schema_version":1,"machine":{},"cards":[{"offered":{"formats":"0xg"}}]}'
-tap_ok "a key twice" bad "line 1" '{"schema_version":1,"schema_version":1}'
+head='"schema_version":2,"tool":"aipu-fwcheck"'
+tap_ok "of another schema" bad "schema_version is 1, this aipu-fwcheck reads 2" '{"schema_version":1,"machine":{},"cards":[{}]}'
+tap_ok "of no tool" bad "no snapshot: tool is missing; aipu-smi, aipu-fwcheck or aipu-fw is expected" '{"schema_version":2,"cards":[{}]}'
+tap_ok "without a card" bad "it has no card: there is nothing to judge" "{$head,\"cards\":[]}"
+tap_ok "without a list of cards" bad "no snapshot: it has no list of cards" "{$head}"
+tap_ok "a card that is none" bad "cards[1]: 5: an object or null is expected" "{$head,\"cards\":[{},5]}"
+tap_ok "a wrong type, and where" bad 'cards[1].bars[0].bytes: "1": a number of bytes or null is expected' \
+	"{$head,\"cards\":[{},{\"bars\":[{\"bytes\":\"1\"}]}]}"
+tap_ok "a version that is none" bad 'cards[0].firmware_version: "1.256.0": "X.Y.Z" or null is expected' \
+	"{$head,\"cards\":[{\"firmware_version\":\"1.256.0\"}]}"
+tap_ok "a contract version that is none" bad 'cards[0].slots[1].contract_newest: 1: "X.Y" or null is expected' \
+	"{$head,\"cards\":[{\"slots\":[null,{\"contract_newest\":1}]}]}"
+tap_ok "a mask that is none" bad 'cards[0].offered.formats: "0xg": "0x" with hexadecimal digits or null is expected' \
+	"{$head,\"cards\":[{\"offered\":{\"formats\":\"0xg\"}}]}"
+tap_ok "a word that is none" bad 'cards[0].firmware_source: "slot_c": one of "host", "slot_a", "slot_b" or null is expected' \
+	"{$head,\"cards\":[{\"firmware_source\":\"slot_c\"}]}"
+tap_ok "a digest that is none" bad 'cards[0].slots[0].sha256: "ab": 64 hexadecimal digits or null is expected' \
+	"{$head,\"cards\":[{\"slots\":[{\"sha256\":\"ab\"}]}]}"
+tap_ok "a slot too many" bad 'cards[0].slots: a list of at most 2 or null is expected' "{$head,\"cards\":[{\"slots\":[{},{},{}]}]}"
+tap_ok "a number beyond 32 bits" bad 'cards[0].rollback: 4294967296: a number of 32 bits or null is expected' \
+	"{$head,\"cards\":[{\"rollback\":4294967296}]}"
+tap_ok "neither true nor false" bad 'driver_loaded: 1: true, false or null is expected' "{$head,\"driver_loaded\":1,\"cards\":[{}]}"
+tap_ok "a key twice" bad "line 1" '{"schema_version":2,"schema_version":2}'
 long_snapshot()
 {
-	head -c 1048577 /dev/zero >"$work/long"
-	refuses 1 "longer than the 1048576 bytes" --read "$work/long"
+	head -c 16777217 /dev/zero >"$work/long"
+	refuses 1 "longer than the 16777216 bytes" --read "$work/long"
 }
 tap_ok "too long" long_snapshot
 hostile()
 {
-	printf '{"schema_version":1,"machine":{"library_version":"\\u001b[2J"},"cards":[{"model":"a\\nb\\u009bc","new":1}]}' >"$work/bad.json"
+	printf '{"schema_version":2,"tool":"aipu-fwcheck","library_version":"\\u001b[2J","cards":[{"model":"a\\nb\\u009bc","new":1}]}' >"$work/bad.json"
 	"$check" --read "$work/bad.json" >"$work/out"
 	cat -v "$work/out"
 	grep -q 'a?b??c' "$work/out" && ! LC_ALL=C grep -q '[^ -~]' "$work/out"
@@ -317,9 +331,9 @@ here()
 
 root=$work/empty
 mkdir -p "$root/sys/bus/pci/devices"
-tap_ok "no card" here refuses 3 "no card: none on the PCI bus"
+tap_ok "no card" here refuses 3 "no card: no PCI function is an AIPU (1af4:10f0); aipu-smi doctor looks for the reason"
 root=$work/nothing
-tap_ok "no PCI" here refuses 3 "no card: none on the PCI bus"
+tap_ok "no PCI" here refuses 3 "no card: there is no PCI bus here"
 
 machine unloaded ""
 tap_ok "the driver is not loaded: what PCI tells" here says 5 "0000:01:00.0" \
@@ -327,8 +341,10 @@ tap_ok "the driver is not loaded: what PCI tells" here says 5 "0000:01:00.0" \
 	"BAR0           327680 bytes at 0xfe000000" "BAR2           1073741824 bytes at 0x3800000000" "driver         not loaded" \
 	"0000:01:00.0: driver not loaded: the driver is not loaded: modprobe aipu_accel" --
 tap_ok "by its address" here says 5 "driver not loaded" -- -i 01:00.0 -i 0000:01:00.0
-tap_ok "another address" here refuses 3 "-i '0000:02:00.0': no such card" -i 01:00.0 -i 0000:02:00.0
-tap_ok "as JSON" here says 5 '"access": "no_driver"' '"driver_loaded": false' '"firmware_version": null' -- --json
+tap_ok "another address" here refuses 3 "0000:02:00.0: no such card: there is soft, 0000:01:00.0; 1 of them does not tell a serial number" \
+	-i 01:00.0 --device 0000:02:00.0
+tap_ok "the card and the software device" here says 5 "0000:01:00.0: driver not loaded" "soft: compatible" -- -i soft --device 01:00.0
+tap_ok "as JSON" here says 5 '"state": "no driver"' '"pci_address": "0000:01:00.0"' '"driver_loaded": false' '"firmware_version": null' -- --json
 
 machine other vfio-pci
 loaded 1.0-1.0 1.1
@@ -378,14 +394,12 @@ tap_ok "unknown option" refuses 2 "unknown option '--fast'" --fast
 tap_ok "unknown letter" refuses 2 "unknown option '-x'" -x
 tap_ok "no value" refuses 2 "a value is missing after '-i'" -i
 tap_ok "an argument" refuses 2 "'0': only options are expected" 0
-tap_ok "another device" refuses 2 "--device '0': soft is expected; cards are chosen by -i" --device 0
-tap_ok "cards and the software device" refuses 2 "not both" --device soft -i 0
 tap_ok "--read and a card" refuses 2 "--read goes with --strict and --json only" --read x -i 0
 tap_ok "no name" refuses 2 "--qpc '': a directory is expected" --qpc ''
-tap_ok "no card's name" refuses 2 "-i '': an index, a node, a PCI address, a serial number or soft is expected" -i ''
+tap_ok "no card's name" refuses 2 "-i '': soft or a card's index, node, PCI address or serial number is expected" -i ''
 tap_ok "no such snapshot" refuses 1 "$work/none: No such file" --read "$work/none"
 tap_ok "an escape in an argument" refuses 2 "'--?[31m'" $'--\033[31m'
-tap_ok "many cards" refuses 2 "at most 64 cards" $(printf -- '-i %d ' {1..65})
+tap_ok "many cards" refuses 2 "-i '65': at most 64 cards can be named" $(printf -- '-i %d ' {1..65})
 tap_exit "a full disk" 1 sh -c '"$1" --device soft >/dev/full' - "$check"
 closed_pipe()
 {

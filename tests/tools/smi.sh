@@ -66,20 +66,22 @@ csv()
 	"$smi" --read "$two" "$@" | diff <(printf '%b' "$want") -
 }
 tap_ok "fields that are named, by either name" csv \
-	'pci,power [W],memory_used [MiB]\n0000:01:00.0,31.2 W,1536.0 MiB\n0000:02:00.0,,\n' --csv pci,power_mw,memory_used
+	'pci_address,power [W],memory_used [MiB]\n0000:01:00.0,31.2 W,1536.0 MiB\n0000:02:00.0,,\n' --csv pci_address,power_mw,memory_used
 tap_ok "the same with =" csv 'index\n0\n1\n' --csv=index
 tap_ok "no header" csv '0,900 MHz\n1,\n' --csv index,clock --no-header
 tap_ok "no units" csv 'index,clock [MHz]\n0,900\n1,\n' --csv index,clock --no-units
-tap_ok "no such field" refuses 2 "no field 'nope'" --read "$two" --csv pci,nope
+tap_ok "no such field" refuses 2 "no field 'nope'" --read "$two" --csv pci_address,nope
 
-printf '{"schema_version": 2, "tool": "aipu-smi", "cards": []}' >"$work/newer"
-printf '{"schema_version": 1, "tool": "aipu-smi", "cards": [{"power_mw": 1.5}]}' >"$work/real"
-printf '{"schema_version": 1' >"$work/cut"
-tap_ok "a newer snapshot" refuses 1 "schema_version is 2" --read "$work/newer"
-tap_ok "a value that is none" refuses 1 "cards[0].power_mw: an integer or null" --read "$work/real"
-printf '{"schema_version": 1, "tool": "aipu-smi", "cards": []}\n%.0s' 1 2 >"$work/looks"
-printf '{"schema_version": 1, "cards": [{"name": "0000:01:00.0"}]}' >"$work/foreign"
-tap_ok "an object of another tool" refuses 1 'tool is missing, "aipu-smi" is expected' --read "$work/foreign"
+printf '{"schema_version": 1, "tool": "aipu-smi", "cards": []}' >"$work/older"
+printf '{"schema_version": 2, "tool": "aipu-smi", "cards": [{"power_mw": 1.5}]}' >"$work/real"
+printf '{"schema_version": 2' >"$work/cut"
+tap_ok "an older snapshot" refuses 1 "schema_version is 1, this aipu-smi reads 2" --read "$work/older"
+tap_ok "a value that is none" refuses 1 "cards[0].power_mw: 1.5: an integer or null is expected" --read "$work/real"
+printf '{"schema_version": 2, "tool": "aipu-smi", "cards": []}\n%.0s' 1 2 >"$work/looks"
+printf '{"schema_version": 2, "cards": [{"name": "0000:01:00.0"}]}' >"$work/foreign"
+tap_ok "an object of nobody" refuses 1 "tool is missing; aipu-smi, aipu-fwcheck or aipu-fw is expected" --read "$work/foreign"
+printf '{"schema_version": 2, "tool": "aipu-fw", "results": []}' >"$work/results"
+tap_ok "what is no snapshot" refuses 1 "it has no list of cards; aipu-fw writes it, by status --json" --read "$work/results"
 tap_ok "several snapshots" refuses 1 "line 2: more follows the snapshot; one is expected" --read "$work/looks"
 tap_ok "the last of them" says 0 "0 cards" "$smi" --read <(tail -n 1 "$work/looks") -q
 # interrupted SIGNAL: it comes while a pipe is read that nobody writes to
@@ -115,14 +117,15 @@ soft_json()
 		root = json.load(open(sys.argv[1]))
 		assert list(root) == ["schema_version", "tool", "tool_version", "library_version", "kernel", "time", "window_ms",
 			"cards"], list(root)
-		assert root["schema_version"] == 1 and root["window_ms"] >= 200 and len(root["cards"]) == 1
+		assert root["schema_version"] == 2 and root["window_ms"] >= 200 and len(root["cards"]) == 1
 		card = root["cards"][0]
 		assert list(card) == open(sys.argv[2]).read().split(), list(card)
-		assert card["state"] == "ready" and card["model"] == "AIPU software device" and card["abi_in_use"]
+		assert card["state"] == "ready" and card["model"] == "AIPU software device" and card["contract_in_use"]
+		assert card["firmware_source"] == "host" and [s["state"] for s in card["slots"]] == ["empty", "empty"]
 		assert card["memory_total_bytes"] == 1 << 30 and card["memory_used_bytes"] == 0
 		assert card["utilization_permille"] == 0 and card["steps"] == 0 and card["running_jobs"] == 0
-		assert {card[key] for key in ("index", "pci", "node", "link_width", "driver", "iommu_group")} == {None}
-		assert all(value is None or type(value) in (int, str) for value in card.values())
+		assert {card[key] for key in ("index", "pci_address", "node", "link_width", "driver", "iommu_group")} == {None}
+		assert all(value is None or type(value) in (int, str) for key, value in card.items() if key != "slots")
 		assert "" not in card.values()
 	end
 }
@@ -149,7 +152,7 @@ tap_ok "live without a terminal: heading and lines" rows 4
 tap_ok "as CSV: one header" rows 4 --csv time,state
 tap_ok "as JSON: an object a line" rows 3 --json
 tap_ok "each of them is whole" /usr/bin/python3 -c 'import json, sys
-assert all(json.loads(line)["schema_version"] == 1 for line in open(sys.argv[1]))' "$work/rows"
+assert all(json.loads(line)["schema_version"] == 2 for line in open(sys.argv[1]))' "$work/rows"
 tap_ok "reset, and counted" says 0 "ready, firmware 0.9.0, resets 0 -> 1" "$smi" reset --device soft
 tap_ok "reset with the host's firmware" says 0 "resets 0 -> 1" "$smi" reset --device soft --recovery --wait=0
 
@@ -187,7 +190,7 @@ tap_ok "--count of nothing" refuses 2 "belongs to -w" --count 3
 tap_ok "a file and a card" refuses 2 "takes no -i" --read "$two" -i 0
 tap_ok "-w 0" refuses 2 "-w '0': a number from 0.05" -w 0
 tap_ok "-i without a value" refuses 2 "a value is missing after '-i'" -i
-tap_ok "-i ''" refuses 2 "a card is expected" -i ''
+tap_ok "-i ''" refuses 2 "-i '': soft or a card's index" -i ''
 tap_ok "set nothing" refuses 2 "--power-limit, --clock-limit or --default" set
 tap_ok "--power-limit -1" refuses 2 "--power-limit '-1'" set --power-limit=-1
 tap_ok "the range is said in digits" refuses 2 "a number from 0.001 to 4000000 is expected" set --power-limit=5000000
@@ -312,8 +315,8 @@ clients()
 	at mixed "$smi" ps --json >"$work/ps" && /usr/bin/python3 - "$work/ps" <<-'end'
 		import json, sys
 		root = json.load(open(sys.argv[1]))
-		assert root["schema_version"] == 1 and root["unreadable_processes"] == 0 and root["window_ms"] >= 200
-		got = [(p["pid"], p["name"], p["pci"], p["clients"], p["device_bytes"], p["device_kv_bytes"], p["host_bytes"],
+		assert root["schema_version"] == 2 and root["unreadable_processes"] == 0 and root["window_ms"] >= 200
+		got = [(p["pid"], p["name"], p["device"], p["clients"], p["device_bytes"], p["device_kv_bytes"], p["host_bytes"],
 			p["host_kv_bytes"], p["engine_ns"], p["jobs_ended"], p["share_permille"]) for p in root["processes"]]
 		got.sort()
 		want = [(41, "aipu-gen", "0000:01:00.0", 2, 4 << 20, 2 << 20, 128 << 10, 0, 6000000, 6, 0),

@@ -44,7 +44,7 @@ static void card_ready(void)
 	machine.driver = machine.library = RANGE(1, 0, 1, 1);
 	machine.driver_api = machine.library_api = V(1, 1);
 	facts_card_clear(&card);
-	card.pci.present = true;
+	snprintf(card.pci.address, sizeof(card.pci.address), "0000:01:00.0");
 	card.access = FW_READY;
 	card.abi = RANGE(1, 0, 1, 1);
 	card.abi_in_use = V(1, 1);
@@ -96,7 +96,7 @@ static void card_with_program(void)
 static void soft_ready(void)
 {
 	card_ready();
-	card.pci.present = false;
+	card.pci.address[0] = '\0';
 	card.rom = RANGE(1, 0, 1, 1);
 	card.board = card.image.board = AIPU_BOARD_SOFT;
 	card.image.signature = FW_SIGNATURE_GOOD;
@@ -108,15 +108,16 @@ static void card_with_slots(void)
 	card_ready();
 	card.image.state = FW_IMAGE_MISSING;
 	card.source = AIPU_BOOT_FROM_SLOT_A;
-	card.active = 0;
+	card.flash.active = 0;
 	for (int i = 0; i < 2; i++)
-		card.slots[i] =
-			(struct fw_slot){ .present = true,
-					  .state = i ? AIPU_FLASH_GOOD : AIPU_FLASH_CONFIRMED,
-					  .version = FW(1, 2 + i, 0),
-					  .abi = RANGE(1, 0, 1, 1),
-					  .rollback = 3,
-					  .board = 7 };
+		card.flash.slots[i] =
+			(struct card_slot){ .present = true,
+					    .state = i ? AIPU_FLASH_GOOD : AIPU_FLASH_CONFIRMED,
+					    .version = FW(1, 2 + i, 0),
+					    .contract_oldest = V(1, 0),
+					    .contract_newest = V(1, 1),
+					    .rollback = 3,
+					    .board = 7 };
 }
 
 /* --- the table ------------------------------------------------------------------------------------ */
@@ -189,23 +190,24 @@ CHANGE(newer_for_newer_library, card.image.version = FW(2, 0, 0);
 CHANGE(newer_built_in, card.builtin = image_of("(built in)", FW(9, 0, 0));
        card.builtin.board = AIPU_BOARD_SOFT)
 /* slots */
-CHANGE(slot_next, card.active = 1)
-CHANGE(slot_failed, card.slots[1].state = AIPU_FLASH_FAILED)
-CHANGE(slot_error, card.slots[1].error = AIPU_ERROR_FIRMWARE_DIGEST)
-CHANGE(slot_too_new, card.slots[1].abi = RANGE(2, 0, 2, 1); card.active = 1)
-CHANGE(slot_failed_next, slot_failed(); card.active = 1)
-CHANGE(slot_no_try, card.slots[1].state = AIPU_FLASH_TRIAL; card.slots[1].tries = 0;
-       card.active = 1)
-CHANGE(slot_last_try, slot_no_try(); card.slots[1].tries = 1)
-CHANGE(slot_rollback, card.slots[1].rollback = 2; card.active = 1)
-CHANGE(slot_rollback_enough, slot_next(); card.slots[1].rollback = 3)
-CHANGE(slot_board, card.slots[1].board = 8; card.active = 1)
-CHANGE(slot_any_board, card.slots[1].board = AIPU_BOARD_ANY; card.active = 1)
-CHANGE(slot_rom, card.rom = RANGE(1, 2, 1, 3); card.active = 1)
-CHANGE(slot_state_unknown, card.slots[1].state = UNKNOWN32; card.active = 1)
-CHANGE(slot_error_unknown, card.slots[1].error = UNKNOWN32; card.active = 1)
-CHANGE(slot_empty, card.slots[1].state = AIPU_FLASH_EMPTY)
-CHANGE(slots_absent, card.slots[0].present = card.slots[1].present = false)
+CHANGE(slot_next, card.flash.active = 1)
+CHANGE(slot_failed, card.flash.slots[1].state = AIPU_FLASH_FAILED)
+CHANGE(slot_error, card.flash.slots[1].error = AIPU_ERROR_FIRMWARE_DIGEST)
+CHANGE(slot_too_new, card.flash.slots[1].contract_oldest = V(2, 0);
+       card.flash.slots[1].contract_newest = V(2, 1); card.flash.active = 1)
+CHANGE(slot_failed_next, slot_failed(); card.flash.active = 1)
+CHANGE(slot_no_try, card.flash.slots[1].state = AIPU_FLASH_TRIAL; card.flash.slots[1].tries = 0;
+       card.flash.active = 1)
+CHANGE(slot_last_try, slot_no_try(); card.flash.slots[1].tries = 1)
+CHANGE(slot_rollback, card.flash.slots[1].rollback = 2; card.flash.active = 1)
+CHANGE(slot_rollback_enough, slot_next(); card.flash.slots[1].rollback = 3)
+CHANGE(slot_board, card.flash.slots[1].board = 8; card.flash.active = 1)
+CHANGE(slot_any_board, card.flash.slots[1].board = AIPU_BOARD_ANY; card.flash.active = 1)
+CHANGE(slot_rom, card.rom = RANGE(1, 2, 1, 3); card.flash.active = 1)
+CHANGE(slot_state_unknown, card.flash.slots[1].state = UNKNOWN32; card.flash.active = 1)
+CHANGE(slot_error_unknown, card.flash.slots[1].error = UNKNOWN32; card.flash.active = 1)
+CHANGE(slot_empty, card.flash.slots[1].state = AIPU_FLASH_EMPTY)
+CHANGE(slots_absent, card.flash.slots[0].present = card.flash.slots[1].present = false)
 /* programs */
 CHANGE(container_newer, machine.program.container = 2)
 CHANGE(container_older, machine.program.container = 0)
@@ -531,7 +533,7 @@ static void there_is_room_for_all_verdicts(void **state)
 					       .mapped_bytes = UNKNOWN64 - 1 };
 	card.driver_api = V(2, 0);
 	card.abi = RANGE(2, 0, 2, 0);
-	card.slots[1].state = AIPU_FLASH_FAILED;
+	card.flash.slots[1].state = AIPU_FLASH_FAILED;
 	card.source = AIPU_BOOT_FROM_HOST;
 	card.builtin = image_of("(built in)", FW(9, 0, 0));
 	card.image = image_of("a", FW(8, 0, 0));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* aipu-fw flash, activate and status: which devices, their lines on stdout, and the exit code of all of them. */
 #include "fw.h"
+#include "text.h"
 #include "update.h"
 
 #include <errno.h>
@@ -10,48 +11,27 @@
 #include <unistd.h>
 
 struct options {
-	const char *command, *device; /* device NULL: the one card */
+	const char *command, *read; /* a snapshot */
+	struct picks picks; /* none: the one card */
 	bool all, as_json, bare_wait; /* bare: --wait without seconds */
 	struct fw_request request;
 };
 
-/* The devices that a command is for; more than one card is never a guess */
-struct targets {
-	char (*names)[16];
-	const char *one; /* as it was given */
-	size_t count;
-};
-
-static const char *target_name(const struct targets *targets, size_t i)
-{
-	return targets->one ? targets->one : targets->names[i];
-}
-
-static int find_targets(const struct options *o, struct targets *targets)
+/* More than one card is never a guess, where something is changed */
+static int find_targets(const struct options *o, struct fw_targets *targets)
 {
 	bool changes = strcmp(o->command, "status") != 0;
-	int err;
+	int code = fw_targets_find(targets, &o->picks, !changes && !o->all);
 
-	*targets = (struct targets){ .one = o->device, .count = 1 };
-	if (o->device)
-		return CLI_OK;
-	err = fw_cards(&targets->names, &targets->count);
-	if (err)
-		return fw_fail_file("/dev/accel", err);
-	if (!targets->count && !changes && !o->all) {
-		targets->one = "soft";
-		targets->count = 1;
-		return CLI_OK;
-	}
-	if (!targets->count)
-		return fw_fail(
-			CLI_NO_DEVICE,
-			"no card: no node in /dev/accel is of the driver aipu_accel; --device "
-			"soft is the software device");
-	if (targets->count > 1 && changes && !o->all)
-		return fw_fail(CLI_USAGE, "%zu cards: --device NAME or --all is expected",
+	if (!code && targets->count > 1 && changes && !o->all && !o->picks.count)
+		return fw_fail(CLI_USAGE, "%zu cards: -i CARD or --all is expected",
 			       targets->count);
-	return CLI_OK;
+	return code;
+}
+
+const char *fw_target_device(const struct fw_target *target)
+{
+	return target->pci[0] ? target->pci : target->name;
 }
 
 /* --- options -------------------------------------------------------------------------------------- */
@@ -89,8 +69,14 @@ static bool parse_seconds(const char *text, unsigned int *seconds)
 static int take_option(int c, char **argv, struct options *o)
 {
 	switch (c) {
+	case 'i':
 	case 'd':
-		return cli_text(FW_TOOL, "--device", optarg, CLI_DEVICE_NAME, &o->device)
+		return picks_take(FW_TOOL, &o->picks, c == 'i' ? "-i" : "--device", optarg)
+			       ? CLI_OK
+			       : CLI_USAGE;
+	case 'R':
+		return cli_text(FW_TOOL, "--read", optarg, "a file, or - for standard input,",
+				&o->read)
 			       ? CLI_OK
 			       : CLI_USAGE;
 	case 'a':
@@ -130,14 +116,18 @@ static int parse(int argc, char **argv, const struct option *options, struct opt
 	o->request.slot = -1;
 	o->request.activate = true;
 	o->request.progress = isatty(STDERR_FILENO);
-	while (!code && (c = getopt_long(argc, argv, ":h", options, NULL)) != -1)
+	while (!code && (c = getopt_long(argc, argv, ":i:h", options, NULL)) != -1)
 		code = take_option(c, argv, o);
 	for (int i = optind; !code && o->bare_wait && i < argc; i++)
 		if (parse_seconds(argv[i], &o->request.wait_s))
 			code = fw_fail(CLI_USAGE, "%s: '%s': seconds are given as --wait=%s",
 				       argv[0], argv[i], argv[i]);
-	if (!code && o->all && o->device)
-		code = fw_fail(CLI_USAGE, "%s: --device and --all exclude each other", argv[0]);
+	if (!code && o->all && o->picks.count)
+		code = fw_fail(CLI_USAGE, "%s: -i and --all exclude each other", argv[0]);
+	if (!code && o->read && (o->all || o->picks.count))
+		code = fw_fail(CLI_USAGE,
+			       "%s: --read shows a file: it takes no -i, --device and --all",
+			       argv[0]);
 	return code;
 }
 
@@ -169,8 +159,7 @@ static void say(struct fw_outcome *outcome, int code, const char *result, const 
 		 named ? "" : ": ", text);
 }
 
-/* False: there is no such device, and so it has no line of result */
-static bool change(const char *name, const struct fw_request *request, struct fw_outcome *outcome)
+static void change(const char *name, const struct fw_request *request, struct fw_outcome *outcome)
 {
 	struct aipu_message message = { "" };
 	struct aipu_device *device;
@@ -179,43 +168,38 @@ static bool change(const char *name, const struct fw_request *request, struct fw
 	if (fw_interrupted) {
 		say(outcome, CLI_INTERRUPTED, "interrupted", name,
 		    "interrupted before it was touched");
-		return true;
+		return;
 	}
 	err = aipu_device_open(&device, name, NULL, &message);
 	if (err) {
 		say(outcome, cli_exit_code(err), "failed", name,
 		    message.text[0] ? message.text : strerror(-err));
-		return cli_exit_code(err) != CLI_NO_DEVICE && err != -EINVAL;
+		return;
 	}
 	fw_update(device, name, request, outcome);
 	aipu_device_close(device);
-	return true;
 }
 
-static json_t *outcome_json(const char *name, const struct fw_outcome *outcome)
+static json_t *outcome_json(const struct fw_target *target, const struct fw_outcome *outcome)
 {
-	static const char *const letters[] = { "A", "B" };
-	json_t *error = outcome->error ? json_pack("{s:I, s:s}", "code", (json_int_t)outcome->error,
-						   "text", aipu_error_text(outcome->error))
-				       : json_null();
-
-	return json_pack("{s:s, s:s, s:i, s:s?, s:o, s:s}", "device", name, "result",
-			 outcome->result, "exit_status", outcome->code, "slot",
-			 outcome->slot < 0 ? NULL : letters[outcome->slot & 1], "error", error,
-			 "message", outcome->text);
+	return json_pack("{s:s, s:s, s:i, s:s?, s:o, s:s?, s:s}", "device",
+			 fw_target_device(target), "result", outcome->result, "exit_status",
+			 outcome->code, "slot",
+			 outcome->slot < 0 ? NULL : slot_words[outcome->slot & 1], "error",
+			 outcome->error ? json_integer(outcome->error) : json_null(), "error_text",
+			 outcome->error ? aipu_error_text(outcome->error) : NULL, "message",
+			 outcome->text);
 }
 
-/* Takes the list; text of devices is plain by now, and a name that is no UTF-8 names none */
-static int print_json(json_t *list)
+/* Takes the list; text of devices is plain by now */
+static int print_results(json_t *list)
 {
-	json_t *object = list ? json_pack("{s:i, s:o}", "schema_version", 1, "devices", list)
-			      : NULL;
-	int err = object ? json_dumpf(object, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER) : -1;
+	json_t *root = list ? json_pack("{s:i, s:s, s:o}", "schema_version", SNAPFILE_SCHEMA,
+					"tool", FW_TOOL, "results", list)
+			    : NULL;
 
-	json_decref(object);
-	if (err)
-		return fw_fail(CLI_FAILED, "the result could not be put into JSON");
-	putchar('\n');
+	if (!root || snapfile_write(stdout, root, false))
+		return fw_fail(CLI_FAILED, "out of memory");
 	return CLI_OK;
 }
 
@@ -237,42 +221,35 @@ static int lost_output(int err)
 }
 
 /* A line, or an object of the list, for each; of several that fail the first one's exit code is all of theirs */
-static int change_all(const struct options *o, const struct targets *targets)
+static int change_all(const struct options *o, const struct fw_targets *targets)
 {
 	json_t *list = o->as_json ? json_array() : NULL;
 	struct fw_outcome outcome;
-	int code = CLI_OK;
-	int lost = 0;
-	bool there;
+	int code = CLI_OK, lost = 0;
 
 	take_signals();
 	for (size_t i = 0; i < targets->count; i++) {
-		const char *name = target_name(targets, i);
-
-		there = change(name, &o->request, &outcome);
-		fw_plain(outcome.text, sizeof(outcome.text), outcome.text, sizeof(outcome.text));
+		change(targets->list[i].name, &o->request, &outcome);
+		TEXT_CLEAN(outcome.text, outcome.text);
 		code = code ? code : outcome.code;
-		if (o->as_json) {
-			json_array_append_new(list, outcome_json(name, &outcome));
-		} else if (!there) {
-			fw_fail(0, "%s", outcome.text);
-		} else {
+		if (o->as_json)
+			json_array_append_new(list, outcome_json(&targets->list[i], &outcome));
+		else
 			print_line(outcome.text, &lost);
-		}
 	}
-	if (o->as_json && print_json(list))
+	if (o->as_json && print_results(list))
 		return CLI_FAILED;
 	return lost ? lost_output(lost) : code;
 }
 
 static int run(const struct options *o)
 {
-	struct targets targets;
+	struct fw_targets targets;
 	int code = find_targets(o, &targets);
 
 	if (!code)
 		code = change_all(o, &targets);
-	free(targets.names);
+	free(targets.list);
 	return code;
 }
 
@@ -342,68 +319,118 @@ int fw_activate(int argc, char **argv)
 	return run(&o);
 }
 
-/* One device: its lines, or an object for *list */
-static int show(const char *name, json_t *list)
+/* --- status --------------------------------------------------------------------------------------- */
+
+/* An exit code after a message; what is known then is in *state all the same */
+static int look(const struct fw_target *target, struct fw_state *state)
 {
 	struct aipu_message message = { "" };
 	struct aipu_flash_info flash;
 	struct aipu_device_info info = { .board_id = 0 };
 	struct aipu_device *device;
-	int err = aipu_device_open(&device, name, NULL, &message);
+	const char *name = target->name;
 	char fault[FW_FILE_TEXT + 80];
-	int has_flash;
-	bool soft;
+	int err, has_flash;
+	bool soft = !target->node[0];
 
-	if (err)
+	fw_state_clear(state);
+	snprintf(state->pci_address, sizeof(state->pci_address), "%s", target->pci);
+	snprintf(state->node, sizeof(state->node), "%s", target->node);
+	err = aipu_device_open(&device, name, NULL, &message);
+	if (err) {
+		TEXT_CLEAN(state->problem, message.text);
 		return fw_fail(cli_exit_code(err), "%s",
 			       message.text[0] ? message.text : strerror(-err));
+	}
 	err = aipu_device_query(device, &info);
 	has_flash = err ? err : aipu_flash_query(device, &flash);
 	aipu_device_close(device);
-	soft = info.board_id == AIPU_BOARD_SOFT && !info.node[0];
-	if (has_flash && has_flash != -EOPNOTSUPP)
-		return fw_fail(cli_exit_code(has_flash), "%s: its flash cannot be read: %s", name,
-			       soft && fw_flash_file_fault(has_flash, fault, sizeof(fault))
-				       ? fault
-				       : strerror(-has_flash));
+	if (!err)
+		fw_state_take(state, &info, has_flash ? NULL : &flash);
+	if (has_flash && has_flash != -EOPNOTSUPP) {
+		state->flash.count = UNKNOWN32;
+		snprintf(state->problem, sizeof(state->problem), "its flash cannot be read: %.200s",
+			 soft && fw_flash_file_fault(has_flash, fault, sizeof(fault))
+				 ? fault
+				 : strerror(-has_flash));
+		return fw_fail(cli_exit_code(has_flash), "%s: %s", name, state->problem);
+	}
 	if (has_flash && soft && !fw_flash_file_text(fault, sizeof(fault)))
 		fw_fail(0, "%s: %s", name, FW_NO_STATE_DIRECTORY);
-	if (list)
-		return json_array_append_new(list,
-					     fw_render_json(name, &info, has_flash ? NULL : &flash))
-			       ? fw_fail(CLI_FAILED, "%s: out of memory", name)
-			       : CLI_OK;
-	fw_render(stdout, info.name, &info, has_flash ? NULL : &flash);
 	return CLI_OK;
+}
+
+static int print_states(const struct snapfile_head *head, const struct fw_state *states,
+			size_t count)
+{
+	json_t *root = fw_state_make(head, states, count);
+
+	if (!root || snapfile_write(stdout, root, false))
+		return fw_fail(CLI_FAILED, "out of memory");
+	return CLI_OK;
+}
+
+static int status_of_devices(const struct options *o)
+{
+	struct fw_targets targets;
+	struct snapfile_head head;
+	struct fw_state *states;
+	int code = find_targets(o, &targets), one;
+
+	states = calloc(targets.count + 1, sizeof(*states));
+	if (!code && !states)
+		code = fw_fail(CLI_FAILED, "out of memory");
+	if (code)
+		targets.count = 0;
+	for (size_t i = 0; i < targets.count; i++) {
+		one = look(&targets.list[i], &states[i]);
+		if (!one && !o->as_json)
+			fw_render(stdout, &states[i]);
+		code = code ? code : one;
+	}
+	snapfile_now(&head, aipu_version());
+	if (o->as_json && targets.count && print_states(&head, states, targets.count))
+		code = CLI_FAILED;
+	free(states);
+	free(targets.list);
+	return code;
+}
+
+static int status_of_file(const struct options *o)
+{
+	struct snapfile_head head;
+	struct fw_state *states;
+	char *text, why[FIELD_WHY];
+	size_t bytes, count;
+	int code;
+
+	text = snapfile_read(FW_TOOL, o->read, &bytes, &code);
+	if (!text)
+		return code;
+	if (fw_state_parse(text, bytes, &head, &states, &count, why))
+		code = fw_fail(CLI_FAILED, "%s: %s", o->read, why);
+	else if (o->as_json)
+		code = print_states(&head, states, count);
+	for (size_t i = 0; !o->as_json && i < count; i++)
+		fw_render(stdout, &states[i]);
+	free(states);
+	free(text);
+	return code;
 }
 
 int fw_status(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "device", required_argument, NULL, 'd' },
-		{ "all", no_argument, NULL, 'a' },
-		{ "json", no_argument, NULL, 'j' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
+		{ "device", required_argument, NULL, 'd' }, { "all", no_argument, NULL, 'a' },
+		{ "read", required_argument, NULL, 'R' },   { "json", no_argument, NULL, 'j' },
+		{ "help", no_argument, NULL, 'h' },	    { NULL, 0, NULL, 0 },
 	};
 	struct options o = { 0 };
-	int code = parse(argc, argv, options, &o), one;
-	struct targets targets;
-	json_t *list = NULL;
+	int code = parse(argc, argv, options, &o);
 
 	if (code)
 		return code;
 	if (optind < argc)
 		return fw_fail(CLI_USAGE, "status: '%s': only options are expected", argv[optind]);
-	code = find_targets(&o, &targets);
-	if (!code && o.as_json)
-		list = json_array();
-	for (size_t i = 0; i < targets.count && (!code || targets.count > 1); i++) {
-		one = show(target_name(&targets, i), list);
-		code = code ? code : one;
-	}
-	if (o.as_json && list && print_json(list))
-		code = CLI_FAILED;
-	free(targets.names);
-	return code;
+	return o.read ? status_of_file(&o) : status_of_devices(&o);
 }

@@ -11,32 +11,25 @@
 
 #include <jansson.h>
 
+#include "snapfile.h"
+#include "text.h"
+
 static void hex(const uint8_t *bytes, size_t count, char *text)
 {
 	for (size_t i = 0; i < count; i++)
 		sprintf(text + 2 * i, "%02x", bytes[i]);
 }
 
-static const char *board_name(uint32_t board, char *text, size_t bytes)
-{
-	if (board == AIPU_BOARD_SOFT)
-		return "soft";
-	if (board == AIPU_BOARD_ANY)
-		return "any";
-	snprintf(text, bytes, "0x%08" PRIx32, board);
-	return text;
-}
-
 static int show(const struct aipu_firmware_header *header, bool as_json)
 {
 	char digest[2 * sizeof(header->digest) + 1], key[2 * sizeof(header->key_id) + 1];
 	char version[16], oldest[16], newest[16], board[16];
-	const char *board_text = board_name(header->board_id, board, sizeof(board));
 	bool is_signed = header->signature_kind != AIPU_SIGNATURE_NONE;
 	const char *signature = is_signed ? "ed25519" : "none";
 	json_t *object;
 	int err;
 
+	text_board(board, header->board_id);
 	hex(header->digest, sizeof(header->digest), digest);
 	hex(header->key_id, sizeof(header->key_id), key);
 	snprintf(version, sizeof(version), "%u.%u.%u", header->version >> 24,
@@ -55,16 +48,16 @@ static int show(const struct aipu_firmware_header *header, bool as_json)
 		       "key:              %s\n"
 		       "payload:          %" PRIu64 " bytes\n"
 		       "sha256:           %s\n",
-		       version, header->build, oldest, newest, board_text, header->rollback,
-		       signature, is_signed ? key : "none", header->payload_bytes, digest);
+		       version, header->build, oldest, newest, board, header->rollback, signature,
+		       is_signed ? key : "none", header->payload_bytes, digest);
 		return 0;
 	}
 	/* A build text is bytes to the format, but JSON wants UTF-8: jansson refuses anything else. */
 	object = json_pack("{s:i, s:s, s:s, s:s, s:s, s:o, s:I, s:s, s:s*, s:I, s:s}",
-			   "schema_version", 1, "version", version, "build", header->build,
-			   "abi_oldest", oldest, "abi_newest", newest, "board_id",
-			   json_sprintf("0x%08" PRIx32, header->board_id), "rollback",
-			   (json_int_t)header->rollback, "signature", signature, "key_id",
+			   "schema_version", SNAPFILE_SCHEMA, "version", version, "build",
+			   header->build, "contract_oldest", oldest, "contract_newest", newest,
+			   "board_id", json_sprintf("0x%08" PRIx32, header->board_id), "rollback",
+			   (json_int_t)header->rollback, "signature_kind", signature, "key_id",
 			   is_signed ? key : NULL, "payload_bytes",
 			   (json_int_t)header->payload_bytes, "sha256", digest);
 	if (!object) {

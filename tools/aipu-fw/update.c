@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "fw.h"
+#include "text.h"
 
 #define BUSY_POLL_NS 200000000
 
@@ -232,10 +233,10 @@ static void known_refusal(const struct update *u, char *why, size_t bytes)
 	if (fw_image_check(request->image, request->bytes, why, bytes))
 		return;
 	memcpy(&header, request->image, sizeof(header));
+	text_board(image_board, header.board_id);
+	text_board(board, u->info.board_id);
 	if (header.board_id != u->info.board_id && header.board_id != AIPU_BOARD_ANY)
-		snprintf(why, bytes, "it is for board %s, this is %s",
-			 fw_board_text(header.board_id, image_board),
-			 fw_board_text(u->info.board_id, board));
+		snprintf(why, bytes, "it is for board %s, this is %s", image_board, board);
 	else if (header.rollback < u->flash.rollback)
 		snprintf(why, bytes, "its anti-rollback counter is %u, below %u", header.rollback,
 			 u->flash.rollback);

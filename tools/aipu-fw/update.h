@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * aipu-fw's commands that have a device: flash, activate, status. update.c changes one device, devices.c finds them, render.c
- * puts into words what a device tells of its flash. A device decides what it runs; the tool spares it what it would refuse.
+ * aipu-fw's commands that have a device: flash, activate, status. update.c changes one device, devices.c finds them, state.c
+ * knows what a device, or a snapshot, tells of its firmware, render.c puts it into words. A device decides what it runs; the tool
+ * spares it what it would refuse.
  */
 #ifndef AIPU_FW_UPDATE_H
 #define AIPU_FW_UPDATE_H
@@ -16,28 +17,56 @@
 
 #include "aipu/manage.h"
 #include "aipu_firmware.h"
+#include "picks.h"
+#include "slots.h"
+#include "snapfile.h"
 
 #define FW_BUSY 7 /* exit code: jobs run, or another process keeps the flash */
 #define FW_WAIT_SECONDS 60u
 
-/* ---- render.c: pure functions; *info may hold anything ---- */
+/* ---- state.c ---- */
+
+/* What is known of a device's firmware; as in slots.h, a version 0 is unknown, else all ones are, and "" */
+struct fw_state {
+	char state[16], problem[256]; /* "ready", ...; why no more is known */
+	char pci_address[16], node[32]; /* "": the software device */
+	char model[64], serial[33];
+	uint64_t board;
+	uint32_t rom_version,
+		rollback; /* smallest anti-rollback counter that the boot ROM accepts */
+	char firmware[64];
+	uint32_t firmware_version, source; /* of what runs; enum aipu_boot_source */
+	uint32_t contract_oldest, contract_newest, contract_in_use;
+	struct card_flash flash;
+};
+
+void fw_state_clear(struct fw_state *state);
+/* As a device says it; flash NULL: it keeps no firmware. *info and *flash may hold anything */
+void fw_state_take(struct fw_state *state, const struct aipu_device_info *info,
+		   const struct aipu_flash_info *flash);
+bool fw_state_runs(const struct fw_state *state, uint32_t slot);
+/*
+ * Whether a slot may start: not if it has failed or has no try left, or the boot ROM refuses what is in it. An error of another kind
+ * may pass.
+ */
+bool fw_state_may_start(const struct fw_state *state, uint32_t slot);
+/* The root of a snapshot; NULL: out of memory */
+json_t *fw_state_make(const struct snapfile_head *head, const struct fw_state *states,
+		      size_t count);
+/* 0, or -EINVAL after a line in `why`; *states is to be freed */
+int fw_state_parse(const char *text, size_t bytes, struct snapfile_head *head,
+		   struct fw_state **states, size_t *count, char why[FIELD_WHY]);
+
+/* ---- render.c: pure functions ---- */
 
 /* "1.2.3" of major << 24 | minor << 16 | patch */
 struct fw_version {
 	char text[16];
 } fw_version_text(uint32_t version);
-/* Printable ASCII only, ends with zero; what is none becomes '?' */
-void fw_plain(char *to, size_t to_bytes, const char *from, size_t from_bytes);
-/* "soft", "any", "0x00001234" */
-const char *fw_board_text(uint32_t board, char text[16]);
 /* "1.2.3 runs from slot B"; source: enum aipu_boot_source */
 void fw_running_text(char *text, size_t bytes, uint32_t version, uint32_t source);
-/* A line for the device, and, where flash is not NULL, one for each slot */
-void fw_render(FILE *out, const char *name, const struct aipu_device_info *device,
-	       const struct aipu_flash_info *flash);
-/* The same as an object; NULL: out of memory */
-json_t *fw_render_json(const char *name, const struct aipu_device_info *device,
-		       const struct aipu_flash_info *flash);
+/* A line for the device, and one for each slot that it has */
+void fw_render(FILE *out, const struct fw_state *state);
 
 /* ---- update.c ---- */
 
@@ -69,8 +98,21 @@ void fw_update(struct aipu_device *device, const char *name, const struct fw_req
 
 /* ---- devices.c ---- */
 
-/* Cards with a node of the driver: "accel0". Sorted; freed by the caller with free(). 0 or -errno */
-int fw_cards(char (**names)[16], size_t *count);
+struct fw_target {
+	char name[16]; /* for libaipu and for messages: "accel0", "soft" */
+	char node[32], pci[16]; /* "" of the software device */
+};
+
+struct fw_targets {
+	struct fw_target
+		*list; /* by index, then the software device; to be freed, also after an error */
+	size_t count;
+};
+
+/* The cards that the driver has, and that are meant; soft_if_none: where there is none, and none was named. An exit code */
+int fw_targets_find(struct fw_targets *targets, const struct picks *picks, bool soft_if_none);
+/* How -i takes it, for JSON: "0000:01:00.0", "soft" */
+const char *fw_target_device(const struct fw_target *target);
 
 /* ---- soft_file.c: the software device's flash, for messages. Reads no more than what a name is ---- */
 

@@ -17,7 +17,6 @@
 #include "sources.h"
 
 #define DRIVER "/sys/bus/pci/drivers/" CARD_DRIVER
-#define SLOTS 2u
 
 extern const unsigned char aipu_soft_firmware[], aipu_soft_firmware_end[]; /* $(fw_a) */
 
@@ -46,7 +45,7 @@ static void driver_read(struct fw_machine *machine)
 
 void collect_machine(struct fw_machine *machine)
 {
-	snprintf(machine->library_version, sizeof(machine->library_version), "%s", aipu_version());
+	snapfile_now(&machine->head, aipu_version());
 	aipu_contract(&machine->library.oldest, &machine->library.newest);
 	machine->library_api =
 		AIPU_ABI_VERSION(AIPU_DRIVER_VERSION_MAJOR, AIPU_DRIVER_VERSION_MINOR);
@@ -54,27 +53,6 @@ void collect_machine(struct fw_machine *machine)
 }
 
 /* --- an open device ------------------------------------------------------------------------------- */
-
-void collect_slots(struct fw_card *card, const struct aipu_flash_info *info)
-{
-	card->active = info->active < SLOTS ? info->active : UNKNOWN32;
-	for (uint32_t i = 0; i < SLOTS; i++) {
-		const struct aipu_flash_slot *from = &info->slots[i];
-		struct fw_slot *to = &card->slots[i];
-
-		to->present = true;
-		to->state = from->state;
-		if (from->state == AIPU_FLASH_EMPTY)
-			continue;
-		to->tries = from->tries;
-		to->error = from->error;
-		to->version = from->version;
-		to->abi = (struct fw_range){ from->abi_oldest, from->abi_newest };
-		to->board = from->board_id;
-		to->rollback = from->rollback;
-		TEXT_CLEAN(to->build, from->build);
-	}
-}
 
 void collect_info(struct fw_card *card, const struct aipu_device_info *info)
 {
@@ -153,8 +131,10 @@ static int ask(struct fw_card *card, const char *name, const struct aipu_device_
 		snprintf(card->reason, sizeof(card->reason), "%s: %s", name, strerror(-err));
 	} else {
 		collect_info(card, &info);
-		if (!aipu_flash_query(device, &flash))
-			collect_slots(card, &flash);
+		err = aipu_flash_query(device, &flash);
+		if (!err || err == -EOPNOTSUPP)
+			slots_take(&card->flash, &info, err ? NULL : &flash);
+		err = 0;
 		if (info.state == AIPU_DEVICE_WEDGED) {
 			err = -EIO;
 			snprintf(card->reason, sizeof(card->reason),
@@ -171,12 +151,12 @@ static void pci_take(struct fw_card *card, const struct card *pci)
 {
 	struct fw_pci *to = &card->pci;
 
-	to->present = true;
 	TEXT_CLEAN(to->address, pci->pci);
-	to->vendor = pci->vendor;
-	to->device = pci->device;
-	to->subsystem_vendor = pci->subsystem_vendor;
-	to->subsystem_device = pci->subsystem_device;
+	if (pci->index >= 0)
+		to->index = (uint32_t)pci->index;
+	snprintf(to->id, sizeof(to->id), "%04x:%04x", pci->vendor, pci->device);
+	snprintf(to->subsystem, sizeof(to->subsystem), "%04x:%04x", pci->subsystem_vendor,
+		 pci->subsystem_device);
 	to->revision = pci->revision;
 	TEXT_CLEAN(to->driver, pci->driver);
 	TEXT_CLEAN(to->link_speed, pci->link_speed);
@@ -185,6 +165,7 @@ static void pci_take(struct fw_card *card, const struct card *pci)
 		to->link_width = pci->link_width;
 	if (pci->link_width_max)
 		to->link_width_max = pci->link_width_max;
+	to->bar_count = FW_BARS;
 	for (int i = 0; i < FW_BARS; i++) {
 		to->bars[i].present = pci->bar_bytes[i] != 0;
 		to->bars[i].start = pci->bar_start[i];

@@ -11,8 +11,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define UNKNOWN32 UINT32_MAX
-#define UNKNOWN64 UINT64_MAX
+#include "slots.h"
+#include "snapfile.h"
+#include "text.h"
 
 /* Contract versions that somebody speaks; newest 0: unknown */
 struct fw_range {
@@ -46,18 +47,6 @@ struct fw_image {
 	char build[64];
 };
 
-/* A slot of the card's flash */
-struct fw_slot {
-	bool present;
-	uint32_t state; /* enum aipu_flash_state */
-	uint32_t tries, error; /* AIPU_ERROR_*; both unknown of an empty one */
-	uint32_t version;
-	struct fw_range abi;
-	uint64_t board;
-	uint32_t rollback;
-	char build[64];
-};
-
 /* What the device offers; masks are registers CAP_* */
 struct fw_offer {
 	uint64_t capabilities, operations, formats, kv_formats, kv_kinds, numerics, activations;
@@ -85,12 +74,14 @@ struct fw_bar {
 
 /* Of configuration space and sysfs; numbers are unknown where a card has no such thing */
 struct fw_pci {
-	bool present; /* a card; not the software device */
-	char address[16];
-	uint64_t vendor, device, subsystem_vendor, subsystem_device, revision;
+	char address[16]; /* "": the software device */
+	uint32_t index; /* of the node */
+	char id[16], subsystem[16]; /* "1af4:10f0" */
+	uint32_t revision;
 	char driver[32]; /* bound to it */
 	char link_speed[32], link_speed_max[32];
 	uint32_t link_width, link_width_max; /* lanes */
+	uint32_t bar_count;
 	struct fw_bar bars[FW_BARS];
 };
 
@@ -104,7 +95,7 @@ enum fw_access {
 };
 
 struct fw_card {
-	uint32_t access; /* enum fw_access; unknown: a snapshot does not say */
+	uint32_t access; /* enum fw_access; unknown: a snapshot does not say, or another word */
 	char reason[256]; /* why it is not FW_READY, in words */
 	struct fw_pci pci;
 	char node[32], model[64], serial[32];
@@ -119,8 +110,7 @@ struct fw_card {
 	uint32_t rollback; /* smallest counter that the boot ROM takes */
 	uint32_t error; /* AIPU_ERROR_* of a device in FAILED */
 	uint32_t driver_api; /* of the driver that opened it */
-	uint32_t active; /* slot that the next reset tries first */
-	struct fw_slot slots[2];
+	struct card_flash flash;
 	struct fw_offer offer;
 	struct fw_image image; /* what the device gets, or would get, from the host */
 	bool image_given; /* by --firmware: would it do in place of what runs? */
@@ -128,7 +118,7 @@ struct fw_card {
 };
 
 struct fw_machine {
-	char library_version[32];
+	struct snapfile_head head; /* library_version too */
 	struct fw_range library;
 	uint32_t library_api; /* version of the driver's user API that libaipu was written for */
 	uint32_t driver_loaded; /* 0, 1 */
@@ -137,20 +127,19 @@ struct fw_machine {
 	struct fw_program program;
 };
 
-#define FW_CARDS_MAX 256u /* of a snapshot */
 struct facts {
 	struct fw_machine machine;
 	struct fw_card *cards; /* to be freed */
 	size_t count;
 };
 
-/* text.c: what is no printable ASCII becomes '?'; `from` need not end within from_bytes */
-void text_clean(char *to, size_t to_bytes, const char *from, size_t from_bytes);
-#define TEXT_CLEAN(to, from) text_clean(to, sizeof(to), from, sizeof(from))
-void text_abi(char text[16], uint32_t version); /* "1.0"; unknown: "?" */
+/* text.c */
 void text_range(char text[40], struct fw_range range); /* "1.0 to 1.2", "1.0", "unknown" */
-void text_version(char text[20], uint32_t version); /* "0.9.0"; unknown: "?" */
-void text_board(char text[16], uint64_t id); /* "soft", "any", "0x00001234", "unknown" */
+
+static inline bool is_card(const struct fw_card *card)
+{
+	return card->pci.address[0];
+}
 
 /* Nothing is known */
 void facts_card_clear(struct fw_card *card);

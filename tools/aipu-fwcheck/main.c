@@ -5,38 +5,36 @@
  */
 #include <errno.h>
 #include <getopt.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cli.h"
+#include "picks.h"
 #include "show.h"
 #include "snapshot.h"
 #include "sources.h"
 
-#define TOOL "aipu-fwcheck"
-#define NAMES_MAX 64u
+#define TOOL SNAPSHOT_TOOL
 
 static const char help[] =
-	"usage: aipu-fwcheck [-i CARD]... [--device soft] [--qpc DIR] [--firmware FILE]\n"
-	"                    [--strict] [--json]\n"
+	"usage: aipu-fwcheck [-i CARD]... [--qpc DIR] [--firmware FILE] [--strict] [--json]\n"
 	"       aipu-fwcheck --read FILE [--strict] [--json]\n"
 	"       aipu-fwcheck -h | --help | --version\n"
 	"\n"
 	"Shows the versions of boot ROM, firmware, driver and libaipu of each card, and\n"
 	"whether they fit; where they do not it says what to upgrade. It changes nothing.\n"
 	"\n"
-	"  -i CARD          this card: index, node, PCI address or serial number; may be given\n"
-	"                   several times. Default: all; soft: as --device soft\n"
-	"  --device soft    the software device instead\n"
+	"  -i CARD          this card only: index, PCI address, serial number or node; may be\n"
+	"                   given several times. Default: all\n"
+	"  --device CARD    the same; soft: the software device\n"
 	"  --qpc DIR        is this compiled model fit for it, too?\n"
 	"  --firmware FILE  with this image instead of the one that is installed; the software\n"
 	"                   device is booted with it\n"
 	"  --strict         an update that is available is exit status 7\n"
 	"  --json           one JSON object: all versions, and the verdicts\n"
-	"  --read FILE      judge what --json wrote, here or elsewhere; - is standard input\n"
+	"  --read FILE      judge what --json of this tool, aipu-smi or aipu-fw status\n"
+	"                   wrote, here or elsewhere; - is standard input\n"
 	"  --version        print the version\n"
 	"  -h, --help       print this\n"
 	"\n"
@@ -46,9 +44,8 @@ static const char help[] =
 	"any, in the order 1, 6, 5, 4, 7.\n";
 
 struct request {
-	const char *cards[NAMES_MAX];
-	size_t count;
-	bool soft, strict, json;
+	struct picks picks;
+	bool strict, json;
 	const char *program, *firmware, *snapshot;
 };
 
@@ -59,19 +56,9 @@ struct request {
 
 static int check_request(const struct request *r)
 {
-	if (r->snapshot && (r->count || r->soft || r->program || r->firmware))
+	if (r->snapshot && (r->picks.count || r->program || r->firmware))
 		return fail(CLI_USAGE, "--read goes with --strict and --json only");
-	if (r->soft && r->count)
-		return fail(CLI_USAGE,
-			    "-i and --device soft: cards or the software device, not both");
 	return CLI_OK;
-}
-
-/* Nothing is half written that anybody would miss, so the end may come anywhere, also while a read waits for its input. */
-static void on_interrupt(int signal)
-{
-	(void)signal;
-	_exit(CLI_INTERRUPTED);
 }
 
 /* -1: go on */
@@ -94,26 +81,9 @@ static int parse(int argc, char **argv, struct request *r)
 	while ((c = getopt_long(argc, argv, ":hi:", options, NULL)) != -1) {
 		switch (c) {
 		case 'i':
-			if (!strcmp(optarg, "soft")) {
-				r->soft = true;
-				break;
-			}
-			if (!*optarg)
-				return fail(CLI_USAGE,
-					    "-i '': an index, a node, a PCI address, a serial "
-					    "number or soft is expected");
-			if (r->count == NAMES_MAX)
-				return fail(CLI_USAGE, "-i: at most %u cards are expected",
-					    NAMES_MAX);
-			r->cards[r->count++] = optarg;
-			break;
 		case DEVICE:
-			if (strcmp(optarg, "soft") != 0)
-				return fail(
-					CLI_USAGE,
-					"--device '%s': soft is expected; cards are chosen by -i",
-					optarg);
-			r->soft = true;
+			if (!picks_take(TOOL, &r->picks, c == 'i' ? "-i" : "--device", optarg))
+				return CLI_USAGE;
 			break;
 		case QPC:
 			if (!cli_text(TOOL, "--qpc", optarg, "a directory", &r->program))
@@ -156,27 +126,16 @@ static int parse(int argc, char **argv, struct request *r)
 
 static int read_snapshot(const struct request *r, struct facts *facts)
 {
-	bool is_stdin = !strcmp(r->snapshot, "-");
-	FILE *in = is_stdin ? stdin : fopen(r->snapshot, "rbe");
-	char *text, why[256] = "";
-	int code = CLI_OK;
+	char *text, why[FIELD_WHY];
 	size_t bytes;
+	int code;
 
-	if (!in)
-		return fail(cli_exit_code(-errno), "%s: %s", r->snapshot, strerror(errno));
-	text = malloc(SNAPSHOT_BYTES + 1);
-	errno = 0;
-	bytes = text ? fread(text, 1, SNAPSHOT_BYTES + 1, in) : 0;
-	if (!text || ferror(in))
-		code = fail(CLI_FAILED, "%s: %s", r->snapshot, strerror(text ? errno : ENOMEM));
-	else if (bytes > SNAPSHOT_BYTES)
-		code = fail(CLI_FAILED, "%s: longer than the %u bytes that a snapshot has at most",
-			    r->snapshot, SNAPSHOT_BYTES);
-	else if (snapshot_parse(facts, text, bytes, why))
-		code = fail(CLI_FAILED, "%s: not a snapshot of aipu-fwcheck: %s", r->snapshot, why);
+	text = snapfile_read(TOOL, r->snapshot, &bytes, &code);
+	if (!text)
+		return code;
+	if (snapshot_parse(facts, text, bytes, why))
+		code = fail(CLI_FAILED, "%s: %s", r->snapshot, why);
 	free(text);
-	if (!is_stdin)
-		fclose(in);
 	return code;
 }
 
@@ -189,7 +148,7 @@ static int read_files(const struct request *r, struct fw_program *program)
 
 	facts_program_clear(program);
 	if (r->firmware) {
-		err = image_read(&image, r->firmware, r->soft);
+		err = image_read(&image, r->firmware, false);
 		if (err)
 			return fail(cli_exit_code(err), "--firmware %s: %s", r->firmware,
 				    err == -EINVAL ? "a regular file is expected" : strerror(-err));
@@ -202,86 +161,79 @@ static int read_files(const struct request *r, struct fw_program *program)
 	return CLI_OK;
 }
 
-/* Was the card asked for, by any of its names? Marks those that were found. */
-static bool is_wanted(const struct request *r, const struct card *pci, const struct fw_card *card,
-		      bool *found)
-{
-	bool wanted = !r->count;
+/* The cards of the bus, and what became known of each that was asked, for its serial number or for good */
+struct asked {
+	const struct request *request;
+	const struct fw_machine *machine;
+	struct card_list list;
+	struct fw_card *cards; /* one more than there are: the software device */
+	bool *is_asked;
+};
 
-	for (size_t i = 0; i < r->count; i++) {
-		if (!card_is(pci, r->cards[i]) &&
-		    (!card->serial[0] || strcasecmp(card->serial, r->cards[i]) != 0))
-			continue;
-		found[i] = true;
-		wanted = true;
-	}
-	return wanted;
+static void ask(struct asked *a, size_t index)
+{
+	if (a->is_asked[index])
+		return;
+	a->is_asked[index] = true;
+	if (index == a->list.count)
+		collect_soft(&a->cards[index], a->machine, a->request->firmware);
+	else
+		collect_card(&a->cards[index], a->machine, &a->list.cards[index],
+			     a->request->firmware);
 }
 
-/* Known by PCI alone, without asking the card? Then the others need not be asked. */
-static bool named_by_pci(const struct request *r, const struct card_list *list)
+static void names_of(const void *asked, size_t index, const char **pci, const char **node)
 {
-	for (size_t i = 0; i < r->count; i++) {
-		bool named = false;
+	const struct asked *a = asked;
 
-		for (size_t j = 0; j < list->count; j++)
-			named |= card_is(&list->cards[j], r->cards[i]);
-		if (!named)
-			return false;
-	}
-	return true;
+	*pci = a->list.cards[index].pci;
+	*node = a->list.cards[index].node;
 }
 
-static int take_cards(const struct request *r, const struct card_list *list, struct facts *facts)
+static const char *serial_of(void *asked, size_t index)
 {
-	const struct fw_card nobody = { .serial = "" };
-	bool found[NAMES_MAX] = { false }, by_pci = named_by_pci(r, list);
+	struct asked *a = asked;
 
-	facts->cards = calloc(list->count, sizeof(*facts->cards));
-	if (!facts->cards)
-		return fail(CLI_FAILED, "%s", strerror(ENOMEM));
-	for (size_t i = 0; i < list->count; i++) {
-		struct fw_card *card = &facts->cards[facts->count];
+	ask(a, index);
+	return a->cards[index].serial;
+}
 
-		if (by_pci && !is_wanted(r, &list->cards[i], &nobody, found))
+/* Asks those that are meant, and keeps them alone */
+static int take_chosen(struct asked *a, const char *none, bool *chosen, struct facts *facts)
+{
+	const struct pick_list list = { a->list.count, a, names_of, serial_of, none };
+	int code = picks_choose(TOOL, &a->request->picks, &list, chosen);
+
+	for (size_t i = 0; !code && i <= a->list.count; i++) {
+		if (!chosen[i])
 			continue;
-		collect_card(card, &facts->machine, &list->cards[i], r->firmware);
-		facts->count += is_wanted(r, &list->cards[i], card, found);
+		ask(a, i);
+		a->cards[facts->count++] = a->cards[i];
 	}
-	for (size_t i = 0; i < r->count; i++)
-		if (!found[i])
-			return fail(CLI_NO_DEVICE,
-				    "-i '%s': no such card: an index, a node, a PCI address or a "
-				    "serial number is expected",
-				    r->cards[i]);
-	return CLI_OK;
+	return code;
 }
 
 static int collect(const struct request *r, struct facts *facts)
 {
-	struct card_list list;
+	struct asked a = { .request = r, .machine = &facts->machine };
+	bool *chosen = NULL;
 	int code, err;
 
 	collect_machine(&facts->machine);
-	if (r->soft) {
-		facts->cards = calloc(1, sizeof(*facts->cards));
-		if (!facts->cards)
-			return fail(CLI_FAILED, "%s", strerror(ENOMEM));
-		facts->count = 1;
-		collect_soft(facts->cards, &facts->machine, r->firmware);
-		return CLI_OK;
-	}
-	err = cards_list(&list);
+	err = cards_list(&a.list);
 	if (err && err != -ENOENT)
-		return fail(CLI_FAILED, "the PCI bus cannot be looked at: %s", strerror(-err));
-	if (err || !list.count) {
-		cards_free(&list);
-		return fail(
-			CLI_NO_DEVICE,
-			"no card: none on the PCI bus; --device soft checks the software device");
-	}
-	code = take_cards(r, &list, facts);
-	cards_free(&list);
+		return fail(CLI_FAILED, "the PCI bus cannot be read: %s", strerror(-err));
+	a.cards = calloc(a.list.count + 1, sizeof(*a.cards));
+	a.is_asked = calloc(a.list.count + 1, sizeof(*a.is_asked));
+	chosen = calloc(a.list.count + 1, sizeof(*chosen));
+	facts->cards = a.cards;
+	if (a.cards && a.is_asked && chosen)
+		code = take_chosen(&a, err ? CARDS_NO_BUS : CARDS_NONE, chosen, facts);
+	else
+		code = fail(CLI_FAILED, "%s", strerror(ENOMEM));
+	free(a.is_asked);
+	free(chosen);
+	cards_free(&a.list);
 	return code;
 }
 
@@ -309,14 +261,12 @@ static int judge(const struct request *r, const struct facts *facts)
 
 int main(int argc, char **argv)
 {
-	struct request r = { .count = 0 };
+	struct request r = { .strict = false };
 	struct facts facts = { .count = 0 };
-	struct sigaction interrupt = { .sa_handler = on_interrupt };
 	int code;
 
 	cli_start();
-	sigaction(SIGINT, &interrupt, NULL);
-	sigaction(SIGTERM, &interrupt, NULL);
+	cli_interruptible();
 	opterr = 0; /* one line, ours */
 	code = parse(argc, argv, &r);
 	if (code >= 0)

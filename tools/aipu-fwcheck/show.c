@@ -46,11 +46,9 @@ static const char *board(uint64_t id)
 	return text;
 }
 
-/* A number of configuration space as lspci writes it */
-static const char *hex(char text[20], int digits, uint64_t value)
+static const char *or_unknown(const char *text)
 {
-	snprintf(text, 20, "%0*" PRIx64, digits, value);
-	return value == UNKNOWN64 ? "?" : text;
+	return text[0] ? text : "unknown";
 }
 
 static const char *lanes(char text[12], uint32_t width)
@@ -59,16 +57,19 @@ static const char *lanes(char text[12], uint32_t width)
 	return width == UNKNOWN32 ? "?" : text;
 }
 
-static void pci_rows(FILE *out, const struct fw_pci *pci)
+static void pci_rows(FILE *out, const struct fw_card *card)
 {
-	char bytes[32], now[12], most[12], ids[5][20];
+	const struct fw_pci *pci = &card->pci;
+	/* That a snapshot of another tool does not name it does not say that there is none */
+	const char *no_driver = card->access == FW_READY ? "unknown" : "none";
+	char bytes[32], now[12], most[12], revision[12];
 
-	if (!pci->present)
+	if (!pci->address[0])
 		return;
-	row(out, "PCI", "%s:%s revision %s, subsystem %s:%s, driver %s",
-	    hex(ids[0], 4, pci->vendor), hex(ids[1], 4, pci->device), hex(ids[2], 2, pci->revision),
-	    hex(ids[3], 4, pci->subsystem_vendor), hex(ids[4], 4, pci->subsystem_device),
-	    pci->driver[0] ? pci->driver : "none");
+	snprintf(revision, sizeof(revision), "%02x", pci->revision);
+	row(out, "PCI", "%s revision %s, subsystem %s, driver %s", or_unknown(pci->id),
+	    pci->revision == UNKNOWN32 ? "unknown" : revision, or_unknown(pci->subsystem),
+	    pci->driver[0] ? pci->driver : no_driver);
 	if (pci->link_speed[0])
 		row(out, "link", "%s x%s, at most %s x%s", pci->link_speed,
 		    lanes(now, pci->link_width),
@@ -123,20 +124,21 @@ static void slot_row(FILE *out, const struct fw_card *card, uint32_t index)
 {
 	static const char *const states[] = { "empty", "good", "on trial", "confirmed", "failed" };
 	static const char *const names[] = { "slot A", "slot B" };
-	const struct fw_slot *slot = &card->slots[index];
+	const struct card_slot *slot = &card->flash.slots[index];
+	const struct fw_range range = { slot->contract_oldest, slot->contract_newest };
 	const char *state = slot->state <= AIPU_FLASH_FAILED ? states[slot->state] : "unknown";
-	const char *active = card->active == index ? ", active" : "";
+	const char *active = card->flash.active == index ? ", active" : "";
 	bool failed = slot->error && slot->error != UNKNOWN32;
 	char version[20];
 
 	text_version(version, slot->version);
 	if (!slot->present)
-		row(out, names[index], "%s", card->access == FW_READY ? "none" : "unknown");
+		row(out, names[index], "%s", card->flash.count ? "unknown" : "none");
 	else if (!slot->version)
 		row(out, names[index], "%s%s", state, active);
 	else
 		row(out, names[index], "%s%s: %s (%s), %s%s%s", state, active, version, slot->build,
-		    contract(slot->abi), failed ? ": " : "",
+		    contract(range), failed ? ": " : "",
 		    failed ? aipu_error_text(slot->error) : "");
 }
 
@@ -196,7 +198,7 @@ static void program_row(FILE *out, const struct fw_program *p)
 
 static const char *card_name(const struct fw_card *card)
 {
-	return card->pci.present ? card->pci.address[0] ? card->pci.address : "card" : "soft";
+	return is_card(card) ? card->pci.address : "soft";
 }
 
 void show_card(FILE *out, const struct fw_machine *machine, const struct fw_card *card,
@@ -207,7 +209,7 @@ void show_card(FILE *out, const struct fw_machine *machine, const struct fw_card
 	fprintf(out, "%s%s%s%s%s%s%s\n", card_name(card), card->node[0] ? " " : "", card->node,
 		card->model[0] ? ", " : "", card->model, card->serial[0] ? ", serial " : "",
 		card->serial);
-	pci_rows(out, &card->pci);
+	pci_rows(out, card);
 	rom_row(out, card);
 	firmware_row(out, card);
 	slot_row(out, card, 0);
@@ -215,11 +217,10 @@ void show_card(FILE *out, const struct fw_machine *machine, const struct fw_card
 	image_row(out, "image", &card->image);
 	if (card->builtin.state != FW_IMAGE_NONE)
 		image_row(out, "built in", &card->builtin);
-	if (card->pci.present)
+	if (is_card(card))
 		driver_row(out, machine, card);
 	text_abi(library_api, machine->library_api);
-	row(out, "libaipu", "%s, user API %s, %s",
-	    machine->library_version[0] ? machine->library_version : "unknown",
+	row(out, "libaipu", "%s, user API %s, %s", or_unknown(machine->head.library_version),
 	    machine->library_api ? library_api : "unknown", contract(machine->library));
 	if (machine->program.present)
 		program_row(out, &machine->program);
@@ -251,10 +252,9 @@ int show_json(FILE *out, const struct facts *facts, const struct verdicts *verdi
 	      int exit_status, bool strict)
 {
 	json_t *root = snapshot_make(facts);
-	int err;
 
 	for (size_t i = 0; root && i < facts->count; i++) {
-		json_t *card = snapshot_card(root, i);
+		json_t *card = snapfile_card(root, i);
 
 		json_object_set_new(card, "verdicts", verdicts_make(&verdicts[i]));
 		json_object_set_new(card, "result",
@@ -263,11 +263,7 @@ int show_json(FILE *out, const struct facts *facts, const struct verdicts *verdi
 			card, "exit_status",
 			json_integer(verdict_exit(&facts->cards[i], &verdicts[i], strict)));
 	}
-	if (!root)
-		return -ENOMEM;
-	json_object_set_new(root, "exit_status", json_integer(exit_status));
-	err = json_dumpf(root, out, JSON_INDENT(2) | JSON_PRESERVE_ORDER) ? -ENOMEM : 0;
-	fputc('\n', out);
-	json_decref(root);
-	return err;
+	if (root)
+		json_object_set_new(root, "exit_status", json_integer(exit_status));
+	return snapfile_write(out, root, false);
 }

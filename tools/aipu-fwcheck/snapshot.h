@@ -10,15 +10,12 @@
 
 #include "facts.h"
 
-#define SNAPSHOT_SCHEMA 1
-#define SNAPSHOT_BYTES (1u << 20) /* a snapshot is no longer */
+#define SNAPSHOT_TOOL "aipu-fwcheck"
 
 /* NULL: out of memory */
 json_t *snapshot_make(const struct facts *facts);
-/* The card's object in it, for verdicts; borrowed */
-json_t *snapshot_card(json_t *snapshot, size_t index);
 
 /* 0, or -EINVAL with one line in `why`: what is wrong where. facts->cards is to be freed */
-int snapshot_parse(struct facts *facts, const char *text, size_t bytes, char why[256]);
+int snapshot_parse(struct facts *facts, const char *text, size_t bytes, char why[FIELD_WHY]);
 
 #endif

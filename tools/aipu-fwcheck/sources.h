@@ -30,7 +30,6 @@ int registers_read(struct fw_card *card, const struct card *pci);
 int registers_parse(struct fw_card *card, const volatile uint32_t *words);
 
 struct aipu_device_info;
-struct aipu_flash_info;
 
 /* collect.c. firmware: a file, or NULL */
 void collect_machine(struct fw_machine *machine);
@@ -38,7 +37,6 @@ void collect_card(struct fw_card *card, const struct fw_machine *machine, const 
 		  const char *firmware);
 /* What a device says of itself, however little of it may be true */
 void collect_info(struct fw_card *card, const struct aipu_device_info *info);
-void collect_slots(struct fw_card *card, const struct aipu_flash_info *info);
 void collect_soft(struct fw_card *card, const struct fw_machine *machine, const char *firmware);
 
 #endif

@@ -192,7 +192,7 @@ static void judge_update(struct verdicts *v, const struct fw_machine *machine,
 	text_version(version, image->version);
 	text_version(running, card->firmware_version);
 	text_range(speaks, range);
-	if (is_known(machine->driver) && card->pci.present && !overlap(range, machine->driver))
+	if (is_known(machine->driver) && is_card(card) && !overlap(range, machine->driver))
 		say(v, "update", VERDICT_NOTE,
 		    "%s: firmware %s is newer than %s, which runs, and speaks %s: the driver does not",
 		    image->path, version, running, speaks);
@@ -207,8 +207,13 @@ static void judge_update(struct verdicts *v, const struct fw_machine *machine,
 
 /* --- slots ---------------------------------------------------------------------------------------- */
 
+static struct fw_range slot_range(const struct card_slot *slot)
+{
+	return (struct fw_range){ slot->contract_oldest, slot->contract_newest };
+}
+
 /* Why the boot ROM would not start what is in a slot, AIPU_ERROR_*; 0: nothing that is known speaks against it */
-static uint32_t slot_error(const struct fw_card *card, const struct fw_slot *slot)
+static uint32_t slot_error(const struct fw_card *card, const struct card_slot *slot)
 {
 	if (slot->error != UNKNOWN32 && slot->error && slot->error != AIPU_ERROR_SLOT_EMPTY)
 		return slot->error;
@@ -221,7 +226,8 @@ static uint32_t slot_error(const struct fw_card *card, const struct fw_slot *slo
 	if (card->rollback != UNKNOWN32 && slot->rollback != UNKNOWN32 &&
 	    slot->rollback < card->rollback)
 		return AIPU_ERROR_FIRMWARE_ROLLBACK;
-	if (is_known(card->rom) && is_known(slot->abi) && !overlap(slot->abi, card->rom))
+	if (is_known(card->rom) && is_known(slot_range(slot)) &&
+	    !overlap(slot_range(slot), card->rom))
 		return AIPU_ERROR_FIRMWARE_ABI;
 	return AIPU_ERROR_NONE;
 }
@@ -230,23 +236,23 @@ static void judge_slot(struct verdicts *v, const struct fw_machine *machine,
 		       const struct fw_card *card, uint32_t index)
 {
 	static const char *const checks[] = { "slot A", "slot B" };
-	const struct fw_slot *slot = &card->slots[index];
+	const struct card_slot *slot = &card->flash.slots[index];
 	bool runs = card->source == AIPU_BOOT_FROM_SLOT_A + index;
-	bool next = card->active == index && !runs;
+	bool next = card->flash.active == index && !runs;
 	char version[20], speaks[40], driver[40];
 	uint32_t error;
 
 	if (!slot->present || runs || slot->state == AIPU_FLASH_EMPTY)
 		return;
 	text_version(version, slot->version);
-	text_range(speaks, slot->abi);
+	text_range(speaks, slot_range(slot));
 	text_range(driver, machine->driver);
 	error = slot_error(card, slot);
 	if (error)
 		say(v, checks[index], VERDICT_NOTE, "firmware %s does not start%s: %s", version,
 		    next ? ", though the next reset tries it first" : "", aipu_error_text(error));
-	else if (is_known(machine->driver) && is_known(slot->abi) &&
-		 !overlap(slot->abi, machine->driver))
+	else if (is_known(machine->driver) && is_known(slot_range(slot)) &&
+		 !overlap(slot_range(slot), machine->driver))
 		say(v, checks[index], VERDICT_NOTE,
 		    "firmware %s%s does not fit this driver: it speaks %s, the driver %s", version,
 		    next ? ", which the next reset starts," : "", speaks, driver);
@@ -473,7 +479,7 @@ void verdict_judge(const struct fw_machine *machine, const struct fw_card *card,
 
 	verdicts->count = 0;
 	judge_image(verdicts, card);
-	if (card->pci.present) {
+	if (is_card(card)) {
 		judge_driver(verdicts, machine, card, firmware);
 		judge_user_api(verdicts, machine, card);
 	}

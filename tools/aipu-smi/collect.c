@@ -61,7 +61,7 @@ static int64_t known(int64_t value, int64_t unknown)
 static void describe_bus(const struct card *from, struct smi_card *card)
 {
 	card->index = known(from->index, -1);
-	TAKE(card->pci, from->pci);
+	TAKE(card->pci_address, from->pci);
 	TAKE(card->node, from->node);
 	TAKE(card->driver, from->driver);
 	snprintf(card->pci_id, sizeof(card->pci_id), "%04x:%04x", from->vendor, from->device);
@@ -82,42 +82,40 @@ static void describe_bus(const struct card *from, struct smi_card *card)
 
 /* --- of the device ------------------------------------------------------------------------------- */
 
-static void version_text(char text[16], uint32_t version)
-{
-	if (version)
-		snprintf(text, 16, "%u.%u.%u", version >> 24, version >> 16 & 0xff,
-			 version & 0xffff);
-}
-
-static void abi_text(char text[16], uint32_t version)
-{
-	if (version)
-		snprintf(text, 16, "%u.%u", AIPU_ABI_MAJOR(version), AIPU_ABI_MINOR(version));
-}
-
 static void describe_firmware(const struct aipu_device_info *info, struct smi_card *card)
 {
-	static const char *const sources[] = { "", "host", "slot A", "slot B" };
-
 	TAKE(card->firmware, info->firmware);
-	version_text(card->firmware_version, info->firmware_version);
-	version_text(card->rom_version, info->rom_version);
-	if (info->boot_source < sizeof(sources) / sizeof(sources[0]))
-		snprintf(card->boot_source, sizeof(card->boot_source), "%s",
-			 sources[info->boot_source]);
-	if (info->capabilities & AIPU_CAP_FLASH) {
-		const char *a = aipu_error_text(info->slot_errors[0]);
-		const char *b = aipu_error_text(info->slot_errors[1]);
-
-		smi_text_clean(card->slot_a_error, sizeof(card->slot_a_error), a, strlen(a) + 1);
-		smi_text_clean(card->slot_b_error, sizeof(card->slot_b_error), b, strlen(b) + 1);
-	}
+	if (info->firmware_version)
+		text_version(card->firmware_version, info->firmware_version);
+	if (info->rom_version)
+		text_version(card->rom_version, info->rom_version);
+	for (uint32_t i = 0; source_words[i]; i++)
+		if (i == info->boot_source)
+			snprintf(card->firmware_source, sizeof(card->firmware_source), "%s",
+				 source_words[i]);
 	/* The boot ROM that tells its version tells its counter too */
 	if (info->rom_version)
 		card->rollback = info->rollback;
-	abi_text(card->abi_in_use, info->abi_in_use);
-	abi_text(card->abi_oldest, info->abi_oldest);
-	abi_text(card->abi_newest, info->abi_newest);
+	if (info->abi_in_use)
+		text_abi(card->contract_in_use, info->abi_in_use);
+	if (info->abi_oldest)
+		text_abi(card->contract_oldest, info->abi_oldest);
+	if (info->abi_newest)
+		text_abi(card->contract_newest, info->abi_newest);
+}
+
+/* What it keeps; that a driver is too old to tell is not the same as nothing */
+static void describe_flash(struct aipu_device *device, const struct aipu_device_info *info,
+			   struct smi_card *card)
+{
+	struct aipu_flash_info flash;
+	int err = aipu_flash_query(device, &flash);
+
+	if (!err)
+		slots_take(&card->flash, info, &flash);
+	else if (err == -EOPNOTSUPP && !(info->capabilities & AIPU_CAP_FLASH))
+		slots_take(&card->flash, info, NULL);
+	smi_card_slots(card);
 }
 
 static void describe_info(const struct aipu_device_info *info, struct smi_card *card)
@@ -136,8 +134,7 @@ static void describe_info(const struct aipu_device_info *info, struct smi_card *
 	if (info->board_id)
 		snprintf(card->board_id, sizeof(card->board_id), "0x%08x", info->board_id);
 	if (info->driver_version)
-		snprintf(card->driver_version, sizeof(card->driver_version), "%u.%u",
-			 info->driver_version >> 16, info->driver_version & 0xffff);
+		text_abi(card->driver_user_api, info->driver_version);
 	describe_firmware(info, card);
 	card->cores = known(info->cores, 0);
 	card->max_lanes = known(info->max_lanes, 0);
@@ -278,7 +275,9 @@ int smi_collect(const struct smi_devices *devices, const struct smi_sample *befo
 	for (size_t i = 0; i < devices->count; i++) {
 		smi_describe(&devices->list[i], before ? &before[i] : NULL, &now[i],
 			     &snapshot->cards[i]);
-		TAKE(snapshot->cards[i].time, snapshot->time);
+		if (devices->list[i].device && !now[i].info_error)
+			describe_flash(devices->list[i].device, &now[i].info, &snapshot->cards[i]);
+		TAKE(snapshot->cards[i].time, snapshot->head.time);
 		if (before && now[i].at_ms - before[i].at_ms > longest)
 			longest = now[i].at_ms - before[i].at_ms;
 	}

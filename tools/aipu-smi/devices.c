@@ -15,22 +15,6 @@
 #define COMMAND_DEAD 0xffff /* configuration space that nobody answers reads as ones */
 #define COMMAND_AT 4
 
-bool smi_pick(struct smi_picks *picks, const char *option, const char *name)
-{
-	if (!name[0]) {
-		smi_fail(CLI_USAGE, "%s '': a card is expected: index, PCI address, serial or node",
-			 option);
-		return false;
-	}
-	if (picks->count == SMI_MAX_PICKS) {
-		smi_fail(CLI_USAGE, "%s '%s': at most %d cards can be named", option, name,
-			 SMI_MAX_PICKS);
-		return false;
-	}
-	picks->names[picks->count++] = name;
-	return true;
-}
-
 const char *smi_device_name(const struct smi_device *device)
 {
 	return device->soft ? "soft" : device->card.pci;
@@ -137,45 +121,30 @@ static int open_soft(struct smi_device *d)
 	return err ? smi_fail(cli_exit_code(err), "%s", message.text) : CLI_OK;
 }
 
-static bool has_serial(struct smi_device *d, const char *name)
+/* For its serial number; NULL: it does not tell */
+static const char *serial_of(void *devices, size_t index)
 {
+	struct smi_device *d = &((struct smi_devices *)devices)->list[index];
 	struct aipu_device_info info;
 
-	if (d->soft || d->card.command == COMMAND_DEAD || strcmp(d->card.driver, CARD_DRIVER))
-		return false;
+	if (d->card.command == COMMAND_DEAD || strcmp(d->card.driver, CARD_DRIVER))
+		return NULL;
 	if (!d->device && !d->problem[0])
 		open_card(d);
-	return d->device && !aipu_device_query(d->device, &info) && info.serial[0] &&
-	       !strncmp(info.serial, name, sizeof(info.serial));
+	if (!d->device || aipu_device_query(d->device, &info))
+		return NULL;
+	TEXT_CLEAN(d->serial, info.serial);
+	return d->serial;
 }
 
 /* --- choosing ------------------------------------------------------------------------------------ */
 
-/* name: the card that was asked for, or NULL */
-static int no_card(int bus, const char *name)
+static void names_of(const void *devices, size_t index, const char **pci, const char **node)
 {
-	return smi_fail(
-		CLI_NO_DEVICE,
-		"%.100s%sno card: %s; aipu-smi doctor looks for the reason, aipu-smi --device soft shows the software device",
-		name ? name : "", name ? ": " : "",
-		bus == -ENOENT ? "there is no PCI bus here"
-			       : "no PCI function is an AIPU (1af4:10f0)");
-}
+	const struct card *card = &((const struct smi_devices *)devices)->list[index].card;
 
-static int unknown_card(const struct smi_devices *all, int bus, const char *name)
-{
-	char known[512] = "soft";
-
-	if (!all->count)
-		return no_card(bus, name);
-	for (size_t i = 0; i < all->count && strlen(known) < sizeof(known) - 80; i++) {
-		const struct card *card = &all->list[i].card;
-
-		snprintf(known + strlen(known), sizeof(known) - strlen(known), ", %s%s%s%s",
-			 card->pci, card->node[0] ? " (" : "", card->node,
-			 card->node[0] ? ")" : "");
-	}
-	return smi_fail(CLI_NO_DEVICE, "%.100s: no such card: there is %s", name, known);
+	*pci = card->pci;
+	*node = card->node;
 }
 
 static int list_all(struct smi_devices *all, int *bus)
@@ -197,28 +166,6 @@ static int list_all(struct smi_devices *all, int *bus)
 	return CLI_OK;
 }
 
-/* Marks those that the names mean; the software device stands behind the cards, at list[count] */
-static int choose(struct smi_devices *all, int bus, const struct smi_picks *picks, bool *chosen)
-{
-	for (size_t i = 0; i < picks->count; i++) {
-		const char *name = picks->names[i];
-		size_t found = all->count + 1;
-
-		for (size_t j = 0; j < all->count && found > all->count; j++)
-			if (card_is(&all->list[j].card, name))
-				found = j;
-		if (!strcmp(name, "soft"))
-			found = all->count;
-		for (size_t j = 0; j < all->count && found > all->count; j++)
-			if (has_serial(&all->list[j], name))
-				found = j;
-		if (found > all->count)
-			return unknown_card(all, bus, name);
-		chosen[found] = true;
-	}
-	return CLI_OK;
-}
-
 /* Drops what was not chosen */
 static void keep(struct smi_devices *all, const bool *chosen)
 {
@@ -237,26 +184,23 @@ static void keep(struct smi_devices *all, const bool *chosen)
 	all->count = kept;
 }
 
-int smi_devices_find(struct smi_devices *devices, const struct smi_picks *picks)
+int smi_devices_find(struct smi_devices *devices, const struct picks *picks)
 {
-	bool *chosen = NULL;
+	struct pick_list list = { .cards = devices, .names = names_of, .serial = serial_of };
+	bool *chosen;
 	int bus, code;
 
 	memset(devices, 0, sizeof(*devices));
 	code = list_all(devices, &bus);
 	if (code)
 		return code;
-	if (!picks->count && !devices->count) {
-		smi_devices_close(devices);
-		return no_card(bus, NULL);
-	}
+	list.count = devices->count;
+	list.none = bus == -ENOENT ? CARDS_NO_BUS : CARDS_NONE;
 	chosen = calloc(devices->count + 1, sizeof(*chosen));
 	if (!chosen)
 		code = smi_fail(CLI_FAILED, "out of memory");
-	for (size_t i = 0; chosen && !picks->count && i < devices->count; i++)
-		chosen[i] = true;
-	if (!code)
-		code = choose(devices, bus, picks, chosen);
+	else
+		code = picks_choose(SMI_TOOL, picks, &list, chosen);
 	if (!code)
 		keep(devices, chosen);
 	else
@@ -265,7 +209,7 @@ int smi_devices_find(struct smi_devices *devices, const struct smi_picks *picks)
 	return code;
 }
 
-int smi_devices_open(struct smi_devices *devices, const struct smi_picks *picks)
+int smi_devices_open(struct smi_devices *devices, const struct picks *picks)
 {
 	int code = smi_devices_find(devices, picks);
 
@@ -290,7 +234,7 @@ void smi_devices_close(struct smi_devices *devices)
 	memset(devices, 0, sizeof(*devices));
 }
 
-int smi_devices_each(const struct smi_picks *picks,
+int smi_devices_each(const struct picks *picks,
 		     int (*one)(const struct smi_device *device, const void *how), const void *how)
 {
 	struct smi_devices devices;

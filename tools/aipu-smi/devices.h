@@ -6,21 +6,31 @@
 #ifndef AIPU_SMI_DEVICES_H
 #define AIPU_SMI_DEVICES_H
 
+#include <getopt.h>
+
 #include "cards.h"
+#include "picks.h"
 #include "snapshot.h"
 
-#define SMI_MAX_PICKS 64
-
-/* Of the command line. None: all cards */
-struct smi_picks {
-	const char *names[SMI_MAX_PICKS]; /* index, PCI address, serial, node, or "soft" */
-	size_t count;
+/* options.c: the option loop of a command */
+struct smi_options {
+	const struct option *
+		own; /* long ones but --device and --help; their numbers are above 255, or letters */
+	const char *letters; /* ":i:h" and the command's own */
+	/* Of any other; `to` is the command's. False after a message */
+	bool (*take)(void *to, int c, char **argv);
 };
+/* An exit code, after a message if it is none; optind is that of the first operand then */
+int smi_options(int argc, char **argv, const struct smi_options *options, struct picks *picks,
+		void *to);
+/* The same, for commands that take none */
+int smi_no_operand(int argc, char **argv);
 
 struct smi_device {
 	struct card card; /* all zero for the software device */
 	bool soft;
 	struct aipu_device *device; /* NULL: not open */
+	char serial[33]; /* "": it was not asked */
 	char state[48]; /* of one that is not open: "no driver", ... */
 	char problem[256]; /* one line for people; "" if it is open */
 	int code; /* exit code for it if it is not open */
@@ -31,18 +41,16 @@ struct smi_devices {
 	size_t count;
 };
 
-/* -i CARD or --device NAME: false after a message */
-bool smi_pick(struct smi_picks *picks, const char *option, const char *name);
 /* An exit code, after a message if it is none. What is there has to be closed if it is CLI_OK */
-int smi_devices_open(struct smi_devices *devices, const struct smi_picks *picks);
+int smi_devices_open(struct smi_devices *devices, const struct picks *picks);
 /* The same, but opens none, unless it takes that to find a serial number */
-int smi_devices_find(struct smi_devices *devices, const struct smi_picks *picks);
+int smi_devices_find(struct smi_devices *devices, const struct picks *picks);
 void smi_devices_close(struct smi_devices *devices);
 /* How a card is called in messages and rows: its PCI address, or "soft" */
 const char *smi_device_name(const struct smi_device *device);
 
 /* Opens all that were picked, does it with each, and closes them; the worst exit code */
-int smi_devices_each(const struct smi_picks *picks,
+int smi_devices_each(const struct picks *picks,
 		     int (*one)(const struct smi_device *device, const void *how), const void *how);
 /* The worse of two exit codes of cards: not answering, no driver, no permission, failed, in this order */
 int smi_worse(int code, int other);

@@ -4,8 +4,8 @@
  * first problem in the table's order, which is the order in which things have to be right.
  */
 #include "doctor.h"
+#include "devices.h"
 
-#include <getopt.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -113,13 +113,23 @@ void doctor_remedy(struct doctor_result *result, bool as_root, const char *forma
 
 /* --- the run -------------------------------------------------------------------------------------- */
 
+/* The software device needs no card, no driver, no right and no pinned page. */
+static bool concerns_soft(const struct doctor_check *check)
+{
+	return check->scope == DOCTOR_OF_DEVICE || check->look == doctor_check_qpc;
+}
+
 /* With the machine, or with this card; NULL: none */
 static bool had_problem(const struct doctor_report *report, const struct doctor_card *card)
 {
-	for (size_t i = 0; i < report->count; i++)
-		if (report->lines[i].result.status == DOCTOR_PROBLEM &&
-		    (!report->lines[i].card || report->lines[i].card == card))
+	for (size_t i = 0; i < report->count; i++) {
+		const struct doctor_line *line = &report->lines[i];
+
+		if (line->result.status == DOCTOR_PROBLEM &&
+		    (line->card == card ||
+		     (!line->card && (!card->soft || concerns_soft(line->check)))))
 			return true;
+	}
 	return false;
 }
 
@@ -141,7 +151,6 @@ static void add(const struct doctor_facts *facts, const struct doctor_check *che
 bool doctor_run(const struct doctor_facts *facts, struct doctor_report *report)
 {
 	size_t most = doctor_check_count * (facts->card_count + 1);
-	bool soft = facts->card_count && facts->cards[0].soft;
 
 	*report = (struct doctor_report){ .lines = calloc(most, sizeof(*report->lines)) };
 	if (!report->lines)
@@ -149,13 +158,12 @@ bool doctor_run(const struct doctor_facts *facts, struct doctor_report *report)
 	for (size_t i = 0; i < doctor_check_count; i++) {
 		const struct doctor_check *check = &doctor_checks[i];
 
-		/* The software device needs no card, no driver, no right and no pinned page. */
-		if (soft && check->scope != DOCTOR_OF_DEVICE && check->look != doctor_check_qpc)
-			continue;
-		if (check->scope == DOCTOR_OF_MACHINE)
+		if (check->scope == DOCTOR_OF_MACHINE &&
+		    (!facts->only_soft || concerns_soft(check)))
 			add(facts, check, NULL, report);
 		for (size_t j = 0; check->scope != DOCTOR_OF_MACHINE && j < facts->card_count; j++)
-			add(facts, check, &facts->cards[j], report);
+			if (!facts->cards[j].soft || concerns_soft(check))
+				add(facts, check, &facts->cards[j], report);
 	}
 	return true;
 }
@@ -232,68 +240,47 @@ static int print_json(const struct doctor_report *report)
 /* --- the command ---------------------------------------------------------------------------------- */
 
 struct arguments {
-	const char **names; /* up to a NULL; room for all words of the command line */
-	size_t count;
+	struct picks picks;
 	const char *qpc;
-	bool soft, json;
+	bool json;
 };
+
+enum { OPT_QPC = 256, OPT_JSON };
+
+static bool take(void *to, int c, char **argv)
+{
+	struct arguments *arguments = to;
+
+	(void)argv;
+	if (c == OPT_JSON) {
+		arguments->json = true;
+		return true;
+	}
+	arguments->qpc = optarg;
+	if (!optarg[0])
+		smi_fail(CLI_USAGE, "--qpc '': a directory is expected");
+	return optarg[0];
+}
 
 /* An exit code after a message, or 0 */
 static int take_arguments(int argc, char **argv, struct arguments *arguments)
 {
-	enum { OPT_DEVICE = 256, OPT_QPC, OPT_JSON };
-	static const struct option options[] = {
-		{ "device", required_argument, NULL, OPT_DEVICE },
+	static const struct option own[] = {
 		{ "qpc", required_argument, NULL, OPT_QPC },
 		{ "json", no_argument, NULL, OPT_JSON },
-		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
-	const char *name;
-	int c;
+	static const struct smi_options options = { own, ":i:h", take };
+	int code = smi_options(argc, argv, &options, &arguments->picks, arguments);
 
-	while ((c = getopt_long(argc, argv, ":i:h", options, NULL)) != -1) {
-		switch (c) {
-		case 'i':
-		case OPT_DEVICE:
-			if (!cli_text(SMI_TOOL, c == 'i' ? "-i" : "--device", optarg,
-				      "soft or a card's index, node, PCI address or serial number",
-				      &name))
-				return CLI_USAGE;
-			if (!strcmp(name, "soft"))
-				arguments->soft = true;
-			else
-				arguments->names[arguments->count++] = name;
-			break;
-		case OPT_QPC:
-			if (!optarg[0])
-				return smi_fail(CLI_USAGE, "--qpc '': a directory is expected");
-			arguments->qpc = optarg;
-			break;
-		case OPT_JSON:
-			arguments->json = true;
-			break;
-		case 'h':
-			smi_help();
-		default:
-			return smi_bad_option(c, argv);
-		}
-	}
-	if (optind < argc)
-		return smi_fail(CLI_USAGE, "%s: unexpected '%s'; see aipu-smi --help", argv[0],
-				argv[optind]);
-	if (arguments->soft && arguments->count)
-		return smi_fail(CLI_USAGE,
-				"soft and -i %s: cards, or the software device, are expected",
-				arguments->names[0]);
-	return CLI_OK;
+	return code ? code : smi_no_operand(argc, argv);
 }
 
 static int look(const struct arguments *arguments)
 {
 	struct doctor_report report;
 	struct doctor_facts facts;
-	int code = doctor_gather(&facts, arguments->names, arguments->soft, arguments->qpc);
+	int code = doctor_gather(&facts, &arguments->picks, arguments->qpc);
 
 	if (!code && !doctor_run(&facts, &report)) {
 		code = smi_fail(CLI_FAILED, "out of memory");
@@ -311,14 +298,8 @@ static int look(const struct arguments *arguments)
 
 int smi_doctor(int argc, char **argv)
 {
-	struct arguments arguments = { .names = calloc((size_t)argc + 1, sizeof(char *)) };
-	int code;
+	struct arguments arguments = { .qpc = NULL };
+	int code = take_arguments(argc, argv, &arguments);
 
-	if (!arguments.names)
-		return smi_fail(CLI_FAILED, "out of memory");
-	code = take_arguments(argc, argv, &arguments);
-	if (!code)
-		code = look(&arguments);
-	free(arguments.names);
-	return code;
+	return code ? code : look(&arguments);
 }

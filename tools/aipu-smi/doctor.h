@@ -19,6 +19,7 @@
 #include "aipu_qpc.h"
 #include "cards.h"
 #include "doctor_text.h"
+#include "picks.h"
 #include "smi.h"
 
 #define DOCTOR_UNKNOWN (-1) /* of an int that is not negative when it is known */
@@ -133,16 +134,17 @@ struct doctor_qpc {
 
 struct doctor_facts {
 	struct doctor_machine machine;
-	struct doctor_card *cards;
+	bool only_soft; /* nothing is known of the machine, since nothing else was asked for */
+	struct doctor_card *cards; /* the software device behind the cards */
 	size_t card_count;
 	struct doctor_qpc qpc;
 };
 
 /*
- * `names`: of the cards to look at, up to a NULL; none: all. soft: the software device and no card. Opens what may be opened,
- * but nothing of a captured machine. 0, or an exit code after a message. To be freed, also then.
+ * picks: the cards to look at, the software device behind them. Opens what may be opened, but nothing of a captured machine. 0, or an
+ * exit code after a message. To be freed, also then.
  */
-int doctor_gather(struct doctor_facts *facts, const char *const *names, bool soft, const char *qpc);
+int doctor_gather(struct doctor_facts *facts, const struct picks *picks, const char *qpc);
 void doctor_free(struct doctor_facts *facts);
 /* doctor_card.c: `card->pci` is known, and facts->machine; fills in the rest */
 void doctor_card_gather(const struct doctor_machine *machine, struct doctor_card *card);

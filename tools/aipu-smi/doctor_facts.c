@@ -245,98 +245,118 @@ static void gather_machine(struct doctor_machine *machine)
 	doctor_module_gather(machine);
 }
 
-static void take_card(struct doctor_facts *facts, const struct card *pci)
-{
-	struct doctor_card *card = &facts->cards[facts->card_count];
+/* --- cards ---------------------------------------------------------------------------------------- */
 
-	for (size_t i = 0; i < facts->card_count; i++)
-		if (!strcmp(facts->cards[i].pci.pci, pci->pci))
-			return;
-	*card = (struct doctor_card){ .pci = *pci };
-	doctor_card_gather(&facts->machine, card);
-	facts->card_count++;
+/* The cards of the bus, in their order in facts->cards: gathered are those that were asked, for a serial number or for good */
+struct gathering {
+	struct doctor_facts *facts;
+	struct card_list list;
+};
+
+static void gather_card(struct gathering *g, size_t index)
+{
+	struct doctor_card *card = &g->facts->cards[index];
+
+	if (card->pci.pci[0])
+		return;
+	card->pci = g->list.cards[index];
+	doctor_card_gather(&g->facts->machine, card);
 }
 
-/* The card that one -i means; by serial number only where nothing else fits, since that takes opening cards */
-static bool take_named(struct doctor_facts *facts, const struct card_list *list, const char *name)
+static void names_of(const void *gathering, size_t index, const char **pci, const char **node)
 {
-	for (size_t i = 0; i < list->count; i++)
-		if (card_is(&list->cards[i], name)) {
-			take_card(facts, &list->cards[i]);
-			return true;
-		}
-	for (size_t i = 0; i < list->count; i++) {
-		size_t before = facts->card_count;
+	const struct gathering *g = gathering;
 
-		take_card(facts, &list->cards[i]);
-		if (facts->card_count == before)
-			continue;
-		if (!strcmp(facts->cards[before].open.info.serial, name))
-			return true;
-		facts->card_count = before;
-	}
-	return false;
+	*pci = g->list.cards[index].pci;
+	*node = g->list.cards[index].node;
 }
 
-static int take_cards(struct doctor_facts *facts, const struct card_list *list,
-		      const char *const *names)
+static const char *serial_of(void *gathering, size_t index)
 {
-	facts->cards = calloc(list->count ? list->count : 1, sizeof(*facts->cards));
-	if (!facts->cards)
-		return smi_fail(CLI_FAILED, "out of memory");
-	for (size_t i = 0; !names[0] && i < list->count; i++)
-		take_card(facts, &list->cards[i]);
-	/* Where there is none at all, that is what the checks say. */
-	for (; *names && list->count; names++)
-		if (!take_named(facts, list, *names))
-			return smi_fail(CLI_NO_DEVICE,
-					"-i %s: no such card: an index, a node, a PCI address or a "
-					"serial number is expected; there %s %zu, the first is %s",
-					*names, list->count == 1 ? "is" : "are", list->count,
-					list->cards[0].pci);
-	return CLI_OK;
+	struct gathering *g = gathering;
+	const struct doctor_open *open = &g->facts->cards[index].open;
+
+	gather_card(g, index);
+	return open->tried && !open->error ? open->info.serial : NULL;
 }
 
-static int gather_soft(struct doctor_facts *facts)
+static void gather_soft(struct doctor_card *card)
 {
 	struct aipu_message message = { "" };
 	struct aipu_device *device;
-	struct doctor_open *open;
+	struct doctor_open *open = &card->open;
 
-	facts->cards = calloc(1, sizeof(*facts->cards));
-	if (!facts->cards)
-		return smi_fail(CLI_FAILED, "out of memory");
-	facts->card_count = 1;
-	facts->cards[0].soft = true;
-	open = &facts->cards[0].open;
+	*card = (struct doctor_card){ .soft = true };
 	open->tried = true;
 	open->error = aipu_device_open(&device, "soft", NULL, &message);
 	snprintf(open->message, sizeof(open->message), "%s", message.text);
 	if (open->error)
-		return CLI_OK;
+		return;
 	open->error = aipu_device_query(device, &open->info);
 	aipu_device_close(device);
+}
+
+/* Where there is no card at all, that is what the checks say. */
+static int choose(struct gathering *g, const struct picks *picks, bool *chosen)
+{
+	const struct pick_list list = { g->list.count, g, names_of, serial_of, NULL };
+
+	if (list.count)
+		return picks_choose(SMI_TOOL, picks, &list, chosen);
+	chosen[0] = picks_have_soft(picks);
 	return CLI_OK;
 }
 
-int doctor_gather(struct doctor_facts *facts, const char *const *names, bool soft, const char *qpc)
+static int gather_cards(struct gathering *g, const struct picks *picks)
 {
-	struct card_list list;
+	struct doctor_facts *facts = g->facts;
+	bool *chosen = calloc(g->list.count + 1, sizeof(*chosen));
 	int code;
 
-	*facts = (struct doctor_facts){ .qpc.path = qpc };
+	facts->cards = calloc(g->list.count + 1, sizeof(*facts->cards));
+	if (chosen && facts->cards)
+		code = choose(g, picks, chosen);
+	else
+		code = smi_fail(CLI_FAILED, "out of memory");
+	for (size_t i = 0; !code && i <= g->list.count; i++) {
+		if (!chosen[i])
+			continue;
+		if (i < g->list.count)
+			gather_card(g, i);
+		else
+			gather_soft(&facts->cards[i]);
+		facts->cards[facts->card_count++] = facts->cards[i];
+	}
+	free(chosen);
+	return code;
+}
+
+static bool only_soft(const struct picks *picks)
+{
+	for (size_t i = 0; i < picks->count; i++)
+		if (strcmp(picks->names[i], "soft") != 0)
+			return false;
+	return picks->count;
+}
+
+int doctor_gather(struct doctor_facts *facts, const struct picks *picks, const char *qpc)
+{
+	struct gathering g = { .facts = facts };
+	int code;
+
+	*facts = (struct doctor_facts){ .qpc.path = qpc, .only_soft = only_soft(picks) };
 	if (qpc)
 		doctor_qpc_gather(&facts->qpc);
 	facts->machine.captured = cards_root()[0];
 	gather_process(&facts->machine.process);
-	if (soft)
-		return gather_soft(facts);
-	gather_machine(&facts->machine);
-	facts->machine.pci_error = cards_list(&list);
-	facts->machine.pci_cards = list.count;
-	read_log(&facts->machine.log, &list);
-	code = take_cards(facts, &list, names);
-	cards_free(&list);
+	if (!facts->only_soft) {
+		gather_machine(&facts->machine);
+		facts->machine.pci_error = cards_list(&g.list);
+		facts->machine.pci_cards = g.list.count;
+		read_log(&facts->machine.log, &g.list);
+	}
+	code = gather_cards(&g, picks);
+	cards_free(&g.list);
 	return code;
 }
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* aipu-smi events: a line for all that happens to cards, until it is ended. Looks every so often; see incidents.h. */
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,11 +40,11 @@ static json_t *number(int64_t value)
 static void write_json(const struct smi_device *device, const struct smi_incident *i,
 		       const char *when)
 {
-	const char *pci = device->soft ? NULL : device->card.pci;
-	json_t *line = json_pack("{s:i, s:s, s:s?, s:s, s:s?, s:o, s:o}", "schema_version",
-				 SMI_SCHEMA_VERSION, "time", when, "pci", pci, "event", i->kind,
-				 "is", i->text[0] ? i->text : NULL, "count", number(i->count),
-				 "total", number(i->total));
+	json_t *line = json_pack("{s:i, s:s, s:s, s:s, s:s?, s:o, s:o}", "schema_version",
+				 SMI_SCHEMA_VERSION, "time", when, "device",
+				 smi_device_name(device), "event", i->kind, "is",
+				 i->text[0] ? i->text : NULL, "count", number(i->count), "total",
+				 number(i->total));
 
 	if (!line)
 		return;
@@ -152,55 +151,45 @@ static int events_run(struct events *e)
 	return e->code ? e->code : code;
 }
 
+enum { OPT_COUNT = 256, OPT_INTERVAL, OPT_JSON };
+
+static bool take(void *to, int c, char **argv)
+{
+	struct events *e = to;
+
+	(void)argv;
+	switch (c) {
+	case OPT_COUNT:
+		return cli_integer(SMI_TOOL, "--count", optarg, 1, INT64_MAX, &e->count);
+	case OPT_INTERVAL:
+		return cli_integer(SMI_TOOL, "--interval", optarg, 10, 86400000, &e->interval_ms);
+	default:
+		e->as_json = true;
+		return true;
+	}
+}
+
 int smi_events(int argc, char **argv)
 {
-	enum { OPT_DEVICE = 256, OPT_COUNT, OPT_INTERVAL, OPT_JSON };
-	static const struct option options[] = { { "device", required_argument, NULL, OPT_DEVICE },
-						 { "count", required_argument, NULL, OPT_COUNT },
-						 { "interval", required_argument, NULL,
-						   OPT_INTERVAL },
-						 { "json", no_argument, NULL, OPT_JSON },
-						 { "help", no_argument, NULL, 'h' },
-						 { NULL, 0, NULL, 0 } };
+	static const struct option own[] = { { "count", required_argument, NULL, OPT_COUNT },
+					     { "interval", required_argument, NULL, OPT_INTERVAL },
+					     { "json", no_argument, NULL, OPT_JSON },
+					     { NULL, 0, NULL, 0 } };
+	static const struct smi_options options = { own, ":i:h", take };
 	struct events e = { .interval_ms = DEFAULT_INTERVAL_MS };
-	struct smi_picks picks = { .count = 0 };
-	bool good = true;
-	int c;
+	struct picks picks = { .count = 0 };
+	int code = smi_options(argc, argv, &options, &picks, &e);
 
-	while (good && (c = getopt_long(argc, argv, ":i:h", options, NULL)) != -1) {
-		switch (c) {
-		case 'i':
-			good = smi_pick(&picks, "-i", optarg);
-			break;
-		case OPT_DEVICE:
-			good = smi_pick(&picks, "--device", optarg);
-			break;
-		case OPT_COUNT:
-			good = cli_integer(SMI_TOOL, "--count", optarg, 1, INT64_MAX, &e.count);
-			break;
-		case OPT_INTERVAL:
-			good = cli_integer(SMI_TOOL, "--interval", optarg, 10, 86400000,
-					   &e.interval_ms);
-			break;
-		case OPT_JSON:
-			e.as_json = true;
-			break;
-		case 'h':
-			smi_help();
-		default:
-			return smi_bad_option(c, argv);
-		}
-	}
-	if (!good)
-		return CLI_USAGE;
-	if (optind < argc)
-		return smi_fail(CLI_USAGE, "events: '%s' is not expected", argv[optind]);
+	if (!code)
+		code = smi_no_operand(argc, argv);
+	if (code)
+		return code;
 	smi_signals_hold();
-	c = smi_devices_open(&e.devices, &picks);
-	if (c)
-		return c;
-	c = events_run(&e);
+	code = smi_devices_open(&e.devices, &picks);
+	if (code)
+		return code;
+	code = events_run(&e);
 	free(e.samples);
 	smi_devices_close(&e.devices);
-	return c;
+	return code;
 }

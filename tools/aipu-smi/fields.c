@@ -8,38 +8,39 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/utsname.h>
-#include <time.h>
 
 #define MIB (1 << 20)
 
+#define JSON(name, kind, member) FIELD(struct smi_card, name, kind, member, NULL)
 /* group, member, which is the JSON key too */
-#define TEXT(group, member)                                                                       \
-	{                                                                                         \
-		group, #member, #member, NULL, 1, 0, SMI_TEXT, offsetof(struct smi_card, member), \
-			sizeof(((struct smi_card *)0)->member)                                    \
+#define TEXT(group, member)                                             \
+	{                                                               \
+		group, #member, NULL, 1, 0, JSON(#member, TEXT, member) \
 	}
 #define COUNT(group, member)                                               \
 	{                                                                  \
-		group, #member, #member, NULL, 1, 0, SMI_INTEGER,          \
-			offsetof(struct smi_card, member), sizeof(int64_t) \
+		group, #member, NULL, 1, 0, JSON(#member, INTEGER, member) \
 	}
 /* A number with a unit: name without it, member with that of the snapshot */
-#define UNIT(group, name, member, unit, divisor, decimals)                  \
-	{                                                                   \
-		group, name, #member, unit, divisor, decimals, SMI_INTEGER, \
-			offsetof(struct smi_card, member), sizeof(int64_t)  \
+#define UNIT(group, name, member, unit, divisor, decimals)                           \
+	{                                                                            \
+		group, name, unit, divisor, decimals, JSON(#member, INTEGER, member) \
+	}
+/* What follows from other members */
+#define SHOWN(group, member)                                         \
+	{                                                            \
+		group, #member, NULL, 1, 0, JSON(NULL, TEXT, member) \
 	}
 
 const struct smi_field smi_fields[] = {
 	TEXT("card", time),
 	COUNT("card", index),
-	TEXT("card", pci),
+	TEXT("card", pci_address),
 	TEXT("card", node),
 	TEXT("card", state),
 	TEXT("card", problem),
 	TEXT("card", driver),
-	TEXT("card", driver_version),
+	TEXT("card", driver_user_api),
 
 	TEXT("identity", vendor),
 	TEXT("identity", model),
@@ -51,14 +52,14 @@ const struct smi_field smi_fields[] = {
 
 	TEXT("firmware", firmware),
 	TEXT("firmware", firmware_version),
-	TEXT("firmware", boot_source),
+	TEXT("firmware", firmware_source),
 	TEXT("firmware", rom_version),
-	TEXT("firmware", slot_a_error),
-	TEXT("firmware", slot_b_error),
+	SHOWN("firmware", slot_a_error),
+	SHOWN("firmware", slot_b_error),
 	COUNT("firmware", rollback),
-	TEXT("firmware", abi_in_use),
-	TEXT("firmware", abi_oldest),
-	TEXT("firmware", abi_newest),
+	TEXT("firmware", contract_in_use),
+	TEXT("firmware", contract_oldest),
+	TEXT("firmware", contract_newest),
 
 	COUNT("resources", cores),
 	COUNT("resources", max_lanes),
@@ -114,7 +115,8 @@ const struct smi_field *smi_field_find(const char *name, size_t bytes)
 		const struct smi_field *f = &smi_fields[i];
 
 		if ((strlen(f->name) == bytes && !memcmp(f->name, name, bytes)) ||
-		    (strlen(f->key) == bytes && !memcmp(f->key, name, bytes)))
+		    (f->json.name && strlen(f->json.name) == bytes &&
+		     !memcmp(f->json.name, name, bytes)))
 			return f;
 	}
 	return NULL;
@@ -124,23 +126,13 @@ int64_t smi_field_number(const struct smi_field *field, const struct smi_card *c
 {
 	int64_t value;
 
-	memcpy(&value, (const char *)card + field->offset, sizeof(value));
+	memcpy(&value, (const char *)card + field->json.offset, sizeof(value));
 	return value;
 }
 
 const char *smi_field_text(const struct smi_field *field, const struct smi_card *card)
 {
-	return (const char *)card + field->offset;
-}
-
-void smi_field_set_number(const struct smi_field *field, struct smi_card *card, int64_t value)
-{
-	memcpy((char *)card + field->offset, &value, sizeof(value));
-}
-
-void smi_field_set_text(const struct smi_field *field, struct smi_card *card, const char *text)
-{
-	smi_text_clean((char *)card + field->offset, field->bytes, text, strlen(text) + 1);
+	return (const char *)card + field->json.offset;
 }
 
 void smi_number_show(int64_t value, int64_t divisor, int decimals, char *text, size_t bytes)
@@ -156,7 +148,7 @@ void smi_number_show(int64_t value, int64_t divisor, int decimals, char *text, s
 void smi_field_show(const struct smi_field *field, const struct smi_card *card, char *text,
 		    size_t bytes)
 {
-	if (field->kind == SMI_TEXT)
+	if (field->json.kind == FIELD_TEXT)
 		snprintf(text, bytes, "%s", smi_field_text(field, card));
 	else
 		smi_number_show(smi_field_number(field, card), field->divisor, field->decimals,
@@ -165,29 +157,33 @@ void smi_field_show(const struct smi_field *field, const struct smi_card *card, 
 
 void smi_card_clear(struct smi_card *card)
 {
+	const int64_t unknown = SMI_UNKNOWN;
+
 	memset(card, 0, sizeof(*card));
 	for (size_t i = 0; i < smi_field_count; i++)
-		if (smi_fields[i].kind == SMI_INTEGER)
-			smi_field_set_number(&smi_fields[i], card, SMI_UNKNOWN);
+		if (smi_fields[i].json.kind == FIELD_INTEGER)
+			memcpy((char *)card + smi_fields[i].json.offset, &unknown, sizeof(unknown));
+	slots_clear(&card->flash);
+}
+
+void smi_card_slots(struct smi_card *card)
+{
+	char *const texts[CARD_SLOTS] = { card->slot_a_error, card->slot_b_error };
+
+	for (uint32_t i = 0; i < CARD_SLOTS; i++) {
+		uint32_t error = card->flash.slots[i].error;
+
+		if (error != UNKNOWN32)
+			smi_text_clean(texts[i], sizeof(card->slot_a_error), aipu_error_text(error),
+				       SIZE_MAX);
+	}
 }
 
 int smi_snapshot_init(struct smi_snapshot *snapshot, size_t count)
 {
-	struct utsname name;
-	time_t now = time(NULL);
-	struct tm utc;
-
 	memset(snapshot, 0, sizeof(*snapshot));
 	snapshot->window_ms = SMI_UNKNOWN;
-	strftime(snapshot->time, sizeof(snapshot->time), "%Y-%m-%dT%H:%M:%SZ",
-		 gmtime_r(&now, &utc));
-	snprintf(snapshot->tool_version, sizeof(snapshot->tool_version), "%s",
-		 AIPU_PACKAGE_VERSION);
-	smi_text_clean(snapshot->library_version, sizeof(snapshot->library_version), aipu_version(),
-		       SIZE_MAX);
-	if (!uname(&name))
-		smi_text_clean(snapshot->kernel, sizeof(snapshot->kernel), name.release,
-			       sizeof(name.release));
+	snapfile_now(&snapshot->head, aipu_version());
 	snapshot->cards = calloc(count ? count : 1, sizeof(*snapshot->cards));
 	if (!snapshot->cards)
 		return -ENOMEM;

@@ -6,18 +6,14 @@
 #include "watch.h"
 
 #include <errno.h>
-#include <getopt.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
-#define MAX_FILE_BYTES (16u << 20)
 #define DEFAULT_INTERVAL_S 1.0
 
 struct options {
-	struct smi_picks picks;
+	struct picks picks;
 	struct smi_view view;
 	const char *read; /* file; "-": stdin */
 	const char *csv_list;
@@ -97,79 +93,30 @@ static int look(const struct options *o)
 
 /* --- a file -------------------------------------------------------------------------------------- */
 
-/* Nothing is written yet, and the file may be a pipe that never ends */
-static void on_interrupt(int signal)
-{
-	(void)signal;
-	_exit(CLI_INTERRUPTED);
-}
-
-static char *read_all(const char *path, size_t *bytes)
-{
-	bool is_stdin = !strcmp(path, "-");
-	FILE *in = is_stdin ? stdin : fopen(path, "re");
-	char *text;
-
-	if (!in)
-		return NULL;
-	text = malloc(MAX_FILE_BYTES + 1);
-	if (text) {
-		*bytes = fread(text, 1, MAX_FILE_BYTES + 1, in);
-		if (ferror(in)) {
-			free(text);
-			text = NULL;
-		}
-	}
-	if (!is_stdin)
-		fclose(in);
-	return text;
-}
-
 static int show_file(const struct options *o)
 {
-	struct sigaction interrupt = { .sa_handler = on_interrupt };
 	struct smi_snapshot snapshot;
-	size_t bytes = 0;
-	char why[256];
-	char *text;
-	int err;
+	char *text, why[FIELD_WHY];
+	size_t bytes;
+	int code;
 
-	sigaction(SIGINT, &interrupt, NULL);
-	sigaction(SIGTERM, &interrupt, NULL);
-	errno = 0;
-	text = read_all(o->read, &bytes);
+	text = snapfile_read(SMI_TOOL, o->read, &bytes, &code);
 	if (!text)
-		return smi_fail(cli_exit_code(-errno), "%s: %s", o->read,
-				strerror(errno ? errno : ENOMEM));
-	if (bytes > MAX_FILE_BYTES) {
-		free(text);
-		return smi_fail(CLI_FAILED, "%s: larger than the %u bytes that are permitted",
-				o->read, MAX_FILE_BYTES);
-	}
-	err = smi_json_read(text, bytes, &snapshot, why, sizeof(why));
-	free(text);
-	if (err)
-		return smi_fail(CLI_FAILED, "%s: %s", o->read, why);
-	err = smi_view_write(stdout, &o->view, &snapshot, true, false);
+		return code;
+	if (smi_json_read(text, bytes, &snapshot, why))
+		code = smi_fail(CLI_FAILED, "%s: %s", o->read, why);
+	else
+		code = smi_view_write(stdout, &o->view, &snapshot, true, false);
 	smi_snapshot_free(&snapshot);
-	return err;
+	free(text);
+	return code;
 }
 
 /* --- options ------------------------------------------------------------------------------------- */
 
-enum {
-	OPT_DEVICE = 256,
-	OPT_JSON,
-	OPT_CSV,
-	OPT_NO_HEADER,
-	OPT_NO_UNITS,
-	OPT_COUNT,
-	OPT_READ,
-	OPT_VERSION
-};
+enum { OPT_JSON = 256, OPT_CSV, OPT_NO_HEADER, OPT_NO_UNITS, OPT_COUNT, OPT_READ, OPT_VERSION };
 
 static const struct option table[] = {
-	{ "device", required_argument, NULL, OPT_DEVICE },
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "csv", optional_argument, NULL, OPT_CSV },
 	{ "no-header", no_argument, NULL, OPT_NO_HEADER },
@@ -177,7 +124,6 @@ static const struct option table[] = {
 	{ "count", required_argument, NULL, OPT_COUNT },
 	{ "read", required_argument, NULL, OPT_READ },
 	{ "version", no_argument, NULL, OPT_VERSION },
-	{ "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -197,13 +143,11 @@ static bool take_watch(struct options *o, char **argv)
 	return !text || cli_real(SMI_TOOL, "-w", text, 0.05, 86400, &o->view.interval_s);
 }
 
-static bool take(struct options *o, int c, char **argv)
+static bool take(void *to, int c, char **argv)
 {
+	struct options *o = to;
+
 	switch (c) {
-	case 'i':
-		return smi_pick(&o->picks, "-i", optarg);
-	case OPT_DEVICE:
-		return smi_pick(&o->picks, "--device", optarg);
 	case 'q':
 		o->view.form = SMI_QUERY;
 		o->forms++;
@@ -230,14 +174,9 @@ static bool take(struct options *o, int c, char **argv)
 	case OPT_READ:
 		return cli_text(SMI_TOOL, "--read", optarg, "a file, or - for standard input,",
 				&o->read);
-	case OPT_VERSION:
+	default: /* OPT_VERSION */
 		cli_version(SMI_TOOL);
 		exit(cli_finish(SMI_TOOL, CLI_OK));
-	case 'h':
-		smi_help();
-	default:
-		smi_bad_option(c, argv);
-		return false;
 	}
 }
 
@@ -263,13 +202,12 @@ static int check(const struct options *o, int argc, char **argv)
 
 int smi_overview(int argc, char **argv)
 {
+	static const struct smi_options options = { table, ":i:qw::h", take };
 	struct options o = { .view.colour = smi_terminal_colour() };
-	int c, code;
+	int code = smi_options(argc, argv, &options, &o.picks, &o);
 
-	while ((c = getopt_long(argc, argv, ":i:qw::h", table, NULL)) != -1)
-		if (!take(&o, c, argv))
-			return CLI_USAGE;
-	code = check(&o, argc, argv);
+	if (!code)
+		code = check(&o, argc, argv);
 	if (!code && o.view.form == SMI_CSV)
 		code = smi_csv_fields(&o.view.csv, o.csv_list);
 	if (!code)

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* aipu-smi ps: the processes that have cards open, what they hold there, and their share of the time of a window. */
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <string.h>
 #include <time.h>
@@ -88,7 +87,7 @@ static json_t *process_object(const struct ps *ps, const struct smi_process *p,
 
 	return json_pack("{s:i, s:o, s:s, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 			 "pid", (int)p->pid, "name",
-			 p->name[0] ? json_string(p->name) : json_null(), "pci", s->pci, "index",
+			 p->name[0] ? json_string(p->name) : json_null(), "device", s->pci, "index",
 			 number(card->index < 0 ? SMI_UNKNOWN : card->index), "clients",
 			 (json_int_t)p->clients, "device_bytes", number(s->device_bytes),
 			 "device_resident_bytes", number(s->device_resident_bytes),
@@ -143,7 +142,7 @@ static int scan(struct ps *ps)
 	return err;
 }
 
-static int ps_run(const struct smi_picks *picks, bool as_json)
+static int ps_run(const struct picks *picks, bool as_json)
 {
 	struct ps ps = { .window_ms = 0 };
 	int code = smi_devices_find(&ps.devices, picks), err;
@@ -163,44 +162,30 @@ static int ps_run(const struct smi_picks *picks, bool as_json)
 	return code;
 }
 
+static bool take(void *to, int c, char **argv)
+{
+	bool *as_json = to;
+
+	(void)argv;
+	(void)c; /* --json is all there is */
+	*as_json = true;
+	return true;
+}
+
 int smi_ps(int argc, char **argv)
 {
-	enum { OPT_DEVICE = 256, OPT_JSON };
-	static const struct option options[] = {
-		{ "device", required_argument, NULL, OPT_DEVICE },
-		{ "json", no_argument, NULL, OPT_JSON },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
-	};
-	struct smi_picks picks = { .count = 0 };
+	static const struct option own[] = { { "json", no_argument, NULL, 'j' },
+					     { NULL, 0, NULL, 0 } };
+	static const struct smi_options options = { own, ":i:h", take };
+	struct picks picks = { .count = 0 };
 	bool as_json = false;
-	int c;
+	int code = smi_options(argc, argv, &options, &picks, &as_json);
 
-	while ((c = getopt_long(argc, argv, ":i:h", options, NULL)) != -1) {
-		switch (c) {
-		case 'i':
-			if (!smi_pick(&picks, "-i", optarg))
-				return CLI_USAGE;
-			break;
-		case OPT_DEVICE:
-			if (!smi_pick(&picks, "--device", optarg))
-				return CLI_USAGE;
-			break;
-		case OPT_JSON:
-			as_json = true;
-			break;
-		case 'h':
-			smi_help();
-		default:
-			return smi_bad_option(c, argv);
-		}
-	}
-	if (optind < argc)
-		return smi_fail(CLI_USAGE, "ps: '%s' is not expected", argv[optind]);
-	for (size_t i = 0; i < picks.count; i++)
-		if (!strcmp(picks.names[i], "soft"))
-			return smi_fail(
-				CLI_USAGE,
-				"ps: the software device belongs to one process; a card is expected");
-	return ps_run(&picks, as_json);
+	if (!code)
+		code = smi_no_operand(argc, argv);
+	if (!code && picks_have_soft(&picks))
+		code = smi_fail(
+			CLI_USAGE,
+			"ps: the software device belongs to one process; a card is expected");
+	return code ? code : ps_run(&picks, as_json);
 }

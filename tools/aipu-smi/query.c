@@ -44,13 +44,14 @@ static const char *or_dash(const char *text)
 void smi_query_write(FILE *out, const struct smi_snapshot *snapshot)
 {
 	fprintf(out, "time %s, aipu-smi %s, libaipu %s, kernel %s, %zu card%s\n",
-		or_dash(snapshot->time), or_dash(snapshot->tool_version),
-		or_dash(snapshot->library_version), or_dash(snapshot->kernel), snapshot->count,
-		snapshot->count == 1 ? "" : "s");
+		or_dash(snapshot->head.time), or_dash(snapshot->head.tool_version),
+		or_dash(snapshot->head.library_version), or_dash(snapshot->head.kernel),
+		snapshot->count, snapshot->count == 1 ? "" : "s");
 	for (size_t i = 0; i < snapshot->count; i++) {
 		const struct smi_card *card = &snapshot->cards[i];
 
-		fprintf(out, "\n%s\n", card->pci[0] ? card->pci : "software device");
+		fprintf(out, "\n%s\n",
+			card->pci_address[0] ? card->pci_address : "software device");
 		write_card(out, card, snapshot->window_ms);
 	}
 }

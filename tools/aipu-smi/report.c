@@ -181,7 +181,7 @@ static int deliver(const struct arguments *arguments, const char *text)
 
 int smi_report(int argc, char **argv)
 {
-	static const char *const all[] = { NULL };
+	static const struct picks all = { .count = 0 };
 	struct arguments arguments = { 0 };
 	struct doctor_facts facts;
 	int code = take_arguments(argc, argv, &arguments);
@@ -189,7 +189,7 @@ int smi_report(int argc, char **argv)
 
 	if (code)
 		return code;
-	code = doctor_gather(&facts, all, false, NULL);
+	code = doctor_gather(&facts, &all, NULL);
 	if (!code) {
 		text = make_text(&facts);
 		code = text ? deliver(&arguments, text) : smi_fail(CLI_FAILED, "out of memory");

@@ -4,7 +4,6 @@
  * a failure whatever the driver said.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <string.h>
 #include <time.h>
@@ -16,6 +15,7 @@
 
 struct how {
 	bool wait, force, recovery;
+	const char *waits_for; /* as it was given; NULL: wait_s is the default */
 	uint64_t wait_s;
 };
 
@@ -137,56 +137,44 @@ static int reset_card(const struct smi_device *d, const void *argument)
 	return err ? err : say_done(d, &before, &after, cli_now_ms() - start);
 }
 
+enum { OPT_WAIT = 256, OPT_FORCE, OPT_RECOVERY };
+
+static bool take(void *to, int c, char **argv)
+{
+	struct how *how = to;
+
+	(void)argv;
+	switch (c) {
+	case OPT_WAIT:
+		how->wait = true;
+		how->waits_for = optarg;
+		return !optarg || cli_integer(SMI_TOOL, "--wait", optarg, 0, 86400, &how->wait_s);
+	case OPT_FORCE:
+		how->force = true;
+		return true;
+	default:
+		how->recovery = true;
+		return true;
+	}
+}
+
 int smi_reset(int argc, char **argv)
 {
-	enum { OPT_DEVICE = 256, OPT_WAIT, OPT_FORCE, OPT_RECOVERY };
-	static const struct option options[] = { { "device", required_argument, NULL, OPT_DEVICE },
-						 { "wait", optional_argument, NULL, OPT_WAIT },
-						 { "force", no_argument, NULL, OPT_FORCE },
-						 { "recovery", no_argument, NULL, OPT_RECOVERY },
-						 { "help", no_argument, NULL, 'h' },
-						 { NULL, 0, NULL, 0 } };
+	static const struct option own[] = { { "wait", optional_argument, NULL, OPT_WAIT },
+					     { "force", no_argument, NULL, OPT_FORCE },
+					     { "recovery", no_argument, NULL, OPT_RECOVERY },
+					     { NULL, 0, NULL, 0 } };
+	static const struct smi_options options = { own, ":i:h", take };
 	struct how how = { .wait_s = DEFAULT_WAIT_S };
-	struct smi_picks picks = { .count = 0 };
-	const char *waits_for = NULL;
-	bool good = true;
-	int c;
+	struct picks picks = { .count = 0 };
+	int code = smi_options(argc, argv, &options, &picks, &how);
 
-	while (good && (c = getopt_long(argc, argv, ":i:h", options, NULL)) != -1) {
-		switch (c) {
-		case 'i':
-			good = smi_pick(&picks, "-i", optarg);
-			break;
-		case OPT_DEVICE:
-			good = smi_pick(&picks, "--device", optarg);
-			break;
-		case OPT_WAIT:
-			how.wait = true;
-			waits_for = optarg;
-			good = !optarg ||
-			       cli_integer(SMI_TOOL, "--wait", optarg, 0, 86400, &how.wait_s);
-			break;
-		case OPT_FORCE:
-			how.force = true;
-			break;
-		case OPT_RECOVERY:
-			how.recovery = true;
-			break;
-		case 'h':
-			smi_help();
-		default:
-			return smi_bad_option(c, argv);
-		}
-	}
-	if (!good)
-		return CLI_USAGE;
-	if (optind < argc && how.wait && !waits_for &&
+	if (!code && optind < argc && how.wait && !how.waits_for &&
 	    argv[optind][strspn(argv[optind], "0123456789")] == '\0')
 		return smi_fail(CLI_USAGE,
 				"reset: '%s' is not expected; seconds stand behind a =, --wait=%s",
 				argv[optind], argv[optind]);
-	if (optind < argc)
-		return smi_fail(CLI_USAGE, "reset: '%s' is not expected; a card is named by -i",
-				argv[optind]);
-	return smi_devices_each(&picks, reset_card, &how);
+	if (!code)
+		code = smi_no_operand(argc, argv);
+	return code ? code : smi_devices_each(&picks, reset_card, &how);
 }

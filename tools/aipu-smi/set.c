@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* aipu-smi set: the limits of power and clock, which the driver keeps over resets; and whether the card has them then. */
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -111,56 +110,43 @@ static int set_card(const struct smi_device *d, const void *argument)
 	return say(d, &after);
 }
 
+enum { OPT_POWER = 256, OPT_CLOCK, OPT_DEFAULT };
+
+static bool take(void *to, int c, char **argv)
+{
+	struct limits *limits = to;
+
+	(void)argv;
+	switch (c) {
+	case OPT_POWER:
+		limits->power = true;
+		return cli_real(SMI_TOOL, "--power-limit", optarg, 0.001, MAX_POWER_W,
+				&limits->power_w);
+	case OPT_CLOCK:
+		limits->clock = true;
+		return cli_integer(SMI_TOOL, "--clock-limit", optarg, 1, UINT32_MAX,
+				   &limits->clock_mhz);
+	default:
+		limits->others_default = true;
+		return true;
+	}
+}
+
 int smi_set(int argc, char **argv)
 {
-	enum { OPT_DEVICE = 256, OPT_POWER, OPT_CLOCK, OPT_DEFAULT };
-	static const struct option options[] = {
-		{ "device", required_argument, NULL, OPT_DEVICE },
-		{ "power-limit", required_argument, NULL, OPT_POWER },
-		{ "clock-limit", required_argument, NULL, OPT_CLOCK },
-		{ "default", no_argument, NULL, OPT_DEFAULT },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 }
-	};
+	static const struct option own[] = { { "power-limit", required_argument, NULL, OPT_POWER },
+					     { "clock-limit", required_argument, NULL, OPT_CLOCK },
+					     { "default", no_argument, NULL, OPT_DEFAULT },
+					     { NULL, 0, NULL, 0 } };
+	static const struct smi_options options = { own, ":i:h", take };
 	struct limits limits = { .power = false };
-	struct smi_picks picks = { .count = 0 };
-	bool good = true;
-	int c;
+	struct picks picks = { .count = 0 };
+	int code = smi_options(argc, argv, &options, &picks, &limits);
 
-	while (good && (c = getopt_long(argc, argv, ":i:h", options, NULL)) != -1) {
-		switch (c) {
-		case 'i':
-			good = smi_pick(&picks, "-i", optarg);
-			break;
-		case OPT_DEVICE:
-			good = smi_pick(&picks, "--device", optarg);
-			break;
-		case OPT_POWER:
-			limits.power = true;
-			good = cli_real(SMI_TOOL, "--power-limit", optarg, 0.001, MAX_POWER_W,
-					&limits.power_w);
-			break;
-		case OPT_CLOCK:
-			limits.clock = true;
-			good = cli_integer(SMI_TOOL, "--clock-limit", optarg, 1, UINT32_MAX,
-					   &limits.clock_mhz);
-			break;
-		case OPT_DEFAULT:
-			limits.others_default = true;
-			break;
-		case 'h':
-			smi_help();
-		default:
-			return smi_bad_option(c, argv);
-		}
-	}
-	if (!good)
-		return CLI_USAGE;
-	if (optind < argc)
-		return smi_fail(CLI_USAGE, "set: '%s' is not expected; a card is named by -i",
-				argv[optind]);
-	if (!limits.power && !limits.clock && !limits.others_default)
-		return smi_fail(CLI_USAGE,
+	if (!code)
+		code = smi_no_operand(argc, argv);
+	if (!code && !limits.power && !limits.clock && !limits.others_default)
+		code = smi_fail(CLI_USAGE,
 				"set: --power-limit, --clock-limit or --default is expected");
-	return smi_devices_each(&picks, set_card, &limits);
+	return code ? code : smi_devices_each(&picks, set_card, &limits);
 }

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "cli.h"
+#include "text.h"
 
 #define SMI_TOOL "aipu-smi"
 
@@ -41,10 +42,7 @@ _Noreturn void smi_help(void);
  * message; that failure is then dealt with.
  */
 int smi_flush(int code);
-/*
- * Text from a device, a file or a process, for terminals: what is no printable ASCII becomes '?', spaces at the end are cut.
- * `from` need not end within from_bytes; the rest of `to` is zero.
- */
-void smi_text_clean(char *to, size_t to_bytes, const char *from, size_t from_bytes);
+/* Text from a device, a file or a process, for terminals */
+#define smi_text_clean(...) text_clean(__VA_ARGS__)
 
 #endif

@@ -12,24 +12,27 @@
 #include <stdio.h>
 
 #include "aipu/manage.h"
+#include "slots.h"
 #include "smi.h"
+#include "snapfile.h"
 
-#define SMI_SCHEMA_VERSION 1
+#define SMI_SCHEMA_VERSION SNAPFILE_SCHEMA
 #define SMI_UNKNOWN AIPU_UNKNOWN /* of a number; of a text: "" */
 
 struct smi_card {
 	/* the card */
 	char time[32]; /* of the look at it, "2026-01-31T23:59:59Z" */
 	int64_t index;
-	char pci[32], node[32], state[48], problem[256], driver[32], driver_version[16];
+	char pci_address[32], node[32], state[48], problem[256], driver[32], driver_user_api[16];
 	/* identity */
 	char vendor[33], model[65], serial[33], board_id[16], pci_id[16], subsystem_id[16];
 	int64_t revision;
 	/* firmware */
-	char firmware[65], firmware_version[16], boot_source[16], rom_version[16];
-	char slot_a_error[96], slot_b_error[96];
+	char firmware[65], firmware_version[20], firmware_source[16], rom_version[20];
+	char slot_a_error[96], slot_b_error[96]; /* of `flash`, in words */
 	int64_t rollback;
-	char abi_in_use[16], abi_oldest[16], abi_newest[16];
+	char contract_in_use[16], contract_oldest[16], contract_newest[16];
+	struct card_flash flash; /* in JSON only */
 	/* resources */
 	int64_t cores, max_lanes, max_queues, max_segments;
 	/* memory */
@@ -52,40 +55,36 @@ struct smi_card {
 };
 
 struct smi_snapshot {
-	char time[32];
-	char tool_version[16], library_version[16], kernel[96];
+	struct snapfile_head head;
 	int64_t window_ms; /* between the two samples that rates come from */
 	struct smi_card *cards;
 	size_t count;
 };
 
-enum smi_kind { SMI_INTEGER, SMI_TEXT };
-
 struct smi_field {
 	const char *group; /* heading of -q */
 	const char *name; /* of --csv; of -q with spaces for '_' */
-	const char *key; /* of --json, with the unit of the number there */
 	const char *unit; /* of --csv and -q; NULL: none */
 	int64_t divisor; /* number of a snapshot / divisor = number in `unit` */
 	int decimals; /* shown of that */
-	enum smi_kind kind;
-	size_t offset, bytes; /* in struct smi_card */
+	struct field
+		json; /* INTEGER or TEXT; its name has the unit of the number there; NULL: not in JSON */
 };
 extern const struct smi_field smi_fields[];
 extern const size_t smi_field_count;
 
-/* By name or key; NULL: none */
+/* By the name of either; NULL: none */
 const struct smi_field *smi_field_find(const char *name, size_t bytes);
 int64_t smi_field_number(const struct smi_field *field, const struct smi_card *card);
 const char *smi_field_text(const struct smi_field *field, const struct smi_card *card);
-void smi_field_set_number(const struct smi_field *field, struct smi_card *card, int64_t value);
-void smi_field_set_text(const struct smi_field *field, struct smi_card *card, const char *text);
 /* The value as people read it, without its unit; "" if unknown */
 void smi_field_show(const struct smi_field *field, const struct smi_card *card, char *text,
 		    size_t bytes);
 /* The same for a number that is no field */
 void smi_number_show(int64_t value, int64_t divisor, int decimals, char *text, size_t bytes);
 
+/* What there is of its flash in words: slot_a_error, slot_b_error */
+void smi_card_slots(struct smi_card *card);
 /* Nothing is known of it */
 void smi_card_clear(struct smi_card *card);
 /* `count` cards that are cleared, and the time and versions of now; -ENOMEM */
@@ -113,8 +112,8 @@ void smi_csv_rows(FILE *out, const struct smi_csv *csv, const struct smi_snapsho
 
 /* snapshot_json.c. 0 or -errno (-ENOMEM) */
 int smi_json_write(FILE *out, const struct smi_snapshot *snapshot, bool one_line);
-/* 0 or -errno with why: -EBADMSG no snapshot, -EPROTO of a schema that this tool does not know. To be freed if 0 */
-int smi_json_read(const char *text, size_t bytes, struct smi_snapshot *snapshot, char *why,
-		  size_t why_bytes);
+/* 0, or -EINVAL after a line in `why`. To be freed if 0 */
+int smi_json_read(const char *text, size_t bytes, struct smi_snapshot *snapshot,
+		  char why[FIELD_WHY]);
 
 #endif

@@ -75,7 +75,7 @@ static void link_cell(char cell[CELL], const struct smi_card *card)
 static void fill(char row[COLUMNS][CELL], const struct smi_card *card)
 {
 	number(row[INDEX], card->index, 1, "");
-	snprintf(row[CARD], CELL, "%s", card->pci[0] ? card->pci : "soft");
+	snprintf(row[CARD], CELL, "%s", card->pci_address[0] ? card->pci_address : "soft");
 	snprintf(row[STATE], CELL, "%s", known(card->state));
 	snprintf(row[FIRMWARE], CELL, "%s", known(card->firmware_version));
 	number(row[TEMP], card->temperature_mc, 1000, " C");
@@ -123,10 +123,11 @@ static void write_problems(FILE *out, const struct smi_snapshot *snapshot)
 		const struct smi_card *card = &snapshot->cards[i];
 
 		if (card->problem[0])
-			fprintf(out, "%s: %s\n", card->pci[0] ? card->pci : "soft", card->problem);
+			fprintf(out, "%s: %s\n", card->pci_address[0] ? card->pci_address : "soft",
+				card->problem);
 		if (card->throttle[0] && strcmp(card->throttle, "none"))
 			fprintf(out, "%s: the clock is held down by %s\n",
-				card->pci[0] ? card->pci : "soft", card->throttle);
+				card->pci_address[0] ? card->pci_address : "soft", card->throttle);
 	}
 }
 
@@ -135,7 +136,8 @@ void smi_table_write(FILE *out, const struct smi_snapshot *snapshot, bool colour
 	char row[COLUMNS][CELL];
 	size_t widths[COLUMNS] = { 0 };
 
-	fprintf(out, "aipu-smi %s   %s", known(snapshot->tool_version), known(snapshot->time));
+	fprintf(out, "aipu-smi %s   %s", known(snapshot->head.tool_version),
+		known(snapshot->head.time));
 	if (snapshot->window_ms != SMI_UNKNOWN)
 		fprintf(out, "   utilization of %" PRId64 " ms", snapshot->window_ms);
 	fputc('\n', out);
@@ -173,7 +175,7 @@ void smi_lines_write(FILE *out, const struct smi_snapshot *snapshot, bool headin
 		memcpy(fit, widths, sizeof(fit));
 		fill(row, &snapshot->cards[i]);
 		measure(fit, row);
-		fprintf(out, "%-20s  ", known(snapshot->time));
+		fprintf(out, "%-20s  ", known(snapshot->head.time));
 		write_row(out, row, fit, NULL, NULL);
 	}
 }

@@ -4,7 +4,6 @@
  */
 #include "cards.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,65 +18,7 @@
 
 #define PCI_DEVICES "/sys/bus/pci/devices"
 
-const char *cards_root(void)
-{
-	const char *root = secure_getenv("AIPU_TEST_ROOT");
-
-	return root ? root : "";
-}
-
-static void path_of(char path[PATH_MAX], const char *format, va_list args)
-{
-	int used = snprintf(path, PATH_MAX, "%s", cards_root());
-
-	if (used < PATH_MAX)
-		vsnprintf(path + used, (size_t)(PATH_MAX - used), format, args);
-}
-
-void cards_path(char path[PATH_MAX], const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	path_of(path, format, args);
-	va_end(args);
-}
-
-bool cards_read_line(char *line, size_t bytes, const char *format, ...)
-{
-	char path[PATH_MAX];
-	va_list args;
-	FILE *in;
-	bool read;
-
-	va_start(args, format);
-	path_of(path, format, args);
-	va_end(args);
-	line[0] = '\0';
-	in = fopen(path, "re");
-	if (!in)
-		return false;
-	read = fgets(line, (int)bytes, in);
-	fclose(in);
-	line[strcspn(line, "\n")] = '\0';
-	return read;
-}
-
 /* --- one card ------------------------------------------------------------------------------------- */
-
-/* What a symbolic link of the card's directory points to, without the way there; "": nothing */
-static void link_name(const struct card *card, const char *name, char *text, size_t bytes)
-{
-	char path[PATH_MAX], target[PATH_MAX];
-	const char *last;
-	ssize_t count;
-
-	cards_path(path, PCI_DEVICES "/%s/%s", card->pci, name);
-	count = readlink(path, target, sizeof(target) - 1);
-	target[count > 0 ? count : 0] = '\0';
-	last = strrchr(target, '/');
-	snprintf(text, bytes, "%.*s", (int)bytes - 1, last ? last + 1 : target);
-}
 
 static long number_of(const struct card *card, const char *name, long unknown)
 {
@@ -90,35 +31,15 @@ static long number_of(const struct card *card, const char *name, long unknown)
 	return end == line || *end ? unknown : value;
 }
 
-/* The driver's node has a directory of its own below the card's */
-static void find_node(struct card *card)
-{
-	char path[PATH_MAX];
-	const struct dirent *entry;
-	DIR *directory;
-
-	card->index = -1;
-	cards_path(path, PCI_DEVICES "/%s/accel", card->pci);
-	directory = opendir(path);
-	while (directory && (entry = readdir(directory))) {
-		int index, end = 0;
-
-		if (sscanf(entry->d_name, "accel%9d%n", &index, &end) != 1 || entry->d_name[end])
-			continue;
-		card->index = index;
-		snprintf(card->node, sizeof(card->node), "/dev/accel/accel%d", index);
-	}
-	if (directory)
-		closedir(directory);
-}
-
 static void from_sysfs(struct card *card)
 {
 	char group[16];
 	long width;
 
-	link_name(card, "driver", card->driver, sizeof(card->driver));
-	find_node(card);
+	cards_link_name(card->driver, sizeof(card->driver), PCI_DEVICES "/%s/driver", card->pci);
+	card->index = cards_node_index(card->pci);
+	if (card->index >= 0)
+		snprintf(card->node, sizeof(card->node), "/dev/accel/accel%d", card->index);
 	cards_read_line(card->link_speed, sizeof(card->link_speed),
 			PCI_DEVICES "/%s/current_link_speed", card->pci);
 	cards_read_line(card->link_speed_max, sizeof(card->link_speed_max),
@@ -133,7 +54,7 @@ static void from_sysfs(struct card *card)
 	width = number_of(card, "max_link_width", 0);
 	card->link_width_max = width > 0 && width < 255 ? (unsigned int)width : 0;
 	card->numa_node = (int)number_of(card, "numa_node", -1);
-	link_name(card, "iommu_group", group, sizeof(group));
+	cards_link_name(group, sizeof(group), PCI_DEVICES "/%s/iommu_group", card->pci);
 	card->iommu_group = group[0] ? atoi(group) : -1;
 }
 
@@ -234,15 +155,4 @@ void cards_free(struct card_list *list)
 {
 	free(list->cards);
 	*list = (struct card_list){ 0 };
-}
-
-bool card_is(const struct card *card, const char *name)
-{
-	const char *node = card->node[0] ? strrchr(card->node, '/') + 1 : NULL;
-
-	if (!strcmp(name, card->pci) ||
-	    (!strncmp(card->pci, "0000:", 5) && !strcmp(name, card->pci + 5)))
-		return true;
-	return node && (!strcmp(name, card->node) || !strcmp(name, node) ||
-			!strcmp(name, node + strlen("accel")));
 }

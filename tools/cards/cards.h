@@ -6,13 +6,18 @@
 #ifndef AIPU_CARDS_H
 #define AIPU_CARDS_H
 
-#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "root.h"
+
 #define CARD_BARS 6
 #define CARD_DRIVER "aipu_accel"
+
+/* Why there is no card */
+#define CARDS_NO_BUS "there is no PCI bus here"
+#define CARDS_NONE "no PCI function is an AIPU (1af4:10f0)"
 
 struct card {
 	char pci[16]; /* "0000:01:00.0" */
@@ -34,25 +39,8 @@ struct card_list {
 	size_t count;
 };
 
-/*
- * Where /sys, /proc and /dev are looked for: "" but in tests, which give the directory of a captured machine in
- * AIPU_TEST_ROOT. Programs with raised rights take none.
- */
-const char *cards_root(void);
-/* A path below it: of /sys/..., /proc/..., /dev/... */
-void cards_path(char path[PATH_MAX], const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* The first line of a file below it without its end; false: it cannot be read */
-bool cards_read_line(char *line, size_t bytes, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
-
 /* All functions with the contract's PCI id. 0 or -errno: there is no PCI bus to look at (-ENOENT: no sysfs) */
 int cards_list(struct card_list *list);
 void cards_free(struct card_list *list);
-
-/*
- * Is it the one that `name` means: an index ("0"), a node ("/dev/accel/accel0", "accel0"), or a PCI address ("01:00.0",
- * "0000:01:00.0"). A serial number is the caller's: it takes an open device.
- */
-bool card_is(const struct card *card, const char *name);
 
 #endif

@@ -31,6 +31,21 @@ void cli_start(void)
 			_exit(CLI_FAILED);
 }
 
+/* Only what a handler may call */
+static void on_interrupt(int number)
+{
+	(void)number;
+	_exit(CLI_INTERRUPTED);
+}
+
+void cli_interruptible(void)
+{
+	const struct sigaction action = { .sa_handler = on_interrupt };
+
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+}
+
 /* Control characters; those above 0x7f are two bytes in UTF-8, the first of them 0xc2 */
 static void make_plain(char *text)
 {

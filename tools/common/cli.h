@@ -10,7 +10,8 @@
 #include <stdint.h>
 
 /* What the value of --device is, for cli_text() */
-#define CLI_DEVICE_NAME "auto, soft or a card's index, node, PCI address or serial number"
+#define CLI_CARD_NAME "soft or a card's index, node, PCI address or serial number"
+#define CLI_DEVICE_NAME "auto, " CLI_CARD_NAME
 
 enum cli_exit {
 	CLI_OK = 0,
@@ -27,6 +28,8 @@ enum cli_exit {
  * nothing that is opened later takes their place.
  */
 void cli_start(void);
+/* From here on SIGINT and SIGTERM end the program at once, with 130: where nothing is left half done */
+void cli_interruptible(void);
 /*
  * "tool: text" on stderr; returns `code`. One line, whatever names and texts of others it is made of: a control character
  * shows as '?'.
