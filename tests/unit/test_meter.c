@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * tools/common/meter.c over a device that the test plays: what two readings of its sensors and counters come to, and that what it
- * does not tell is not a number, never 0.
+ * does not tell is not a number, never 0. The clock is the test's too (--wrap=cli_now_ms).
  */
 #include <math.h>
 
@@ -13,8 +13,23 @@ struct aipu_transport_device {
 	struct aipu_telemetry telemetry;
 	int error;
 	unsigned int reads;
+	/* Of the card below: a reading takes so long, and shows what was in its middle */
+	double read_ms, idle_w;
 };
 static struct aipu_transport_device fake;
+static double now_ms = 1000;
+
+double __wrap_cli_now_ms(void);
+double __wrap_cli_now_ms(void)
+{
+	return now_ms;
+}
+
+static void pass(double ms, double watt)
+{
+	now_ms += ms;
+	fake.telemetry.energy_uj += (int64_t)(ms * watt * 1e3);
+}
 
 static int fake_open(struct aipu_transport_device **device, const char *name,
 		     const struct aipu_device_options *options, struct aipu_message *message)
@@ -34,8 +49,10 @@ static void fake_close(struct aipu_transport_device *device)
 static int fake_telemetry(struct aipu_transport_device *device, struct aipu_telemetry *telemetry)
 {
 	device->reads++;
+	pass(device->read_ms / 2, device->idle_w);
 	if (!device->error)
 		*telemetry = device->telemetry;
+	pass(device->read_ms / 2, device->idle_w);
 	return device->error;
 }
 
@@ -80,6 +97,7 @@ static void reads_differences(void **state)
 	fake.telemetry.memory_read_bytes = INT64_C(1) << 53;
 	fake.telemetry.power_mw = 99000; /* the counter knows better */
 	meter_start(&meter, device);
+	now_ms += 125;
 	fake.telemetry.energy_uj += 250000;
 	fake.telemetry.memory_read_bytes += 4096;
 	fake.telemetry.temperature_mc = -1500;
@@ -90,9 +108,39 @@ static void reads_differences(void **state)
 	assert_true(r.read_bytes == 4096);
 	assert_true(r.temperature_c == -1.5);
 	assert_true(fabs(r.peak_gbs - 25.6) < 1e-12);
-	assert_true(r.seconds >= 0);
-	if (r.seconds > 0)
-		assert_true(fabs(r.power_w * r.seconds - 0.25) < 1e-12);
+	assert_true(fabs(r.seconds - 0.125) < 1e-12);
+	assert_true(fabs(r.power_w - 2) < 1e-12);
+	aipu_device_close(device);
+}
+
+/* A card's reading takes longer than the work may: energy and bytes are set against the time in which they were counted */
+static void a_slow_reading_is_time_too(void **state)
+{
+	static const double work_ms[] = { 0.25, 1, 40, 5000 }, read_ms[] = { 0, 4, 30 };
+	struct aipu_device *device = open_fake(&ops);
+	struct meter_reading r;
+	struct meter meter;
+
+	(void)state;
+	fake.telemetry.energy_uj = 0;
+	fake.idle_w = 10;
+	for (size_t i = 0; i < 4; i++) {
+		for (size_t j = 0; j < 3; j++) {
+			fake.read_ms = read_ms[j];
+			/* Nothing is more than it takes at work, or less than at rest */
+			meter_start(&meter, device);
+			pass(work_ms[i], 50);
+			meter_stop(&meter, device, &r);
+			assert_true(fabs(r.seconds * 1e3 - work_ms[i] - read_ms[j]) < 1e-9);
+			assert_true(fabs(r.power_w * (work_ms[i] + read_ms[j]) -
+					 (50 * work_ms[i] + 10 * read_ms[j])) < 1e-6);
+			/* and at rest it is what the sensor shows */
+			meter_start(&meter, device);
+			pass(work_ms[i], 10);
+			meter_stop(&meter, device, &r);
+			assert_true(fabs(r.power_w - 10) < 1e-6);
+		}
+	}
 	aipu_device_close(device);
 }
 
@@ -179,6 +227,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_differences),
+		cmocka_unit_test(a_slow_reading_is_time_too),
 		cmocka_unit_test(takes_the_sensor),
 		cmocka_unit_test(a_counter_that_began_anew),
 		cmocka_unit_test(unknown_is_no_number),

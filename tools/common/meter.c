@@ -30,21 +30,31 @@ void meter_unknown(struct meter_reading *reading)
 	*reading = (struct meter_reading){ NAN, NAN, NAN, NAN, NAN, NAN };
 }
 
+/*
+ * Returns when it was read: the middle of the call, which takes milliseconds on a card. The counters go on meanwhile, so a time
+ * from before one reading and from after the other would leave out, or count twice, what they counted in between.
+ */
+static double read_at_ms(struct aipu_device *device, struct aipu_telemetry *telemetry)
+{
+	double before_ms = cli_now_ms();
+
+	/* Where that fails everything is AIPU_UNKNOWN */
+	aipu_device_telemetry(device, telemetry);
+	return (before_ms + cli_now_ms()) / 2;
+}
+
 void meter_start(struct meter *meter, struct aipu_device *device)
 {
-	/* Where that fails everything is AIPU_UNKNOWN */
-	aipu_device_telemetry(device, &meter->start);
-	meter->start_ms = cli_now_ms();
+	meter->start_ms = read_at_ms(device, &meter->start);
 }
 
 void meter_stop(const struct meter *meter, struct aipu_device *device,
 		struct meter_reading *reading)
 {
 	const struct aipu_telemetry *start = &meter->start;
-	double stop_ms = cli_now_ms();
 	struct aipu_telemetry stop;
+	double stop_ms = read_at_ms(device, &stop);
 
-	aipu_device_telemetry(device, &stop);
 	reading->seconds = (stop_ms - meter->start_ms) * 1e-3;
 	reading->temperature_c = known(stop.temperature_mc, 1e-3);
 	reading->energy_j = difference(start->energy_uj, stop.energy_uj, 1e-6);

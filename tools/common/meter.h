@@ -20,7 +20,7 @@ struct meter_reading {
 	double power_w; /* mean of the time, by the counter of energy; without one the sensor's, at the end */
 	double energy_j;
 	double read_bytes; /* of device memory, by steps */
-	double seconds; /* between the two */
+	double seconds; /* between the middles of the two readings: what the counters had for it */
 	double peak_gbs; /* bandwidth of device memory as the device tells it, 10^9 bytes per second */
 };
 
