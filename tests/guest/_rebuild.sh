@@ -108,18 +108,18 @@ case_resets()
 # The last one: it resets all cards.
 case_suspend() { once "suspend" sleep_and_wake; }
 
-# faulty WHAT TEXT TIMES: a fault of the card; TIMES: 0 where the model was not loaded yet for the first time
+# faulty WHAT TEXT: a fault of the card, also before the model was loaded for the first time
 faulty()
 {
 	begin 1
-	ok "$1: the text is right" rebuilt "$3" 1
+	ok "$1: the text is right" rebuilt 1 1
 	ok "$1: the kernel says why" said "$2: resetting the card"
 	ok "$1: one reset" resets 1
 }
 
-case_loading() { faulty "fatal error while the model is loaded" "the card failed" 0; }
-case_fatal() { faulty "fatal error in the prompt" "the card failed" 1; }
-case_hang() { faulty "hang in the prompt" "the card stands still" 1; }
+case_loading() { faulty "fatal error while the model is loaded" "the card failed"; }
+case_fatal() { faulty "fatal error in the prompt" "the card failed"; }
+case_hang() { faulty "hang in the prompt" "the card stands still"; }
 
 # Not a hang, and one line that says what happened
 given_up()

@@ -63,7 +63,7 @@ struct aipu_llm {
 	atomic_bool abort;
 	struct aipu_message error;
 	bool usable; /* the device's part is there, and no call on it has failed */
-	uint64_t places; /* how often the device's part was made */
+	uint64_t places; /* how often the device's part was made, or its making met a reset */
 	uint32_t losses; /* of the context, since the call began or the last token came */
 
 	/* The device's part: place.c */

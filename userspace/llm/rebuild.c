@@ -75,10 +75,10 @@ static int place_anew(struct aipu_llm *llm)
 		llm_unplace(llm);
 		err = llm_place(llm);
 		llm->losses += err == -ECANCELED;
+		llm->places += !err || err == -ECANCELED;
 	} while (err == -ECANCELED);
 	if (!err) {
 		llm->usable = true;
-		llm->places++;
 		return 0;
 	}
 	llm_unplace(llm);

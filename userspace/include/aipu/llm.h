@@ -76,7 +76,7 @@ struct aipu_llm_info {
 	uint64_t weights_bytes, kv_bytes, scratch_bytes; /* of this loaded model, all lanes */
 	uint32_t bos_id; /* ~0: none */
 	uint32_t stop_count, stop_ids[8];
-	uint64_t rebuilds; /* how often all was loaded again after a reset of the device */
+	uint64_t rebuilds; /* resets of the device after which all was loaded again, from aipu_llm_open on */
 	uint64_t reserved[7];
 };
 /*
