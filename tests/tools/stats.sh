@@ -135,6 +135,71 @@ assert all(s[k] is None for k in KEYS), s
 PY
 }
 
+# A host that looks late: what aipu_ring_take() gives is what the device has made by then, its times go to stderr; with ANEW the
+# clock goes back with every token
+late()
+{
+	cat >"$work/late.c" <<'T'
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "aipu/aipu.h"
+#include "aipu_job.h"
+
+static uint64_t at;
+
+int aipu_ring_take(struct aipu_ring *ring, struct aipu_token_record *records, uint32_t count)
+{
+	static int (*take)(struct aipu_ring *, struct aipu_token_record *, uint32_t);
+	const struct aipu_result *result;
+	void *found = dlsym(RTLD_NEXT, "aipu_ring_take");
+	int n;
+
+	memcpy(&take, &found, sizeof(take));
+	if (aipu_queue_peek(ring->queue, &result))
+		return 0; /* not before all are there */
+	n = take(ring, records, count);
+	for (int i = 0; i < n; i++) {
+		if (getenv("ANEW"))
+			records[i].time_ns = 1000000 - 1000 * ++at;
+		fprintf(stderr, "token %llu\n", (unsigned long long)records[i].time_ns);
+	}
+	return n;
+}
+T
+	"$CC" -std=c17 -Wall -Wextra -Werror -shared -fPIC -I"$SRC/userspace/include" -I"$SRC/firmware-abi" \
+		-o "$work/late.so" "$work/late.c"
+}
+
+with_late()
+{
+	LD_PRELOAD=$work/late.so ASAN_OPTIONS=verify_asan_link_order=0:${ASAN_OPTIONS:-} "$@"
+}
+
+decode_rate()
+{
+	with_late run 20 "$work/j" --json || return 1
+	[ "$(grep -c '^token ' "$work/err")" -eq 20 ] || { cat "$work/err"; return 1; }
+	check "$work/j" "$work/err" <<'PY'
+s = load(files[0])["stats"]
+made = [int(line.split()[1]) for line in open(files[1])]
+ms = (made[-1] - made[0]) * 1e-6
+assert ms > 0 and near(s["decode_ms"], ms), (s["decode_ms"], ms)
+assert near(s["decode_tokens_per_s"], 19e3 / ms), s
+PY
+}
+
+decode_unknown()
+{
+	ANEW=1 with_late run 20 "$work/j" --json --show-stats && grep -qx 'decode rate  *unknown' "$work/err" || return 1
+	check "$work/j" <<'PY'
+s = load(files[0])["stats"]
+assert s["decode_ms"] is None and s["decode_tokens_per_s"] is None and s["ttft_ms"] > 0, s
+PY
+}
+
 not_asked()
 {
 	with_deaf run 5 "$work/j" --json || return 1
@@ -180,6 +245,9 @@ tap_ok "--show-stats: lines with units" lines
 tap_ok "a device that does not tell" deaf
 tap_ok "unknown and null" not_told
 tap_ok "without --show-stats the device is not asked" not_asked
+tap_ok "a host that looks late" late
+tap_ok "the decode rate is that at which the device made the tokens, by its clock" decode_rate
+tap_ok "unknown and null where that clock goes back" decode_unknown
 tap_ok "aipu-bench: counted bytes are those of the cost model and of the other operands" bench
 tap_ok "aipu-bench: empty where the device does not tell" bench_not_told
 tap_done

@@ -40,6 +40,7 @@ static void on_interrupt(int signal)
 struct answer {
 	const struct options *options;
 	struct aipu_device *device;
+	struct aipu_llm *llm;
 	struct aipu_tokenizer *tokenizer;
 	struct aipu_utf8 utf8;
 	uint32_t previous; /* token before the next one */
@@ -47,7 +48,10 @@ struct answer {
 	size_t length, room;
 	uint32_t *tokens;
 	uint32_t count;
-	double start_ms, first_ms, last_ms;
+	double start_ms, first_ms; /* first_ms: when the first token was here */
+	/* When the device had made the first and the last one, by its clock, which begins anew where it is reset */
+	uint64_t first_ns, last_ns;
+	uint64_t rebuilds; /* at the first token */
 	int err; /* -errno of writing or memory: generation was given up */
 };
 
@@ -72,15 +76,26 @@ static int answer_append(struct answer *a, const char *text, size_t bytes)
 	return 0;
 }
 
+static uint64_t rebuilds(struct aipu_llm *llm)
+{
+	struct aipu_llm_info info;
+
+	aipu_llm_query(llm, &info);
+	return info.rebuilds;
+}
+
 static int on_token(void *arg, const struct aipu_token *token)
 {
 	struct answer *a = arg;
 	char piece[1024], whole[3 * sizeof(piece) + 12];
 	int bytes;
 
-	a->last_ms = cli_now_ms();
-	if (!a->count)
-		a->first_ms = a->last_ms;
+	a->last_ns = token->time_ns;
+	if (!a->count) {
+		a->first_ms = cli_now_ms();
+		a->first_ns = token->time_ns;
+		a->rebuilds = rebuilds(a->llm);
+	}
 	a->tokens[a->count++] = token->token;
 	if (token->reason == AIPU_END_STOP) /* a mark, not text */
 		return 0;
@@ -169,6 +184,17 @@ static int encode(struct aipu_llm *llm, const char *prompt, const struct aipu_ll
 	return count + (int)bos;
 }
 
+/*
+ * The device's time for the tokens after the first; negative: not known. Not the time between their arrivals: the device does not
+ * wait for the host, which may find all of them at once.
+ */
+static double decode_ms(const struct answer *a)
+{
+	if (a->count < 2 || a->last_ns <= a->first_ns || rebuilds(a->llm) != a->rebuilds)
+		return -1;
+	return (double)(a->last_ns - a->first_ns) * 1e-6;
+}
+
 static const char *finish_reason(uint32_t reason)
 {
 	switch (reason) {
@@ -234,7 +260,7 @@ static int answer(const struct options *o, struct aipu_llm *llm, struct run *run
 	run->finish_reason = finish_reason(reason);
 	run->ttft_ms = a->count ? a->first_ms - a->start_ms : -1;
 	run->decode_tokens = a->count ? a->count - 1 : 0;
-	run->decode_ms = run->decode_tokens ? a->last_ms - a->first_ms : -1;
+	run->decode_ms = decode_ms(a);
 	return interrupted && reason == AIPU_END_ABORT ? CLI_INTERRUPTED : CLI_OK;
 }
 
@@ -257,6 +283,7 @@ static int generate(const struct options *o, struct aipu_device *device, struct 
 	struct answer a = {
 		.options = o,
 		.device = device,
+		.llm = llm,
 		.tokenizer = aipu_llm_tokenizer(llm),
 	};
 	uint32_t *tokens = NULL;

@@ -24,7 +24,7 @@ struct run {
 	/* milliseconds; negative: did not happen */
 	double load_ms, tokenize_ms, prefill_ms, ttft_ms, decode_ms;
 	uint32_t prefill_tokens; /* computed in prefill_ms */
-	uint32_t decode_tokens; /* received in decode_ms, after the first */
+	uint32_t decode_tokens; /* computed in decode_ms, after the first */
 	bool metered; /* somebody asked for what the device tells of the run */
 	/* If metered, from the end of the prefill to the last token, of which there are token_count; else all NAN */
 	struct meter_reading meter;
