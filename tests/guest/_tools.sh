@@ -26,6 +26,18 @@ exits()
 	[ ! -s /tmp/out ] && grep -q "^$2: .*$4" /tmp/err && [ "$(wc -l </tmp/err)" -eq 1 ]
 }
 
+# quiet TOOL DEVICE: it works, and nothing is on stderr
+quiet()
+{
+	exits 0 "$1" "$2" && [ ! -s /tmp/err ]
+}
+
+# falls_back TOOL TEXT: with "auto" it works on the software device, and one line says why not on a card
+falls_back()
+{
+	exits 0 "$1" auto && [ "$(wc -l </tmp/err)" -eq 1 ] && grep -q "^$1: warning: $2.*; using the software device\$" /tmp/err
+}
+
 # In a shell of its own as a user in no group
 ordinary()
 {
@@ -35,7 +47,7 @@ ordinary()
 
 if [ -n "${ORDINARY-}" ]; then
 	shift 5
-	exits "$@"
+	"$@"
 	exit
 fi
 
@@ -44,7 +56,7 @@ if [ "$module" = none ]; then
 		ok "$tool: no card" exits 3 $tool 0 "no such device"
 	done
 	# Not aipu-bench: it measures the guest's processor, which is slow.
-	ok "aipu-gen: no card, so the software device" exits 0 aipu-gen auto
+	ok "aipu-gen: no card, so the software device" quiet aipu-gen auto
 	echo "1..$count"
 	exit
 fi
@@ -59,10 +71,25 @@ chmod 1777 /tmp
 for tool in aipu-gen aipu-bench; do
 	ok "$tool: first card" exits 0 $tool 0
 	ok "$tool: second card" exits 0 $tool accel1
-	ok "$tool: no third one" exits 3 $tool 2 "no such device"
+	ok "$tool: no third one, but two" exits 3 $tool 2 \
+		"2: no such device: there is soft, 0000:0.:00.0 (/dev/accel/accel0), 0000:0.:00.0 (/dev/accel/accel1)"
 	rm -f /tmp/out /tmp/err
-	ok "$tool: no permission" ordinary 4 $tool 0 "no permission"
+	ok "$tool: no permission" ordinary exits 4 $tool 0 "no permission"
 	rm -f /tmp/out /tmp/err
 done
+ok "aipu-gen: no permission, so the software device, but not silently" ordinary falls_back aipu-gen \
+	"/dev/accel/accel0: no permission: .* render"
+rm -f /tmp/out /tmp/err
+chmod 666 /dev/accel/accel1
+ok "aipu-gen: permission for the second" ordinary quiet aipu-gen auto
+rm -f /tmp/out /tmp/err /dev/accel/accel0
+for tool in aipu-gen aipu-bench; do
+	ok "$tool: the first one's node is missing" exits 3 $tool 0 "/dev/accel/accel0: the driver has the card, but this node is missing"
+	ok "$tool: so the second" quiet $tool auto
+done
+rm /dev/accel/accel1
+ok "aipu-gen: no node, so the software device, but not silently" falls_back aipu-gen "/dev/accel/accel0: .* node is missing"
+mknod /dev/accel/accel0 c 1 3
+ok "aipu-gen: a node of something else" exits 3 aipu-gen 0 "/dev/accel/accel0: it does not lead to the driver"
 rmmod aipu_accel
 echo "1..$count"

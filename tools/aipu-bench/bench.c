@@ -155,7 +155,8 @@ static void set_against_limits(struct bench_line *line, const struct cost *cost,
 	}
 }
 
-static int run_cores(const struct bench_options *o, const char *qpc, uint32_t cores,
+/* `first`: what there is to say of the device has not been said yet */
+static int run_cores(const struct bench_options *o, const char *qpc, uint32_t cores, bool first,
 		     const volatile sig_atomic_t *stop,
 		     int (*out)(void *, const struct bench_model *, const struct bench_line *),
 		     void *arg)
@@ -183,6 +184,8 @@ static int run_cores(const struct bench_options *o, const char *qpc, uint32_t co
 		start = cli_now_ms();
 		err = aipu_device_open(&device, o->device, &device_options, &message);
 	}
+	if (!err && first && message.text[0])
+		cli_fail(TOOL, CLI_OK, "warning: %s", message.text);
 	if (!err)
 		err = aipu_llm_open(device, qpc, &(struct aipu_llm_options){ .lanes = 1 }, &llm,
 				    &message);
@@ -232,6 +235,6 @@ int bench_run(const struct bench_options *options, const char *qpc,
 	uint32_t i;
 
 	for (i = 0; i < options->core_count && code == CLI_OK; i++)
-		code = run_cores(options, qpc, options->cores[i], stop, line, arg);
+		code = run_cores(options, qpc, options->cores[i], !i, stop, line, arg);
 	return code;
 }

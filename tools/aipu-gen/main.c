@@ -390,6 +390,8 @@ int main(int argc, char **argv)
 	err = aipu_device_open(&device, o.device, &device_options, &message);
 	if (err)
 		return cli_fail(TOOL, cli_exit_code(err), "%s", message.text);
+	if (message.text[0])
+		cli_fail(TOOL, CLI_OK, "warning: %s", message.text);
 	code = with_device(&o, device, start_ms);
 	aipu_device_close(device);
 	return code == CLI_OK || code == CLI_INTERRUPTED ? cli_finish(TOOL, code) : code;

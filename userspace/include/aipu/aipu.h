@@ -53,7 +53,10 @@ struct aipu_device_options {
 
 /*
  * name: "soft"; "auto" or NULL: a card if there is one, else soft; or a card by its index ("0"), node
- * ("/dev/accel/accel0"), PCI address ("0000:01:00.0") or serial number (16 digits, as aipu_device_info has it). Boots the device if it does not run yet. -ENODEV: no such device; -EACCES: no permission;
+ * ("/dev/accel/accel0"), PCI address ("0000:01:00.0") or serial number (16 digits, as aipu_device_info has it). Boots the device
+ * if it does not run yet. "auto" takes the first card that can be had. If there are cards and none can, it takes soft, and the
+ * message, which else is empty after a success, is one line that says why: show it.
+ * -ENODEV: no such device; -ENXIO: the driver has it, but its node is missing or dead; -EACCES: no permission;
  * -EPROTO: versions do not fit, and the message says what to upgrade; -ENOEXEC: firmware refused; -ENOENT: firmware or plug-in not found;
  * -ENOTSUP: not offered here.
  */

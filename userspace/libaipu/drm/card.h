@@ -71,6 +71,12 @@ struct aipu_transport_queue {
 
 /* ioctl(), -errno; restarted on EINTR, never on EAGAIN as drmIoctl() does */
 int card_ioctl(const struct aipu_transport_device *device, unsigned long request, void *argument);
+int card_read_info(const struct aipu_transport_device *device, struct drm_aipu_device *info);
+/*
+ * Fills in fd, node, pci and version of the card that the name means, NULL: the first that can be had. -ENODEV: there is none, also
+ * none that cannot be had; -EACCES, -ENXIO: it is there
+ */
+int card_find(struct aipu_transport_device *device, const char *name, struct aipu_message *message);
 
 int card_telemetry(struct aipu_transport_device *device, struct aipu_telemetry *telemetry);
 int card_set_limits(struct aipu_transport_device *device, uint32_t power_mw, uint32_t clock_mhz);

@@ -1,27 +1,19 @@
 // SPDX-License-Identifier: MIT
 /*
- * The drm transport's door: finds the cards among the accelerator nodes, opens one by index, node, PCI address or serial number,
- * and hands the table of operations to libaipu.
+ * The drm transport's door: looks whether a card that was found fits libaipu, tells what it is, and hands the table of operations
+ * to libaipu.
  */
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
-
-#include <xf86drm.h>
 
 #include "card.h"
 
 _Static_assert((int)DRM_AIPU_STATE_RESETTING == AIPU_DEVICE_RESETTING &&
 		       (int)DRM_AIPU_STATE_WEDGED == AIPU_DEVICE_WEDGED,
 	       "states of a card");
-
-#define NODES "/dev/accel"
-#define MAX_NODES 256
 
 int card_ioctl(const struct aipu_transport_device *device, unsigned long request, void *argument)
 {
@@ -33,121 +25,13 @@ int card_ioctl(const struct aipu_transport_device *device, unsigned long request
 	return ret < 0 ? -errno : 0;
 }
 
-/* "0000:01:00.0" of a node, or "" */
-static void pci_address(const char *node, char address[32])
-{
-	char link[64], target[PATH_MAX];
-	const char *last;
-	ssize_t bytes;
-
-	snprintf(link, sizeof(link), "/sys/class/accel/%.32s/device", strrchr(node, '/') + 1);
-	bytes = readlink(link, target, sizeof(target) - 1);
-	target[bytes > 0 ? bytes : 0] = '\0';
-	last = strrchr(target, '/');
-	snprintf(address, 32, "%.31s", last ? last + 1 : "");
-}
-
-/* Ours? Then also of which version it is */
-static bool is_ours(struct aipu_transport_device *device)
-{
-	drmVersionPtr version = drmGetVersion(device->fd);
-	bool ours = version && version->name && !strcmp(version->name, AIPU_DRIVER_NAME);
-
-	if (ours)
-		device->version = (uint32_t)version->version_major << 16 |
-				  (uint32_t)version->version_minor;
-	drmFreeVersion(version);
-	return ours;
-}
-
-static int read_info(const struct aipu_transport_device *device, struct drm_aipu_device *info)
+int card_read_info(const struct aipu_transport_device *device, struct drm_aipu_device *info)
 {
 	struct drm_aipu_query query = { .kind = DRM_AIPU_QUERY_DEVICE,
 					.bytes = sizeof(*info),
 					.data = (uintptr_t)info };
 
 	return card_ioctl(device, DRM_IOCTL_AIPU_QUERY, &query);
-}
-
-/* A serial number is its 16 digits */
-static bool is_serial(const char *name)
-{
-	return name && strlen(name) == 16 && strspn(name, "0123456789abcdefABCDEF") == 16;
-}
-
-/* Opened, and a card of ours */
-static bool has_serial(const struct aipu_transport_device *device, const char *name)
-{
-	struct drm_aipu_device info;
-
-	return !read_info(device, &info) && info.serial == strtoull(name, NULL, 16);
-}
-
-/* "1", "accel1" and "/dev/accel/accel1" are one; "01:00.0" and "0000:01:00.0" too */
-static bool is_named(const char *node, const char *pci, const char *name)
-{
-	const char *short_name = strrchr(node, '/') + 1;
-
-	return !name || !strcmp(name, "auto") || !strcmp(name, node) || !strcmp(name, short_name) ||
-	       !strcmp(name, short_name + strlen("accel")) || !strcmp(name, pci) ||
-	       (!strncmp(pci, "0000:", 5) && !strcmp(name, pci + 5));
-}
-
-static int node_number(const char *name)
-{
-	char *end;
-	long number;
-
-	if (strncmp(name, "accel", 5))
-		return -1;
-	number = strtol(name + 5, &end, 10);
-	return *end || end == name + 5 || number >= MAX_NODES ? -1 : (int)number;
-}
-
-/* 0, or why the best candidate could not be had: -ENODEV if there was none */
-static int open_named(struct aipu_transport_device *device, const char *name, bool seen[MAX_NODES])
-{
-	int err = -ENODEV, denied = 0;
-
-	for (int i = 0; i < MAX_NODES; i++) {
-		if (!seen[i])
-			continue;
-		snprintf(device->node, sizeof(device->node), NODES "/accel%d", i);
-		pci_address(device->node, device->pci);
-		if (!is_serial(name) && !is_named(device->node, device->pci, name))
-			continue;
-		device->fd = open(device->node, O_RDWR | O_CLOEXEC);
-		if (device->fd < 0) {
-			if (errno == EACCES || errno == EPERM) {
-				err = -EACCES;
-				denied = i;
-			}
-			continue;
-		}
-		if (is_ours(device) && (!is_serial(name) || has_serial(device, name)))
-			return 0;
-		close(device->fd);
-		device->fd = -1;
-	}
-	/* That the message names, not the one that was looked at last */
-	if (err == -EACCES)
-		snprintf(device->node, sizeof(device->node), NODES "/accel%d", denied);
-	return err;
-}
-
-static int find(struct aipu_transport_device *device, const char *name)
-{
-	bool seen[MAX_NODES] = { false };
-	DIR *directory = opendir(NODES);
-	const struct dirent *entry;
-
-	if (!directory)
-		return -ENODEV;
-	while ((entry = readdir(directory)))
-		if (node_number(entry->d_name) >= 0)
-			seen[node_number(entry->d_name)] = true;
-	closedir(directory);
-	return open_named(device, name, seen);
 }
 
 /* Minor versions of the user API work with each other: what is new has feature bits */
@@ -194,24 +78,13 @@ static int card_open(struct aipu_transport_device **out, const char *name,
 		return aipu_message_set(message, -ENOMEM, "out of memory");
 	device->fd = -1;
 	atomic_init(&device->uring, true);
-	err = find(device, name);
-	if (err == -EACCES)
-		err = aipu_message_set(
-			message, err,
-			"%s: no permission: be in the group that owns it (ls -l " NODES ")",
-			device->node);
-	else if (err)
-		err = aipu_message_set(message, err,
-				       "%s: no such device: no node in " NODES
-				       " is of the driver " AIPU_DRIVER_NAME
-				       "; \"soft\" is the software device",
-				       name ? name : "auto");
+	err = card_find(device, name, message);
 	if (err)
 		goto fail;
 	err = check_driver(device, message);
 	if (err)
 		goto fail;
-	err = read_info(device, &device->info);
+	err = card_read_info(device, &device->info);
 	if (err) {
 		aipu_message_set(message, err, "%s: the driver does not tell what the card is: %s",
 				 device->node, strerror(-err));
@@ -268,7 +141,7 @@ static int card_query(struct aipu_transport_device *device, struct aipu_device_i
 	struct drm_aipu_query query = { .kind = DRM_AIPU_QUERY_MEMORY,
 					.bytes = sizeof(memory),
 					.data = (uintptr_t)&memory };
-	int err = read_info(device, &card);
+	int err = card_read_info(device, &card);
 
 	if (!err)
 		err = card_ioctl(device, DRM_IOCTL_AIPU_QUERY, &query);
