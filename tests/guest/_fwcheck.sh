@@ -229,6 +229,9 @@ chmod 666 /dev/accel/accel1
 ok "with permission nothing more is needed" says 0 "$narrow: compatible" -- -i "$narrow"
 ok "the worse of two" says 4 "$wide: no permission" "$narrow: compatible" -- -i 0 -i 1
 as=
+mv /dev/accel/accel1 /tmp/
+ok "its node is missing" says 6 "/dev/accel/accel1: the driver has the card, but this node is missing" -- -i 1
+mv /tmp/accel1 /dev/accel/
 
 # --- flash ------------------------------------------------------------------------------------------
 

@@ -48,9 +48,9 @@ static void names_are_resolved(void **state)
 	assert_int_equal(aipu_device_open(&device, "soft", NULL, &message), 0);
 	assert_string_equal(message.text, "");
 	aipu_device_close(device);
-	/* auto says what it chose */
+	/* auto has nothing to say, unless there is a card here that it could not have */
 	assert_int_equal(aipu_device_open(&device, "auto", NULL, &message), 0);
-	assert_non_null(strstr(message.text, "software device"));
+	assert_true(!message.text[0] || strstr(message.text, "; using the software device"));
 	aipu_device_close(device);
 	assert_int_equal(aipu_device_open(&device, NULL, NULL, NULL), 0);
 	aipu_device_close(device);

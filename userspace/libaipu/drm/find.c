@@ -162,8 +162,7 @@ static int none(const struct nodes *nodes, const char *name, struct aipu_message
 			 ", %s (" NODES "/accel%d)", pci, i);
 	}
 	if (known[0])
-		return aipu_message_set(message, -ENODEV,
-					"%.64s: no such device: there is soft%s",
+		return aipu_message_set(message, -ENODEV, "%.64s: no such device: there is soft%s",
 					name ? name : "auto", known);
 	return aipu_message_set(message, -ENODEV,
 				"%.64s: no such device: no node in " NODES
@@ -180,8 +179,7 @@ static int try_node(struct aipu_transport_device *device, int number, const char
 
 	snprintf(device->node, sizeof(device->node), NODES "/accel%d", number);
 	last_of_link(number, "device", device->pci);
-	if (driver == ANOTHER ||
-	    (!is_serial(name) && !is_named(device->node, device->pci, name)))
+	if (driver == ANOTHER || (!is_serial(name) && !is_named(device->node, device->pci, name)))
 		return -ENODEV;
 	device->fd = open(device->node, O_RDWR | O_CLOEXEC);
 	if (device->fd < 0)
@@ -216,6 +214,5 @@ int card_find(struct aipu_transport_device *device, const char *name, struct aip
 			first = why;
 		}
 	}
-	return err ? aipu_message_set(message, err, "%s", first.text) :
-		     none(&nodes, name, message);
+	return err ? aipu_message_set(message, err, "%s", first.text) : none(&nodes, name, message);
 }
