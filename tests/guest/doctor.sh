@@ -65,7 +65,7 @@ tap_ok "images, modules, a model" eval 'cat "$work/log"; [ -n "${stub:-}" ]'
 tap_ok "a guest without a card" boot --cards 0 -- none
 tap_pass_on "no card" "$work/out"
 tap_ok "all of it" tap_whole "$work/out"
-tap_ok "a guest with cards" boot --cards 6 --card "--memory 64M" --card "0:--serial 1311768467294899695" --card "1:--abi 2.0-2.5" --card "2:--abi 0.1-0.8" \
+tap_ok "a guest with cards" boot --cards 6 --card "--memory 64M" --card "0:--serial 0x1234567890abcdef" --card "1:--abi 2.0-2.5" --card "2:--abi 0.1-0.8" \
 	--card "3:--memory 1M" --card "4:--fault all-ones@1" \
 	--card "5:--fault boot-failure@2 --fault boot-failure@3" --append pci=nobar --module drm --module drm_shmem_helper --file "$stub" -- "$stub"
 tap_pass_on "guest" "$work/out"

@@ -13,10 +13,10 @@ trap 'rm -rf "$work"' EXIT
 
 # Cards, in the order of their addresses
 cards=(
-	"--serial 161 --abi 0.1-4.0"
-	"--serial 162"
-	"--serial 163 --flash $work/card.flash"
-	"--serial 164 --fault all-ones@3"
+	"--serial 0xa1 --abi 0.1-4.0"
+	"--serial 0xa2"
+	"--serial 0xA3 --flash $work/card.flash"
+	"--serial 0xa4 --fault all-ones@3"
 	"--serial 165 --fault all-ones@200"
 )
 

@@ -71,7 +71,9 @@ tap_ok "--rollback beyond 32 bits" refuses 2 "from 0 to 4294967295 is expected" 
 for range in 1.0 1.0-1.1. 0.0-1.0 2.0-1.9 1.0-1.65536 " 1.0-1.1" 1.0-+1.1; do
 	tap_ok "--abi '$range'" refuses 2 "a range of versions from 0.1 on is expected" --socket "$socket" --abi "$range"
 done
-tap_ok "--serial x" refuses 2 "--serial 'x'" --socket "$socket" --serial x
+for serial in x "" 0x 0xg -1 " 1" 1a 0x0x1 18446744073709551616 0x10000000000000000; do
+	tap_ok "--serial '$serial'" refuses 2 "--serial '$serial': an integer below 2^64 is expected" --socket "$socket" --serial "$serial"
+done
 for fault in hang hang@0 hang@1:1 nothing@1 slow-job@1:0 bad-completion@1:3 hang@; do
 	tap_ok "--fault $fault" refuses 2 "--fault '$fault': " --socket "$socket" --fault "$fault"
 done

@@ -173,7 +173,8 @@ wrong_value()
 	[ "$kind" = text ] && { [ -n "$values" ] || grep -qE -- "$1[ =]$numbers( |]|\$)" "$work/help"; } || return
 	for value in no-such 1x -1 0x1 " 1" 99999999999999999999999; do
 		case $value in
-		[1-9]* | 0x1 | " 1") [ -z "$values" ] || continue ;;
+		0x1) [ -z "$values" ] && ! explained "$1" | grep -q ' 0x' || continue ;;
+		[1-9]* | " 1") [ -z "$values" ] || continue ;;
 		esac
 		refused "$1|${letter:+$letter }" "${call[@]}" "$1" "$value"
 	done

@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -48,7 +49,7 @@ static const char help[] =
 	"  --rollback N      the smallest anti-rollback counter of firmware that boots; default 0\n"
 	"  --abi OLDEST-NEWEST\n"
 	"                    contract versions of the boot ROM, as 1.0-1.4; default: this build's\n"
-	"  --serial N        the serial number; default 0\n"
+	"  --serial N        the serial number, as 222 or 0xde; default 0\n"
 	"  --unsigned        the boot ROM takes images without a signature, and no others; default:\n"
 	"                    those that are signed with the development key\n"
 	"  --flash FILE      the card keeps firmware of its own, in this file, which comes to be when\n"
@@ -121,6 +122,22 @@ static void signals_prepare(sigset_t *waiting)
 }
 
 /* --- options --------------------------------------------------------------------------------------- */
+
+/* Decimal, or as all that show it print it */
+static bool take_serial(const char *text, uint64_t *value)
+{
+	bool hex = text[0] == '0' && (text[1] == 'x' || text[1] == 'X');
+	const char *digits = hex ? text + 2 : text;
+
+	errno = 0;
+	*value = strtoull(digits, NULL, hex ? 16 : 10);
+	if (digits[0] && !errno &&
+	    !digits[strspn(digits, hex ? "0123456789abcdefABCDEF" : "0123456789")])
+		return true;
+	cli_fail(TOOL, CLI_USAGE,
+		 "--serial '%s': an integer below 2^64 is expected, such as 222 or 0xde", text);
+	return false;
+}
 
 static bool take_memory(const char *text, uint64_t *value)
 {
@@ -253,7 +270,7 @@ static bool take_option(int option, const char *value, struct emu_options *o,
 	case OPT_ABI:
 		return take_abi(value, o);
 	case OPT_SERIAL:
-		return cli_integer(TOOL, "--serial", value, 0, UINT64_MAX, &o->serial);
+		return take_serial(value, &o->serial);
 	case OPT_UNSIGNED:
 		o->no_signatures = true;
 		return true;
