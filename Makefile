@@ -5,7 +5,7 @@
 #   make                      libraries, tools, default firmware -> $(BUILD)
 #   make check [PATTERN=...]  build the tests and run them
 #   make install DESTDIR= PREFIX=/usr/local
-#   make modules | modules_install | install-dkms    the kernel driver, for the headers in KDIR
+#   make modules | modules_install INSTALL_MOD_PATH= | install-dkms    the kernel driver, for the headers in KDIR
 #   make guest-tests          tests for guests that are written with the kernel's harness (fetches it)
 #   make fuzz                 fuzz targets (clang, libFuzzer) -> $(BUILD)/tests/fuzz
 #   make format-check | clean | uninstall
@@ -34,12 +34,19 @@ comma := ,
 SRC := $(CURDIR)
 BUILD ?= build$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))
 
+# Before anything is built: lists of make and the -I and -L of pkg-config are split at spaces.
+no_space = $(foreach v,$(1),$(if $(word 2,-$($(v))-),$(error \
+	$(v)="$($(v))" has a space in it; a directory without one is expected)))
+$(call no_space,BUILD)
+
 DESTDIR ?=
 PREFIX ?= /usr/local
 BINDIR ?= $(PREFIX)/bin
 LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 MANDIR ?= $(PREFIX)/share/man
+# What README, docs and man pages name by its place in the source has the same one here.
+DOCDIR ?= $(PREFIX)/share/doc/aipu
 UDEVDIR ?= $(PREFIX)/lib/udev/rules.d
 BASHCOMPDIR ?= $(PREFIX)/share/bash-completion/completions
 ZSHCOMPDIR ?= $(PREFIX)/share/zsh/site-functions
@@ -455,10 +462,9 @@ format:
 
 # -- installing ------------------------------------------------------------------------------------
 
-# Before anything is built: lists of make and the -I and -L of pkg-config are split at spaces.
-ifneq ($(filter install install-files uninstall,$(MAKECMDGOALS)),)
-$(foreach v,DESTDIR PREFIX BINDIR LIBDIR INCLUDEDIR MANDIR,$(if $(word 2,-$($(v))-),$(error \
-	$(v)="$($(v))" has a space in it; a directory without one is expected)))
+ifneq ($(filter install% uninstall modules_%,$(MAKECMDGOALS)),)
+$(call no_space,DESTDIR INSTALL_MOD_PATH PREFIX BINDIR LIBDIR INCLUDEDIR MANDIR DOCDIR UDEVDIR FIRMWAREDIR BASHCOMPDIR \
+	ZSHCOMPDIR FISHCOMPDIR)
 endif
 
 D := $(DESTDIR)
@@ -466,6 +472,7 @@ public_headers := $(wildcard $(addprefix userspace/include/aipu/,aipu.h llm.h ma
 abi_headers := $(sort $(wildcard firmware-abi/*.h))
 uapi_headers := $(wildcard kernel/include/uapi/drm/*.h)
 man_pages := $(sort $(wildcard docs/man/*.1))
+docs := README.md $(sort $(wildcard docs/*.md firmware-abi/*.md)) firmware-abi/development.pem
 
 # $(1): name, $(2): description, $(3): other lines
 define pc
@@ -501,6 +508,7 @@ install-files:
 	for h in $(abi_headers); do install -m 644 $$h $(D)$(INCLUDEDIR)/aipu/abi/ || exit 1; done
 	for h in $(uapi_headers); do install -m 644 $$h $(D)$(INCLUDEDIR)/aipu/abi/drm/ || exit 1; done
 	for m in $(man_pages); do install -m 644 $$m $(D)$(MANDIR)/man1/ || exit 1; done
+	for d in $(docs); do install -D -m 644 $$d $(D)$(DOCDIR)/$$d || exit 1; done
 	for r in udev/*.rules; do install -m 644 $$r $(D)$(UDEVDIR)/ || exit 1; done
 	install -m 644 completions/bash/aipu $(D)$(BASHCOMPDIR)/
 	for t in $(tool_names); do ln -sf aipu $(D)$(BASHCOMPDIR)/$$t || exit 1; done
@@ -513,13 +521,14 @@ install-files:
 uninstall:
 	rm -f $(addprefix $(D)$(BINDIR)/,$(tool_names)) \
 		$(addprefix $(D)$(MANDIR)/man1/,$(notdir $(man_pages))) \
-		$(addprefix $(D)$(UDEVDIR)/,$(notdir $(wildcard udev/*.rules))) \
+		$(addprefix $(D)$(UDEVDIR)/,$(notdir $(wildcard udev/*.rules))) $(addprefix $(D)$(DOCDIR)/,$(docs)) \
 		$(addprefix $(D)$(BASHCOMPDIR)/,aipu $(tool_names)) $(D)$(ZSHCOMPDIR)/_aipu \
 		$(addprefix $(D)$(FISHCOMPDIR)/,aipu.fish $(addsuffix .fish,$(tool_names))) \
 		$(foreach l,$(notdir $(links)),$(addprefix $(D)$(LIBDIR)/$(l),.$(VERSION) .$(SOVERSION)) \
 			$(D)$(LIBDIR)/$(l)) \
 		$(addprefix $(D)$(LIBDIR)/pkgconfig/,aipu.pc aipu-llm.pc)
 	rm -rf $(D)$(LIBDIR)/aipu $(D)$(INCLUDEDIR)/aipu
+	rmdir $(addprefix $(D)$(DOCDIR)/,docs firmware-abi) $(D)$(DOCDIR) 2>/dev/null || :
 
 # -- the kernel driver -----------------------------------------------------------------------------
 
@@ -537,7 +546,8 @@ depmod = PATH=$$PATH:/usr/sbin:/sbin; test ! -e $(modules_at)/modules.builtin ||
 # Headers of distributions have no key, and would complain of that at each module.
 unsigned = $(if $(wildcard $(KDIR)/certs/signing_key.pem),,CONFIG_MODULE_SIG_ALL=)
 # Boards whose firmware is built here, see AIPU_BOARD_SOFT
-firmware_at = $(D)$(FIRMWAREDIR)/aipu/534f4654.fw
+firmware_at = $(INSTALL_MOD_PATH)$(FIRMWAREDIR)/aipu/534f4654.fw
+rules_at = $(INSTALL_MOD_PATH)$(UDEVDIR)
 
 modules:
 	+$(Q)$(kbuild) modules
@@ -549,13 +559,13 @@ modules_install: $(FW_IMAGE)
 		$(kbuild) INSTALL_MOD_PATH=$(INSTALL_MOD_PATH) $(unsigned) modules_install 2>$$said || rc=$$?; \
 		grep -v "'System.map'" $$said >&2; exit $$rc
 	$(depmod)
-	install -d $(D)$(UDEVDIR) $(dir $(firmware_at))
+	install -d $(rules_at) $(dir $(firmware_at))
 	install -m 644 $(FW_IMAGE) $(firmware_at)
-	for r in udev/*.rules; do install -m 644 $$r $(D)$(UDEVDIR)/ || exit 1; done
+	for r in udev/*.rules; do install -m 644 $$r $(rules_at)/ || exit 1; done
 
 modules_uninstall:
 	rm -f $(modules_at)/updates/aipu_accel.ko* $(firmware_at) \
-		$(addprefix $(D)$(UDEVDIR)/,$(notdir $(wildcard udev/*.rules)))
+		$(addprefix $(rules_at)/,$(notdir $(wildcard udev/*.rules)))
 	$(depmod)
 
 # The driver's source where DKMS finds it: then dkms install aipu/$(VERSION)

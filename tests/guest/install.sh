@@ -124,6 +124,22 @@ said()
 	grep -qxF -- "$1" "$work/out" || { cat "$work/out"; return 1; }
 }
 
+# By the name that kernels have for a staging directory: all of it is there, nothing in the places themselves
+below()
+{
+	local other=$work/other
+	mk -s INSTALL_MOD_PATH="$other" PREFIX="/opt$work" FIRMWAREDIR="/firmware$work" modules_install >"$work/said" 2>&1 || {
+		cat "$work/said"
+		return 1
+	}
+	find "$other" -type f
+	cmp "$image" "$other/firmware$work/aipu/534f4654.fw" &&
+		cmp "$SRC/udev/60-aipu.rules" "$other/opt$work/lib/udev/rules.d/60-aipu.rules" &&
+		compgen -G "$other/lib/modules/*/updates/aipu_accel.ko*" && [ ! -e "/opt$work" ] && [ ! -e "/firmware$work" ] || return
+	mk -s INSTALL_MOD_PATH="$other" PREFIX="/opt$work" FIRMWAREDIR="/firmware$work" modules_uninstall >/dev/null || return
+	[ -z "$(find "$other" -type f \( -name '*aipu*' -o -name '*.fw' \))" ]
+}
+
 gone()
 {
 	mk -s DESTDIR="$root" modules_uninstall >/dev/null && rm -rf "$root"/usr/src/aipu-* || return
@@ -170,6 +186,7 @@ done
 for line in "job 2: error 0, status 0" "by ioctl" "job 4: error 0, status 0" "by io_uring"; do
 	tap_ok "the guide's program: $line" said "$line"
 done
+tap_ok "INSTALL_MOD_PATH has all of it, and lets go of it" below
 tap_ok "it is uninstalled" gone
 tap_ok "clean leaves the source" clean
 tap_done

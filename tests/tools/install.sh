@@ -152,6 +152,38 @@ guide_program_fails()
 	! said=$(story "$TMPDIR/none" x 2>&1) && [[ $said = "story: "*none* ]]
 }
 
+# build_refused [GOAL]: one line, and nothing is made
+build_refused()
+{
+	! make -s BUILD="$TMPDIR/pre fix" "$@" >"$TMPDIR/said" 2>&1 || return
+	cat "$TMPDIR/said"
+	[ "$(wc -l <"$TMPDIR/said")" -eq 1 ] && grep -qF "BUILD=\"$TMPDIR/pre fix\" has a space in it" "$TMPDIR/said" &&
+		[ ! -e "$TMPDIR/pre" ] && [ ! -e "$TMPDIR/pre fix" ]
+}
+
+# Each name of a document in what is installed leads to one
+documents()
+{
+	local at=$stage$prefix/share/doc/aipu name
+	for name in README.md docs/guide.md docs/firmware.md firmware-abi/spec.md firmware-abi/numerics.md; do
+		cmp "$name" "$at/$name" || return 1
+	done
+	gunzip -cf "$stage$prefix"/share/man/man1/*.1 | sed 's/\\-/-/g' | grep -oE '\b(docs|firmware-abi)/[a-z_-]+\.[a-z]+' | sort -u >"$TMPDIR/names"
+	[ -s "$TMPDIR/names" ] || return 1
+	while read -r name; do
+		[ -f "$at/$name" ] || { echo "no $name"; return 1; }
+	done <"$TMPDIR/names"
+}
+
+# The key that the software device takes
+installed_key()
+{
+	"$stage$prefix/bin/aipu-fw" pack --default --key "$stage$prefix/share/doc/aipu/firmware-abi/development.pem" \
+		-o "$TMPDIR/image.fw" && cmp "$TMPDIR/image.fw" "$BUILD/firmware/aipu-soft.fw"
+}
+
+tap_ok "a build directory with a space is refused" build_refused
+tap_ok "also by other goals" build_refused tests
 for goal in install install-files uninstall; do
 	tap_ok "$goal: a prefix with a space is refused" refused $goal "PREFIX=$TMPDIR/pre fix$$"
 done
@@ -175,6 +207,8 @@ for tool in "$stage$prefix"/bin/*; do
 done
 tap_ok "every man page of a tool is installed" \
 	sh -c "for p in docs/man/*.1; do [ ! -e \$p ] || [ -f '$stage$prefix/share/man/man1/'\${p##*/} ] || exit 1; done"
+tap_ok "documents are where man pages and documents name them" documents
+tap_ok "so is the development key" installed_key
 if command -v readelf >/dev/null; then
 	tap_ok "nothing names the build directory" no_build_path
 else
@@ -182,4 +216,5 @@ else
 fi
 tap_ok "uninstall" mk uninstall
 tap_ok "nothing is left" test -z "$(find "$stage" ! -type d)"
+tap_ok "nor a directory of documents" test ! -e "$stage$prefix/share/doc/aipu"
 tap_done
