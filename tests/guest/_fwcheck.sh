@@ -215,7 +215,7 @@ ok "one card" says 0 "$narrow /dev/accel/accel1, AIPU " "serial 00000000000000a2
 ok "by its node" says 0 "$narrow /dev/accel/accel1" -- -i accel1
 ok "by its serial number" says 0 "$narrow /dev/accel/accel1" -- -i 00000000000000a2
 ok "two cards" says 0 "$wide: compatible" "$narrow: compatible" -- -i 0 -i 1
-ok "a card that is none" says 3 "-i '7': no such card" -- -i 7
+ok "a card that is none" says 3 "7: no such card: there is soft" -- -i 7
 cp "$work/images/next.fw" /tmp/next.fw
 ok "an image that would not do, asked about before" says 1 \
 	"upgrade  firmware and driver: install a newer driver (it speaks 1.0, the firmware needs 2.0)" "$narrow: incompatible" -- \
