@@ -37,6 +37,11 @@ static void log_of(const char *text, size_t bytes)
 	if (reason)
 		doctor_log_board(reason);
 	doctor_log_refusal(&log, 0);
+	require(!reason || doctor_log_time(&log, reason) == line.microseconds);
+	require(doctor_log_time(&log, text) == 0);
+	/* It took the card and said nothing of why not, or the other way round */
+	require(!doctor_log_taken(&log, card.pci) || !reason);
+	doctor_log_hot(&log, card.pci);
 }
 
 static bool is_name_part(char c)
@@ -61,6 +66,21 @@ static void redacted(const char *text, size_t bytes)
 		require(at[6] <= ' ' || strchr("\"'`,;:)]}>[", at[6]));
 	free(out);
 	redact_free(&redact);
+}
+
+/* A word for a shell, whatever it is made of */
+static void quoted(const char *text, size_t bytes)
+{
+	char name[512], word[2048];
+
+	if (bytes >= sizeof(name))
+		return;
+	memcpy(name, text, bytes);
+	name[bytes] = '\0';
+	require(doctor_quote(word, sizeof(word), name) || (bytes && memchr(name, '\n', bytes)) ||
+		strlen(word) + 8 >= sizeof(word));
+	for (const char *c = word; *c; c++)
+		require(*c >= ' ' && *c < 0x7f);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -89,6 +109,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		doctor_command_line(text, bytes, "module_blacklist", CARD_DRIVER);
 		break;
 	default:
+		quoted(text, bytes);
 		redacted(text, bytes);
 	}
 	free(text);

@@ -86,7 +86,7 @@ fi
 set -- $(for device in "$devices"/*; do
 	[ "$(cat "$device/vendor" "$device/device" | tr '\n' ' ')" = "0x1af4 0x10f0 " ] && echo "${device##*/}"
 done)
-newer=$2 older=$3 small=$4 gone=$5 stuck=$6
+newer=$2 older=$3 small=$4 gone=$5 stuck=$6 hot=$7
 card=$1
 echo 0 >/sys/bus/pci/drivers_autoprobe
 mkdir -p /lib/firmware/aipu
@@ -111,8 +111,8 @@ cp "$work/module/aipu_accel.ko" "$modules/updates/"
 ok "without depmod" finds 5 module "is not in modules.dep" "depmod $(uname -r)"
 echo "updates/aipu_accel.ko:" >"$modules/modules.dep"
 mkdir -p /etc/modprobe.d
-echo "blacklist aipu_accel" >/etc/modprobe.d/local.conf
-ok "blacklisted" finds 5 blacklist "/etc/modprobe.d/local.conf"
+echo "blacklist aipu-accel" >"/etc/modprobe.d/it's local.conf"
+ok "blacklisted" finds 5 blacklist "/etc/modprobe.d/it's local.conf"
 ok "what it says to type ends that" mends
 ok "not loaded" finds 5 loaded "modprobe aipu_accel"
 ok "what it says to type loads it" mends
@@ -131,7 +131,15 @@ ok "the driver refuses an image that is too new for the boot ROM" unbound new
 ok "an image that is too new for the boot ROM" finds 1 firmware "from 2.0 to 2.5" "boot ROM speaks 1.0 to 1.0"
 ok "the card refuses an image without signature" unbound unsigned
 ok "refused by the card" finds 1 firmware "the card refused firmware aipu/534f4654.fw" "signature is missing or wrong (error 7)"
-ok "bound again" bind good
+# Which of the two was first is told by the clock, to half a second
+sleep 1
+cp "$work/images/good.fw" "$image"
+ok "another image is there since" finds 1 firmware "$image, which is whole and fits, came there since"
+ok "what it says to type binds the card" mends
+ok "and makes it usable" finds 0 -
+echo "$card" >$driver/unbind
+ok "loaded, and unbound by somebody" finds 5 probe "was unbound from it" "echo $card >$driver/bind"
+ok "what it says to type binds it again" mends
 card=$newer
 ok "the driver refuses firmware that is too new" unbound new
 ok "firmware is too new" finds 1 contract "speaks the contract from 2.0 to 2.5" "a newer driver is needed"
@@ -147,6 +155,23 @@ ok "is reset" sh -c "! $smi reset -i $card"
 ok "wedged" finds 6 open "did not come back from a reset (wedged)"
 ok "what it says to type brings it back" mends
 ok "and it is usable" finds 0 -
+card=$hot
+ok "a card whose air gets hot is bound" bind good
+ok "its temperature is told" eval '"$smi" doctor -i "$card" >/tmp/out; has ok temperature " C"'
+overheats()
+{
+	timeout 60 "$build/bin/aipu-gen" --device "$card" --qpc "$work/qpc" --prompt "Once" --max-tokens 2 >/tmp/text 2>&1
+	for try in $(seq 240); do
+		finds 6 temperature "the card is too hot" "let it cool down" "do: aipu-smi reset -i $card" >/tmp/found && return
+		sleep 1
+	done
+	cat /tmp/text /tmp/found
+	return 1
+}
+ok "it works, and is too hot" overheats
+ok "aipu-smi says where to look" eval '! "$smi" -i "$card" >/tmp/out && grep -q "^$card: .*aipu-smi doctor" /tmp/out'
+ok "a reset does not help while it is hot" sh -c "! $smi reset -i $card"
+ok "still too hot" finds 6 temperature "a reset before that fails again"
 card=$1
 ok "the first card still is usable" finds 0 -
 
@@ -224,12 +249,14 @@ echo "127.0.1.1 secret-host.secret-domain.example secret-host" >/etc/hosts
 echo "secretuser:x:1001:1001::/srv/secret-home:/bin/sh" >>/etc/passwd
 echo "secret-line of a process" >/dev/kmsg
 echo "<3>aipu_accel $card: secret-line that is not the driver's" >/dev/kmsg
+ok "firmware with a text that was planted" bind planted
+ok "which the card tells" eval '"$smi" -q -i "$card" >/tmp/q; grep -q "secret.name@" /tmp/q'
 ok "what was planted is in the log" sh -c 'dmesg | grep -q secret-line'
 ok "a report" env HOME=/srv/secret-home USER=secretuser "$smi" report -o /tmp/report
 ok "of its owner only" eval '[ "$(stat -c %a /tmp/report)" = 600 ]'
 ok "nothing of what was planted" eval '! grep -n secret /tmp/report && [ "$(grep -c "^== " /tmp/report)" -eq 8 ]'
 ok "the driver's own words" grep -q "> aipu_accel $card: \[drm\] \*ERROR\* the card refused firmware" /tmp/report
-ok "its cards" eval '[ "$(grep -c "^-- card " /tmp/report)" -eq 6 ] && grep -q "^-- bridge .* above $card" /tmp/report'
+ok "its cards" eval '[ "$(grep -c "^-- card " /tmp/report)" -eq 7 ] && grep -q "^-- bridge .* above $card" /tmp/report'
 ok "the card's serial number is one" eval '"$smi" -q -i "$card" | tee /tmp/q | grep -qi "serial.*1234567890abcdef" || { cat /tmp/q; false; }'
 ok "and not in it" eval '! grep -iE "1234567890abcdef|12-34-56-78" /tmp/report && grep -q "\"pci_address\": \"$card\"" /tmp/report'
 

@@ -26,7 +26,7 @@ prepare()
 	env -u MAKEFLAGS -u MAKELEVEL make -s -C "$SRC" BUILD="$BUILD" WERROR=1 all "$BUILD/tests/guest/without_uring" &&
 		cp "$BUILD/firmware/aipu-soft.fw" "$work/images/good.fw" && cp "$work/images/good.fw" "$work/images/spoiled.fw" &&
 		printf '\377' | dd of="$work/images/spoiled.fw" bs=1 seek=600 conv=notrunc 2>/dev/null &&
-		pack unsigned && pack other --board 0x1234 --key "$key" &&
+		pack planted --build "by secret.name@secret-domain.example in /srv/secret-path" --key "$key" && pack unsigned && pack other --board 0x1234 --key "$key" &&
 		pack old --version 1.0.0 --abi-oldest 0.1 --abi-newest 0.8 --key "$key" &&
 		pack new --version 3.0.0 --abi-oldest 2.0 --abi-newest 2.5 --key "$key" &&
 		"$BUILD/bin/aipu-compile" "$SRC/models/demo" -o "$work/qpc" &&
@@ -50,7 +50,7 @@ boot()
 	done
 	shift
 	: >"$work/out"
-	"$SRC/scripts/vm" "${options[@]}" --file "$work" --file "$BUILD/lib/libaipu-drm.so" --file "$BUILD/bin/aipu-smi" --file setpriv --file install \
+	"$SRC/scripts/vm" "${options[@]}" --file "$work" --file "$BUILD/lib/libaipu-drm.so" --file "$BUILD/bin/aipu-smi" --file "$BUILD/bin/aipu-gen" --file setpriv --file install \
 		--file "$BUILD/tests/guest/without_uring" --file "$SRC/tests/guest/_ok.sh" -- \
 		sh "$SRC/tests/guest/_doctor.sh" "$@" "$BUILD" "$work" >"$work/out" 2>"$work/err" && return
 	echo "exit status $?"
@@ -65,9 +65,9 @@ tap_ok "images, modules, a model" eval 'cat "$work/log"; [ -n "${stub:-}" ]'
 tap_ok "a guest without a card" boot --cards 0 -- none
 tap_pass_on "no card" "$work/out"
 tap_ok "all of it" tap_whole "$work/out"
-tap_ok "a guest with cards" boot --cards 6 --card "--memory 64M" --card "0:--serial 0x1234567890abcdef" --card "1:--abi 2.0-2.5" --card "2:--abi 0.1-0.8" \
+tap_ok "a guest with cards" boot --cards 7 --card "--memory 64M" --card "0:--serial 0x1234567890abcdef" --card "1:--abi 2.0-2.5" --card "2:--abi 0.1-0.8" \
 	--card "3:--memory 1M" --card "4:--fault all-ones@1" \
-	--card "5:--fault boot-failure@2 --fault boot-failure@3" --append pci=nobar --module drm --module drm_shmem_helper --file "$stub" -- "$stub"
+	--card "5:--fault boot-failure@2 --fault boot-failure@3" --card "6:--cores 1 --fault ambient@1:150" --append pci=nobar --module drm --module drm_shmem_helper --file "$stub" -- "$stub"
 tap_pass_on "guest" "$work/out"
 tap_ok "all of it" tap_whole "$work/out"
 tap_done

@@ -39,6 +39,14 @@ checks()
 	done
 }
 
+# typed: what the problem's line says to type, typed in the captured machine
+typed()
+{
+	sed -n 's/^problem.*; do: //p' "$work/out" | sed "s# /etc/# $root/etc/#g; s#'/etc/#'$root/etc/#g; s# '/etc/# '$root/etc/#g" >"$work/remedy"
+	cat "$work/remedy"
+	EDITOR=: PATH=$work/commands:$PATH sh -e "$work/remedy"
+}
+
 # has STATUS-WORD CHECK TEXT...: a line of that kind
 has()
 {
@@ -99,11 +107,42 @@ tap_ok "not loaded" cause_is 5 loaded "is there and not loaded" "modprobe aipu_a
 machine_log 3 "aipu_accel: version magic '1 UP ' should be '2 SMP '"
 tap_ok "the kernel refused it" cause_is 5 loaded "the kernel refused aipu_accel: version magic '1 UP ' should be '2 SMP '" "make -C SOURCE"
 good; machine_unload; printf '# a comment\n\nblacklist  aipu-accel # why\n' >"$root/etc/modprobe.d/local.conf"
-tap_ok "blacklisted" cause_is 5 blacklist "/etc/modprobe.d/local.conf forbids" "by itself" "sed -i '/aipu_accel/d' /etc/modprobe.d/local.conf"
+tap_ok "blacklisted" cause_is 5 blacklist "/etc/modprobe.d/local.conf forbids" "by itself" "sed -E -i "
+tap_ok "what it says to type ends that" eval 'typed && doctor && checks 5 loaded'
 echo "install aipu_accel /bin/false" >"$root/etc/modprobe.d/local.conf"
 tap_ok "blocked" cause_is 5 blacklist "/etc/modprobe.d/local.conf forbids that aipu_accel is loaded;"
 good; machine_unload; echo "ro module_blacklist=nouveau,aipu_accel quiet" >"$root/proc/cmdline"
 tap_ok "blacklisted for the kernel" cause_is 5 blacklist "kernel's command line (module_blacklist=)"
+good; machine_unload; echo "ro modprobe.blacklist=aipu_accel" >"$root/proc/cmdline"
+tap_ok "blacklisted for modprobe on the kernel's command line" cause_is 5 blacklist "kernel's command line (modprobe.blacklist=) forbids" "by itself" \
+	"/etc/default/grub"
+printf 'blacklist aipu-accel\noptions aipu_accel x=1\n' >"$root/etc/modprobe.d/acme secret.conf"
+tap_ok "in both places" cause_is 5 blacklist "/etc/modprobe.d/acme secret.conf and the kernel's command line (modprobe.blacklist=) forbid that" \
+	"sed -E -i" "/etc/default/grub"
+mkdir "$work/commands"
+for command in update-grub reboot; do printf '#!/bin/sh\necho %s\n' $command >"$work/commands/$command"; chmod 755 "$work/commands/$command"; done
+both_typed()
+{
+	typed >"$work/typed" 2>&1 || { cat "$work/typed"; return 1; }
+	tail -n 2 "$work/typed"
+	[ "$(tail -n 2 "$work/typed" | tr '\n' ' ')" = "update-grub reboot " ] && [ "$(cat "$root/etc/modprobe.d/acme secret.conf")" = "options aipu_accel x=1" ]
+}
+tap_ok "what it says to type mends the file, and opens the other" both_typed
+# quoted NAME: a file of that name is named so that a shell takes it as one word, and a terminal as nothing else
+quoted()
+{
+	good
+	machine_unload
+	echo "blacklist aipu_accel" >"$root/etc/modprobe.d/$1.conf"
+	doctor
+	checks 5 blacklist "sed -E -i" && ! grep -q '[^ -~]' "$work/out" && typed && [ -e "$root/etc/modprobe.d/$1.conf" ] &&
+		[ ! -s "$root/etc/modprobe.d/$1.conf" ] && [ ! -e "$work/marked" ]
+}
+tap_ok "a name with a space is quoted" quoted "acme secret"
+tap_ok "one with quotes" quoted "it's \"so\""
+# shellcheck disable=SC2016
+tap_ok "one that is a command" quoted 'a$(touch marked)`touch marked`;touch marked'
+tap_ok "one with control bytes, percent and backslash" quoted "$(printf 'a\033[31m\nb\\%%s\377')"
 good; machine_unload; echo "none [integrity] confidentiality" >"$root/sys/kernel/security/lockdown"
 mkdir -p "$root/sys/firmware/efi/efivars"
 printf '\006\0\0\0\001' >"$root/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
@@ -144,6 +183,17 @@ good; "$BUILD/bin/aipu-fw" pack --default --abi-oldest 2.0 --abi-newest 2.5 -o "
 tap_ok "an image that the boot ROM does not speak" cause_is 1 firmware "from 2.0 to 2.5" "boot ROM speaks 1.0 to 1.0"
 good; machine_registers 4 7
 tap_ok "an image that the card refused" cause_is 1 firmware "the card refused /lib/firmware/aipu/534f4654.fw" "signature is missing or wrong (error 7)"
+refusal="aipu_accel $card: [drm] *ERROR* the card refused firmware aipu/534f4654.fw: the signature is missing or wrong (error 7)"
+echo "btime 1000000000" >"$root/proc/stat"; machine_log 3 "$refusal"
+touch -d @1000000004 "$fw"
+tap_ok "and it is the one that is there" cause_is 1 firmware "the card refused /lib/firmware/aipu/534f4654.fw" "install -D"
+touch -d @1000000006 "$fw"
+tap_ok "an image that came since: bind it anew" cause_is 1 firmware "/lib/firmware/aipu/534f4654.fw, which is whole and fits, came there since" \
+	"do: sh -c 'echo $card >/sys/bus/pci/drivers/aipu_accel/bind'"
+rm "$device/resource0"
+machine_log 3 "${refusal/refused firmware/(board 534f4654) refused firmware}"
+machine_log 3 "aipu_accel $card: [drm] *ERROR* the card (board 534f4654) runs no firmware, and it cannot be read"
+tap_ok "what another reason came for" cause_is 1 probe "(with another image: the one that is there now is newer)" "/bind"
 good; mkdir -p "$root/lib/firmware/updates/aipu"; cp "$BUILD/firmware/aipu-soft.fw" "$root/lib/firmware/updates/aipu/534f4654.fw"
 machine_unload
 doctor >/dev/null
@@ -156,7 +206,8 @@ good; machine_registers 2; machine_log 3 "aipu_accel $card: [drm] *ERROR* the ca
 machine_log 3 "aipu_accel $card: probe with driver aipu_accel failed with error -5"
 tap_ok "the driver said why" cause_is 1 probe "did not take the card: the card is unusable: too few queues" "dmesg | grep $card"
 machine_log 6 "aipu_accel $card: [drm] Card, firmware 1.0.0, contract 1.0"
-tap_ok "and took it since" cause_is 1 probe "the kernel's log does not say why"
+tap_ok "it had it, and somebody unbound it" cause_is 5 probe "aipu_accel is loaded, had the card and was unbound from it" \
+	"do: sh -c 'echo $card >/sys/bus/pci/drivers/aipu_accel/bind'"
 good; machine_registers 2; printf '11,100,5000000,-;aipu_accel %s: [drm] *ERROR* a lie\n' $card >>"$root/dev/kmsg"
 tap_ok "what a process wrote into the log is nothing" cause_is 1 probe "does not say why"
 good; head -c 4096 /dev/zero | tr '\0' '\377' >"$device/resource0"
@@ -170,6 +221,22 @@ tap_ok "a function that is not enabled is left alone" has "not checked" firmware
 good; machine_bind vfio-pci; head -c 4096 /dev/zero >"$device/resource0"
 doctor >/dev/null
 tap_ok "as is one that a driver has" has "not checked" contract "a driver is bound"
+
+# --- heat: of a card that has its driver, tests/guest/doctor.sh
+good; machine_registers 4 19
+tap_ok "too hot" cause_is 6 temperature "the card is too hot" "let it cool down" "airflow" "do: sh -c 'echo $card >/sys/bus/pci/drivers/aipu_accel/bind'"
+good; rm "$device/resource0"
+machine_log 6 "aipu_accel $card: [drm] Card, firmware 1.0.0, contract 1.0"
+machine_log 4 "aipu_accel $card: [drm] the card is too hot: resetting the card, all contexts are lost"
+machine_log 3 "aipu_accel $card: [drm] *ERROR* the card did not come back; reset or rebind it"
+machine_log 4 "aipu_accel $card: [drm] asked for by an administrator: resetting the card, all contexts are lost"
+machine_log 3 "aipu_accel $card: [drm] *ERROR* the card did not come back; reset or rebind it"
+tap_ok "too hot, from the kernel's log" cause_is 6 temperature "the card is too hot"
+machine_log 4 "aipu_accel $card: [drm] the card failed: resetting the card, all contexts are lost"
+tap_ok "another reason since" cause_is 1 probe
+well
+doctor >/dev/null
+tap_ok "a captured machine has no temperature" has "not checked" temperature "not known"
 
 # --- the node
 well; rm "$root/dev/accel/accel0"
@@ -274,7 +341,7 @@ import json, sys
 said = json.load(open(sys.argv[1]))
 assert list(said) == ["schema_version", "usable", "exit_status", "checks"], list(said)
 assert said["schema_version"] == 1 and said["usable"] is False and said["exit_status"] == 1
-assert len(said["checks"]) == 23, len(said["checks"])
+assert len(said["checks"]) == 24, len(said["checks"])
 for check in said["checks"]:
     assert list(check) == ["check", "device", "status", "text", "remedy", "code"], check
     assert check["status"] in ("ok", "problem", "warning", "note", "not checked"), check
@@ -301,10 +368,12 @@ tap_ok "a model" "$BUILD/bin/aipu-compile" "$SRC/models/demo" -o "$qpc"
 root=
 tap_ok "it runs on the software device" eval 'doctor --device soft --qpc "$qpc"; checks 0 -'
 tap_ok "all four are checked" eval '[ "$(grep -c "^ok  *qpc" "$work/out")" -eq 4 ]'
-tap_ok "no model" eval 'doctor --device soft --qpc "$work/none"; checks 1 qpc "No such file"'
+tap_ok "no model" eval 'doctor --device soft --qpc "$work/none"; checks 1 qpc "No such file" "do: aipu-compile MODEL -o DIR"'
 cp -r "$qpc" "$work/damaged"
 printf '\377' | dd of="$work/damaged/model.qpc" bs=1 seek=100 conv=notrunc 2>/dev/null
 tap_ok "a damaged model" eval 'doctor --device soft --qpc "$work/damaged"; checks 1 qpc "damaged" "aipu-qpc verify $work/damaged"'
+mv "$work/damaged" "$work/very damaged"
+tap_ok "its name is quoted" eval 'doctor --device soft --qpc "$work/very damaged"; checks 1 qpc "do: aipu-qpc verify '"'"'$work/very damaged'"'"'"'
 
 # --- usage
 tap_ok "an operand" tap_refuses "$smi" 2 "doctor: 'x' is not expected; a card is named by -i" doctor x

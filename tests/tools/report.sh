@@ -23,7 +23,9 @@ echo 0123456789ABCDEF >"$root/sys/module/aipu_accel/srcversion"
 printf 'PRETTY_NAME="Test Linux 7"\nHOME_URL="https://secret-url.example/"\n' >"$root/etc/os-release"
 printf 'model name\t: Test CPU\nserial\t: 00secret-cpu\n' >"$root/proc/cpuinfo"
 printf 'MemTotal: 1234 kB\n' >"$root/proc/meminfo"
-echo "pci=realloc ip=192.0.2.77 root=UUID=secret-uuid intel_iommu=on,secret-host" >"$root/proc/cmdline"
+echo "pci=realloc ip=192.0.2.77 root=UUID=secret-uuid intel_iommu=on,secret-host iommu.passphrase=secret-1 pcie_secret=secret-2" \
+	"pci_secret=3 iommu.strict-secret=1 lockdownsecret aipu_accel.secret=5 modprobe.blacklist=aipu_accel module-blacklist=none" >"$root/proc/cmdline"
+echo "blacklist aipu_accel" >"$root/etc/modprobe.d/acme secret.conf"
 mkdir -p "$root/sys/class/devcoredump/devcd3" "$root/sys/class/devcoredump/devcd4"
 ln -s "../../../devices/pci0000:00/0000:00:1c.0/$card" "$root/sys/class/devcoredump/devcd3/failing_device"
 ln -s ../../../devices/pci0000:00/0000:00:02.0 "$root/sys/class/devcoredump/devcd4/failing_device"
@@ -38,6 +40,7 @@ machine_log 6 "aipu_accel $card: [drm] Test card, firmware 1.0.0"
 machine_log 3 "aipu_accel $card: on secret-host and SECRET-HOST.elsewhere.example, secret-alias, not notsecret-hosts"
 machine_log 3 "aipu_accel $card: by secretuser in /srv/people/secretuser/secret-project/x.qpc, then in /home/another/secret-file: end"
 machine_log 3 "aipu_accel $card: from 192.0.2.33:8080, 2001:db8::7, fe80::1%eth0, 02:42:ac:11:00:02 and 00-11-22-33-44-55-66-77."
+machine_log 3 "aipu_accel $card: mail secret.name+x@corp.example, <secret_1@other-domain> and https://secretuser:pw@secret.example/."
 machine_log 3 "aipu_accel: taints 1.2.3 at 12:34:56 on localhost"
 # What others said
 machine_log 3 "usb 1-1: SerialNumber: secret-usb aipu_accel $card: x"
@@ -56,6 +59,7 @@ for line in "== versions" "== machine" "== settings" "== cards and bridges" "== 
 	"== kernel log of the driver and the cards" "== coredumps" \
 	"kernel: $machine_kernel" "driver: loaded" "driver source version: 0123456789ABCDEF" 'PRETTY_NAME="Test Linux 7"' \
 	"model name : Test CPU" "MemTotal: 1234 kB" "module parameter depth: 8" "kernel parameter: pci=realloc" \
+	"kernel parameter: modprobe.blacklist=aipu_accel" "kernel parameter: module-blacklist=none" "kernel parameter: intel_iommu=on,[host]" \
 	"kernel/io_uring_disabled: 0" "-- card $card" "-- bridge 0000:00:1c.0 above $card" "vendor: 0x1af4" "device: 0xa338" \
 	"  f4 1a f0 10 06 00 10 00 01 00 00 12 00 00 00 00" "current_link_speed: 16.0 GT/s PCIe" \
 	"[    5.000000] <6> aipu_accel $card: [drm] Test card, firmware 1.0.0" "[    5.000000] <3> aipu_accel: taints 1.2.3 at 12:34:56 on localhost" \
@@ -78,6 +82,11 @@ tap_ok "the host's name is taken out" in_it \
 	"[    5.000000] <3> aipu_accel $card: on [host] and [host], [host], not notsecret-hosts"
 tap_ok "names and homes of users are taken out" in_it \
 	"[    5.000000] <3> aipu_accel $card: by [user] in [home], then in [home]: end"
+tap_ok "addresses of mail are taken out" in_it \
+	"[    5.000000] <3> aipu_accel $card: mail [email], <[email]> and https://[user]:[email]/."
+tap_ok "what a file is called is not told" grep -q \
+	"^note  *blacklist  */etc/modprobe.d/\[file\] and the kernel's command line (modprobe.blacklist=) forbid aipu_accel: at the next" "$work/report"
+tap_ok "parameters are known by their whole names" eval '[ "$(grep -c "^kernel parameter: " "$work/report")" -eq 4 ]'
 tap_ok "addresses are taken out" in_it \
 	"[    5.000000] <3> aipu_accel $card: from [ip]:8080, [ip], [ip]%eth0, [mac] and [mac]."
 

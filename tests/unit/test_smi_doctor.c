@@ -44,7 +44,10 @@ static void make_well(struct doctor_facts *facts, struct doctor_card *card)
 				    .formats = 0x1e,
 				    .max_lanes = 8,
 				    .memory_bytes = 2000,
-				    .memory_free = 1000 } },
+				    .memory_free = 1000 },
+			  .telemetry = { .temperature_mc = 89999,
+					 .throttle_mc = 90000,
+					 .shutdown_mc = 105000 } },
 	};
 	*facts = (struct doctor_facts){
 		.machine = { .pci_cards = 1,
@@ -96,6 +99,33 @@ static void expect_result(const struct doctor_facts *facts, const char *check,
 	doctor_report_free(&report);
 }
 
+/* The check's first line has this text, as people see it */
+static void expect_line(const struct doctor_facts *facts, const char *check, const char *text)
+{
+	struct doctor_report report;
+	char *out = NULL, *line, *end;
+	char front[64];
+	size_t bytes;
+	FILE *to = open_memstream(&out, &bytes);
+
+	assert_true(doctor_run(facts, &report));
+	doctor_print(&report, to);
+	assert_int_equal(fclose(to), 0);
+	snprintf(front, sizeof(front), "  %s ", check);
+	line = strstr(out, front);
+	assert_non_null(line);
+	end = strchr(line, '\n');
+	assert_non_null(end);
+	end[1] = '\0';
+	if (!strstr(line, text))
+		fail_msg("%s", line);
+	/* A device's name is not there twice */
+	assert_null(strstr(line, "soft: soft:"));
+	assert_null(strstr(line, PCI ": " PCI ":"));
+	free(out);
+	doctor_report_free(&report);
+}
+
 static void all_is_well(void **state)
 {
 	struct doctor_facts facts;
@@ -135,6 +165,57 @@ static void a_card_that_does_not_work(void **state)
 	card.open.error = -EPROTO;
 	strcpy(card.open.message, "versions do not overlap");
 	expect_result(&facts, "open", DOCTOR_PROBLEM, CLI_FAILED, "versions do not overlap");
+	/* The line has the device's name already */
+	strcpy(card.open.message, PCI ": versions do not overlap");
+	expect_line(&facts, "open", PCI ": versions do not overlap\n");
+	card.soft = true;
+	strcpy(card.open.message, "soft: firmware refused");
+	expect_line(&facts, "open", "soft: firmware refused\n");
+}
+
+static void a_card_that_is_too_hot(void **state)
+{
+	static const char *const lines[] = {
+		CARD_DRIVER " " PCI ": [drm] Card, firmware 1.0.0, contract 1.0",
+		CARD_DRIVER " " PCI ": [drm] the card is too hot: resetting the card, all is lost",
+		CARD_DRIVER " " PCI ": [drm] *ERROR* the card did not come back",
+		CARD_DRIVER " " PCI ": [drm] asked for by an administrator: resetting the card",
+		CARD_DRIVER " " PCI ": [drm] the card failed: resetting the card, all is lost",
+		CARD_DRIVER " 0000:04:00.0: [drm] the card is too hot: resetting the card",
+	};
+	struct doctor_log_line log[6] = { { .level = 4 } };
+	struct doctor_facts facts;
+	struct doctor_card card;
+
+	(void)state;
+	for (size_t i = 0; i < 6; i++) {
+		log[i].level = i == 2 ? 3 : 4;
+		snprintf(log[i].text, sizeof(log[i].text), "%s", lines[i]);
+	}
+	make_well(&facts, &card);
+	expect_result(&facts, "temperature", DOCTOR_OK, 0, "90.0 C");
+	card.open.telemetry.temperature_mc = 90000;
+	expect_result(&facts, "temperature", DOCTOR_WARNING, 0,
+		      "slowed down from 90.0 C on, and off from 105.0 C on");
+	card.open.telemetry.temperature_mc = AIPU_UNKNOWN;
+	expect_result(&facts, "temperature", DOCTOR_NOT_CHECKED, 0, "not known");
+	card.open.telemetry.temperature_mc = 40000;
+	facts.machine.log.lines = log;
+	facts.machine.log.count = 4;
+	/* It cooled down, and came back */
+	expect_result(&facts, "temperature", DOCTOR_OK, 0, "40.0 C");
+	card.open.info.state = AIPU_DEVICE_WEDGED;
+	expect_result(&facts, "temperature", DOCTOR_PROBLEM, SMI_NOT_ANSWERING, "too hot");
+	expect_line(&facts, "temperature", "; do: ");
+	expect_line(&facts, "temperature", "aipu-smi reset -i " PCI "\n");
+	facts.machine.log.count = 2;
+	expect_result(&facts, "temperature", DOCTOR_PROBLEM, SMI_NOT_ANSWERING, "too hot");
+	/* For another reason, and another card */
+	facts.machine.log.count = 6;
+	expect_result(&facts, "open", DOCTOR_PROBLEM, SMI_NOT_ANSWERING, "wedged");
+	facts.machine.log.count = 0;
+	facts.machine.log.error = EPERM;
+	expect_result(&facts, "open", DOCTOR_PROBLEM, SMI_NOT_ANSWERING, "only root can read");
 }
 
 static void io_uring_that_is_refused(void **state)
@@ -241,6 +322,43 @@ static void one_problem_leaves_out_its_consequences(void **state)
 	assert_int_equal(first, 4);
 	assert_int_equal(second, 0);
 	doctor_report_free(&report);
+}
+
+/* --- what to type --------------------------------------------------------------------------------- */
+
+static void words_for_a_shell(void **state)
+{
+	static const char *const words[][2] = {
+		{ "/etc/x.conf", "/etc/x.conf" },
+		{ "", "''" },
+		{ "a b", "'a b'" },
+		{ "it's", "'it'\\''s'" },
+		{ "$(x)", "'$(x)'" },
+		{ "~", "'~'" },
+		{ "a\033\n'\\%b", "\"$(printf 'a\\033\\012\\047\\134\\045b')\"" },
+		{ "\377", "\"$(printf '\\377')\"" },
+	};
+	struct doctor_result result = { 0 };
+	char text[64], name[DOCTOR_REMEDY];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		assert_true(doctor_quote(text, sizeof(text), words[i][0]));
+		assert_string_equal(text, words[i][1]);
+	}
+	assert_false(doctor_quote(text, sizeof(text), "a\n"));
+	assert_false(doctor_quote(text, 4, "abcd"));
+	assert_true(doctor_quote(text, 5, "abcd"));
+	doctor_remedy_script(&result, true, "rm %s; x %u %c", "a b", 7u, 'z');
+	assert_string_equal(result.remedy, "sh -c 'rm '\\''a b'\\''; x 7 z'");
+	assert_true(result.as_root);
+	/* None rather than half of one */
+	memset(name, 'x', sizeof(name));
+	name[sizeof(name) - 1] = '\0';
+	doctor_remedy(&result, false, "rm %s", name);
+	assert_string_equal(result.remedy, "");
+	doctor_remedy(&result, false, "rm %s", "a\n");
+	assert_string_equal(result.remedy, "");
 }
 
 /* --- parsers -------------------------------------------------------------------------------------- */
@@ -365,6 +483,8 @@ static void addresses_are_taken_out(void **state)
 	expect_redacted(&none, "00-11-22-33-44-55-66-77 x02:00:00:aa:bb:cc",
 			"[mac] x02:00:00:aa:bb:cc");
 	/* What a report is full of stays. */
+	expect_redacted(&none, "ann.x+1@corp.example, <a_b@c>; mail:x@y.z. @ a@ @b a @ b",
+			"[email], <[email]>; mail:[email]. @ a@ @b a @ b");
 	expect_redacted(&none, "0000:01:00.0: 0x38_00000000 6.12.95-1 1af4:10f0 00:1c.0",
 			"0000:01:00.0: 0x38_00000000 6.12.95-1 1af4:10f0 00:1c.0");
 }
@@ -374,10 +494,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_is_well),
 		cmocka_unit_test(a_card_that_does_not_work),
+		cmocka_unit_test(a_card_that_is_too_hot),
 		cmocka_unit_test(io_uring_that_is_refused),
 		cmocka_unit_test(pages_that_may_not_be_locked),
 		cmocka_unit_test(models_that_do_not_fit),
 		cmocka_unit_test(one_problem_leaves_out_its_consequences),
+		cmocka_unit_test(words_for_a_shell),
 		cmocka_unit_test(records_of_the_log),
 		cmocka_unit_test(lines_that_concern_a_card),
 		cmocka_unit_test(modules_and_lists),

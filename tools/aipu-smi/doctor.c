@@ -24,6 +24,7 @@ const struct doctor_check doctor_checks[] = {
 	{ "bars", DOCTOR_OF_CARD, false, doctor_check_bars },
 	{ "driver", DOCTOR_OF_CARD, false, doctor_check_driver },
 	{ "loaded", DOCTOR_OF_MACHINE, true, doctor_check_loaded },
+	{ "temperature", DOCTOR_OF_CARD, false, doctor_check_temperature },
 	{ "firmware", DOCTOR_OF_CARD, false, doctor_check_firmware },
 	{ "contract", DOCTOR_OF_CARD, false, doctor_check_contract },
 	{ "slots", DOCTOR_OF_CARD, false, doctor_check_slots },
@@ -98,17 +99,6 @@ void doctor_append(struct doctor_result *result, const char *text)
 	size_t used = strlen(result->text);
 
 	snprintf(result->text + used, sizeof(result->text) - used, "%s", text);
-}
-
-void doctor_remedy(struct doctor_result *result, bool as_root, const char *format, ...)
-{
-	va_list args;
-
-	result->as_root = as_root;
-	va_start(args, format);
-	vsnprintf(result->remedy, sizeof(result->remedy), format, args);
-	va_end(args);
-	clean(result->remedy);
 }
 
 /* --- the run -------------------------------------------------------------------------------------- */

@@ -15,6 +15,7 @@
 #include <sys/types.h>
 
 #include "aipu/aipu.h"
+#include "aipu/manage.h"
 #include "aipu_firmware.h"
 #include "aipu_qpc.h"
 #include "cards.h"
@@ -37,8 +38,8 @@ struct doctor_module {
 	char vermagic[128]; /* "": unknown */
 	int is_signed;
 	char elsewhere[128]; /* another kernel that has one; "": none */
-	char blacklist
-		[PATH_MAX]; /* the file, or "the kernel's command line", that forbids it; "": nothing does */
+	char blacklist[PATH_MAX]; /* the first file that forbids it; "": none */
+	const char *parameter; /* of the kernel that does, "modprobe.blacklist"; NULL: none */
 	bool blocked; /* modprobe by name is forbidden too */
 	char source[128]; /* of DKMS, "aipu/0.9.0"; "": none */
 	int sig_enforce; /* the kernel takes signed modules only */
@@ -84,6 +85,7 @@ struct doctor_image {
 	char path[PATH_MAX]; /* that was read, or where it would belong */
 	int error; /* 0, or errno: ENOENT: none */
 	bool compressed; /* there, and not looked into */
+	uint64_t changed; /* when it came there, in microseconds since boot; 0: before, or unknown */
 	unsigned int fault; /* enum aipu_error of the checks that need no key; NONE: good */
 	struct aipu_firmware_header header; /* zero if it is too short */
 };
@@ -106,6 +108,8 @@ struct doctor_open {
 	int error; /* -errno */
 	char message[512];
 	struct aipu_device_info info;
+	int telemetry_error; /* -errno */
+	struct aipu_telemetry telemetry;
 };
 
 struct doctor_card {
@@ -153,6 +157,8 @@ char *doctor_read(const char *path, size_t limit, size_t *bytes);
 /* Whole number in a file below cards_root(), or `unknown` */
 long doctor_number(long unknown, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* doctor_module.c */
+/* When a file came there, in microseconds since boot, as the kernel's log counts; 0: before, or unknown */
+uint64_t doctor_changed(const char *path);
 void doctor_module_gather(struct doctor_machine *machine);
 /* doctor_qpc.c */
 void doctor_qpc_gather(struct doctor_qpc *qpc);
@@ -167,15 +173,17 @@ enum doctor_status {
 	DOCTOR_NOT_CHECKED,
 };
 
+#define DOCTOR_REMEDY 2048u
+
 struct doctor_result {
 	enum doctor_status status;
 	int code; /* exit code of a problem */
 	char text[640];
-	char remedy[512]; /* what to type; "": nothing of that kind */
+	char remedy[DOCTOR_REMEDY]; /* what to type; "": nothing of that kind */
 	bool as_root; /* the remedy takes root */
 };
 
-/* One line; the last of these calls in a check counts, append and remedy come after it */
+/* One line; the last of these calls in a check counts, append and remedies come after it */
 void doctor_ok(struct doctor_result *result, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 void doctor_problem(struct doctor_result *result, int code, const char *format, ...)
@@ -183,8 +191,17 @@ void doctor_problem(struct doctor_result *result, int code, const char *format, 
 void doctor_say(struct doctor_result *result, enum doctor_status status, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 void doctor_append(struct doctor_result *result, const char *text);
+
+/*
+ * doctor_remedy.c: a command, and one that is a script of `sh -c`. In the format %s is quoted for a shell, once for each shell that
+ * reads it; %u and %c are all else that there is. What does not fit is left out as a whole.
+ */
 void doctor_remedy(struct doctor_result *result, bool as_root, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+void doctor_remedy_script(struct doctor_result *result, bool as_root, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+/* Any text as one word for a shell, in printable ASCII; false: it does not fit, or ends with a line break */
+bool doctor_quote(char *to, size_t bytes, const char *text);
 
 enum doctor_scope {
 	DOCTOR_OF_MACHINE, /* once, `card` is NULL */
@@ -215,6 +232,7 @@ DOCTOR_CHECK(loaded);
 DOCTOR_CHECK(config);
 DOCTOR_CHECK(bars);
 DOCTOR_CHECK(driver);
+DOCTOR_CHECK(temperature);
 DOCTOR_CHECK(firmware);
 DOCTOR_CHECK(contract);
 DOCTOR_CHECK(slots);

@@ -129,6 +129,7 @@ static void look_into_image(struct doctor_image *image)
 	size_t bytes;
 
 	cards_path(path, "%s", image->path);
+	image->changed = doctor_changed(path);
 	data = doctor_read(path, AIPU_FIRMWARE_MAX_BYTES, &bytes);
 	if (!data) {
 		image->error = errno;
@@ -295,6 +296,7 @@ static void open_card(struct doctor_card *card)
 	if (open->error)
 		snprintf(open->message, sizeof(open->message), "the driver's query: %s",
 			 strerror(-open->error));
+	open->telemetry_error = aipu_device_telemetry(device, &open->telemetry);
 	aipu_device_close(device);
 }
 

@@ -13,6 +13,8 @@
 
 #define DEVICES "/sys/bus/pci/devices"
 #define DRIVERS "/sys/bus/pci/drivers"
+#define CLOCKS_US 500000u /* by which the clocks of the log and of files may differ */
+#define BIND "echo %s >" DRIVERS "/" CARD_DRIVER "/bind"
 #define ABI(version) AIPU_ABI_MAJOR(version), AIPU_ABI_MINOR(version)
 
 static bool is_bound(const struct doctor_card *card)
@@ -40,8 +42,8 @@ void doctor_check_config(const struct doctor_facts *facts, const struct doctor_c
 		result, SMI_NOT_ANSWERING,
 		"configuration space reads as all ones: the card has no power, fell off the "
 		"bus, or hangs; if this does not bring it back, switch the machine off and on");
-	doctor_remedy(result, true,
-		      "sh -c 'echo 1 >" DEVICES "/%s/remove; echo 1 >/sys/bus/pci/rescan'", pci);
+	doctor_remedy_script(result, true,
+			     "echo 1 >" DEVICES "/%s/remove; echo 1 >/sys/bus/pci/rescan", pci);
 }
 
 void doctor_check_bars(const struct doctor_facts *facts, const struct doctor_card *card,
@@ -69,9 +71,9 @@ void doctor_check_bars(const struct doctor_facts *facts, const struct doctor_car
 			       facts->machine.realloc ? " (pci=realloc is given already)"
 						      : ", or let the kernel assign anew");
 		if (!facts->machine.realloc)
-			doctor_remedy(result, true,
-				      "sh -c 'sed -i \"s/^GRUB_CMDLINE_LINUX=\\\"/&pci=realloc "
-				      "/\" /etc/default/grub && update-grub && reboot'");
+			doctor_remedy_script(result, true,
+					     "sed -i \"s/^GRUB_CMDLINE_LINUX=\\\"/&pci=realloc "
+					     "/\" /etc/default/grub && update-grub && reboot");
 		return;
 	}
 	doctor_ok(result, "BAR0 and BAR2 (%llu MiB) have addresses",
@@ -90,18 +92,18 @@ void doctor_check_driver(const struct doctor_facts *facts, const struct doctor_c
 		doctor_problem(result, SMI_NO_DRIVER,
 			       "the driver %s has the card, not " CARD_DRIVER "%s",
 			       card->pci.driver, forced ? " (driver_override names it)" : "");
-		doctor_remedy(result, true,
-			      "sh -c 'echo %s >" DRIVERS "/%s/unbind; echo " CARD_DRIVER
-			      " >" DEVICES "/%s/driver_override; modprobe " CARD_DRIVER
-			      "; echo %s >/sys/bus/pci/drivers_probe'",
-			      pci, card->pci.driver, pci, pci);
+		doctor_remedy_script(result, true,
+				     "echo %s >" DRIVERS "/%s/unbind; echo " CARD_DRIVER
+				     " >" DEVICES "/%s/driver_override; modprobe " CARD_DRIVER
+				     "; echo %s >/sys/bus/pci/drivers_probe",
+				     pci, card->pci.driver, pci, pci);
 	} else if (forced) {
 		doctor_problem(result, SMI_NO_DRIVER,
 			       "driver_override keeps the card for the driver %s", card->override);
-		doctor_remedy(result, true,
-			      "sh -c 'echo " CARD_DRIVER " >" DEVICES
-			      "/%s/driver_override; echo %s >/sys/bus/pci/drivers_probe'",
-			      pci, pci);
+		doctor_remedy_script(result, true,
+				     "echo " CARD_DRIVER " >" DEVICES
+				     "/%s/driver_override; echo %s >/sys/bus/pci/drivers_probe",
+				     pci, pci);
 	} else if (facts->machine.module.loaded) {
 		doctor_say(result, DOCTOR_NOTE,
 			   "no driver has the card, though " CARD_DRIVER " is loaded");
@@ -109,8 +111,6 @@ void doctor_check_driver(const struct doctor_facts *facts, const struct doctor_c
 		doctor_say(result, DOCTOR_NOT_CHECKED, CARD_DRIVER " is not loaded");
 	}
 }
-
-/* --- firmware ------------------------------------------------------------------------------------- */
 
 static bool registers_known(const struct doctor_card *card)
 {
@@ -122,6 +122,62 @@ static uint32_t state_of(const struct doctor_card *card)
 	return card->registers.status & AIPU_STATUS_STATE_MASK;
 }
 
+/* --- heat ----------------------------------------------------------------------------------------- */
+
+/* Switched off by its own sensor, and not back since: by its registers, or as the driver said it */
+static bool is_hot(const struct doctor_facts *facts, const struct doctor_card *card)
+{
+	const struct doctor_open *open = &card->open;
+
+	if (registers_known(card))
+		return state_of(card) == AIPU_STATE_FAILED &&
+		       card->registers.error == AIPU_ERROR_OVERHEATED;
+	if (card->pci.driver[0] && !is_bound(card))
+		return false;
+	if (is_bound(card) &&
+	    !(open->tried && !open->error && open->info.state == AIPU_DEVICE_WEDGED))
+		return false;
+	return doctor_log_hot(&facts->machine.log, card->pci.pci);
+}
+
+void doctor_check_temperature(const struct doctor_facts *facts, const struct doctor_card *card,
+			      struct doctor_result *result)
+{
+	const struct aipu_telemetry *now = &card->open.telemetry;
+	char limit[48] = "";
+
+	if (is_hot(facts, card)) {
+		doctor_problem(
+			result, SMI_NOT_ANSWERING,
+			"the card is too hot and switched its cores off: let it cool down, see to its "
+			"airflow and to the temperature around it; a reset before that fails again; "
+			"then");
+		if (is_bound(card))
+			doctor_remedy(result, true, "aipu-smi reset -i %s", card->pci.pci);
+		else
+			doctor_remedy_script(result, true, BIND, card->pci.pci);
+		return;
+	}
+	if (!card->open.tried || card->open.error || card->open.telemetry_error ||
+	    now->temperature_mc == AIPU_UNKNOWN) {
+		doctor_say(result, DOCTOR_NOT_CHECKED, "the temperature is not known");
+		return;
+	}
+	if (now->throttle_mc == AIPU_UNKNOWN || now->temperature_mc < now->throttle_mc) {
+		doctor_ok(result, "%.1f C", (double)now->temperature_mc / 1e3);
+		return;
+	}
+	if (now->shutdown_mc != AIPU_UNKNOWN)
+		snprintf(limit, sizeof(limit), ", and off from %.1f C on",
+			 (double)now->shutdown_mc / 1e3);
+	doctor_say(result, DOCTOR_WARNING,
+		   "%.1f C: the card is slowed down from %.1f C on%s: its airflow, and the "
+		   "temperature around it",
+		   (double)now->temperature_mc / 1e3, (double)now->throttle_mc / 1e3, limit);
+}
+
+/* --- firmware ------------------------------------------------------------------------------------- */
+
 static void image_remedy(const struct doctor_card *card, struct doctor_result *result)
 {
 	char board[16] = "BOARD";
@@ -129,10 +185,10 @@ static void image_remedy(const struct doctor_card *card, struct doctor_result *r
 	if (card->image.board)
 		snprintf(board, sizeof(board), "%08x", card->image.board);
 	doctor_append(result, " (IMAGE: from the card's maker)");
-	doctor_remedy(result, true,
-		      "sh -c 'install -D -m 644 IMAGE /lib/firmware/aipu/%s.fw && echo %s >" DRIVERS
-		      "/" CARD_DRIVER "/bind'",
-		      board, card->pci.pci);
+	doctor_remedy_script(result, true,
+			     "install -D -m 644 IMAGE /lib/firmware/aipu/%s.fw && echo %s >" DRIVERS
+			     "/" CARD_DRIVER "/bind",
+			     board, card->pci.pci);
 }
 
 /* The image is there and whole: does the boot ROM's range fit, as far as it is known */
@@ -184,6 +240,15 @@ static void look_at_image(const struct doctor_card *card, struct doctor_result *
 	}
 }
 
+/* The image is of after what the driver said of one */
+static bool is_newer(const struct doctor_facts *facts, const struct doctor_card *card,
+		     const char *reason)
+{
+	uint64_t said = reason ? doctor_log_time(&facts->machine.log, reason) : 0;
+
+	return said && card->image.changed > said + CLOCKS_US;
+}
+
 void doctor_check_firmware(const struct doctor_facts *facts, const struct doctor_card *card,
 			   struct doctor_result *result)
 {
@@ -191,6 +256,7 @@ void doctor_check_firmware(const struct doctor_facts *facts, const struct doctor
 	static const char refused[] = "the card refused firmware";
 	const char *reason = doctor_log_reason(&facts->machine.log, card->pci.pci);
 	const struct doctor_registers *registers = &card->registers;
+	bool by_card;
 
 	if (is_bound(card)) {
 		doctor_ok(result, "the driver found the card's firmware");
@@ -226,16 +292,25 @@ void doctor_check_firmware(const struct doctor_facts *facts, const struct doctor
 	/* All that can be seen in the image is good, and the card said no all the same. */
 	if (result->status == DOCTOR_PROBLEM)
 		return;
-	if (registers_known(card) && state_of(card) == AIPU_STATE_FAILED &&
-	    registers->error >= AIPU_ERROR_FIRMWARE_DMA &&
-	    registers->error <= AIPU_ERROR_FIRMWARE_ABI)
+	by_card = registers_known(card) && state_of(card) == AIPU_STATE_FAILED &&
+		  registers->error >= AIPU_ERROR_FIRMWARE_DMA &&
+		  registers->error <= AIPU_ERROR_FIRMWARE_ABI;
+	if (!by_card && !(reason && !strncmp(reason, refused, strlen(refused))))
+		return;
+	if (is_newer(facts, card, reason)) {
+		doctor_problem(result, CLI_FAILED,
+			       "the card refused an image, and %s, which is whole and fits, came "
+			       "there since: it was not tried yet",
+			       card->image.path);
+		doctor_remedy_script(result, true, BIND, card->pci.pci);
+		return;
+	}
+	if (by_card)
 		doctor_problem(result, CLI_FAILED, "the card refused %s: %s (error %u)",
 			       card->image.path, aipu_error_text(registers->error),
 			       registers->error);
-	else if (reason && !strncmp(reason, refused, strlen(refused)))
-		doctor_problem(result, CLI_FAILED, "%s", reason);
 	else
-		return;
+		doctor_problem(result, CLI_FAILED, "%s", reason);
 	image_remedy(card, result);
 }
 
@@ -322,15 +397,24 @@ void doctor_check_probe(const struct doctor_facts *facts, const struct doctor_ca
 			       AIPU_MAGIC,
 			       card->registers.magic == 0xffffffff ? "the card does not answer"
 								   : "no card of this kind");
-		doctor_remedy(result, true,
-			      "sh -c 'echo 1 >" DEVICES "/%s/reset; echo %s >" DRIVERS
-			      "/" CARD_DRIVER "/bind'",
-			      card->pci.pci, card->pci.pci);
+		doctor_remedy_script(result, true,
+				     "echo 1 >" DEVICES "/%s/reset; echo %s >" DRIVERS
+				     "/" CARD_DRIVER "/bind",
+				     card->pci.pci, card->pci.pci);
+		return;
+	}
+	if (!reason && doctor_log_taken(&facts->machine.log, card->pci.pci)) {
+		doctor_problem(result, SMI_NO_DRIVER,
+			       CARD_DRIVER " is loaded, had the card and was unbound from it");
+		doctor_remedy_script(result, true, BIND, card->pci.pci);
 		return;
 	}
 	if (reason) {
-		doctor_problem(result, CLI_FAILED, CARD_DRIVER " did not take the card: %s",
-			       reason);
+		doctor_problem(result, CLI_FAILED, CARD_DRIVER " did not take the card: %s%s",
+			       reason,
+			       is_newer(facts, card, reason)
+				       ? " (with another image: the one that is there now is newer)"
+				       : "");
 	} else if (registers_known(card) && card->registers.error) {
 		doctor_problem(result, CLI_FAILED,
 			       CARD_DRIVER " did not take the card: %s (error %u)",
@@ -341,7 +425,7 @@ void doctor_check_probe(const struct doctor_facts *facts, const struct doctor_ca
 			       facts->machine.log.error ? "cannot be read: " : "does not say why",
 			       facts->machine.log.error ? strerror(facts->machine.log.error) : "");
 	}
-	doctor_remedy(result, true,
-		      "sh -c 'echo %s >" DRIVERS "/" CARD_DRIVER "/bind; dmesg | grep %s'",
-		      card->pci.pci, card->pci.pci);
+	doctor_remedy_script(result, true,
+			     "echo %s >" DRIVERS "/" CARD_DRIVER "/bind; dmesg | grep %s",
+			     card->pci.pci, card->pci.pci);
 }

@@ -10,6 +10,11 @@
 
 #include "aipu_registers.h"
 
+/* As modprobe reads its files: '-' and '_' are one */
+#define ALLOW \
+	"sed -E -i '/^[[:space:]]*(blacklist|install)[[:space:]]+aipu[-_]accel([[:space:]]|$)/d' %s"
+#define EDIT_LINE "${EDITOR:-vi} /etc/default/grub && update-grub && reboot"
+
 void doctor_check_card(const struct doctor_facts *facts, const struct doctor_card *card,
 		       struct doctor_result *result)
 {
@@ -37,7 +42,7 @@ void doctor_check_card(const struct doctor_facts *facts, const struct doctor_car
 		"no function %04x:%04x is on the PCI bus: card, slot and power; in a virtual "
 		"machine, is it passed through; look again",
 		AIPU_PCI_VENDOR_ID, AIPU_PCI_DEVICE_ID);
-	doctor_remedy(result, true, "sh -c 'echo 1 >/sys/bus/pci/rescan'");
+	doctor_remedy_script(result, true, "echo 1 >/sys/bus/pci/rescan");
 }
 
 static void build_remedy(const struct doctor_machine *machine, struct doctor_result *result)
@@ -48,9 +53,9 @@ static void build_remedy(const struct doctor_machine *machine, struct doctor_res
 		return;
 	}
 	doctor_append(result, " (SOURCE: the directory of AIPU's source)");
-	doctor_remedy(
+	doctor_remedy_script(
 		result, true,
-		"sh -c 'apt install linux-headers-%s && make -C SOURCE modules modules_install'",
+		"apt install linux-headers-%s && make -C SOURCE modules modules_install",
 		machine->kernel);
 }
 
@@ -109,25 +114,32 @@ void doctor_check_blacklist(const struct doctor_facts *facts, const struct docto
 			    struct doctor_result *result)
 {
 	const struct doctor_module *module = &facts->machine.module;
+	bool file = module->blacklist[0];
+	char what[PATH_MAX + 80], line[64] = "";
 
 	(void)card;
-	if (!module->blacklist[0]) {
+	if (!file && !module->parameter) {
 		doctor_ok(result, "nothing forbids " CARD_DRIVER);
 		return;
 	}
+	if (module->parameter)
+		snprintf(line, sizeof(line), "the kernel's command line (%s=)", module->parameter);
+	snprintf(what, sizeof(what), "%s%s%s forbid%s", module->blacklist,
+		 file && module->parameter ? " and " : "", line,
+		 file && module->parameter ? "" : "s");
 	if (module->loaded) {
 		doctor_say(result, DOCTOR_NOTE,
-			   "%s forbids " CARD_DRIVER ": at the next start it will not be loaded",
-			   module->blacklist);
+			   "%s " CARD_DRIVER ": at the next start it will not be loaded", what);
 		return;
 	}
-	doctor_problem(result, SMI_NO_DRIVER, "%s forbids that " CARD_DRIVER " is loaded%s",
-		       module->blacklist, module->blocked ? "" : " by itself");
-	if (module->blacklist[0] == '/')
-		doctor_remedy(result, true, "sed -i '/" CARD_DRIVER "/d' %s", module->blacklist);
+	doctor_problem(result, SMI_NO_DRIVER, "%s that " CARD_DRIVER " is loaded%s", what,
+		       module->blocked ? "" : " by itself");
+	if (!module->parameter)
+		doctor_remedy(result, true, ALLOW, module->blacklist);
+	else if (!file)
+		doctor_remedy_script(result, true, EDIT_LINE);
 	else
-		doctor_remedy(result, true,
-			      "sh -c '${EDITOR:-vi} /etc/default/grub && update-grub && reboot'");
+		doctor_remedy_script(result, true, ALLOW " && " EDIT_LINE, module->blacklist);
 }
 
 void doctor_check_signature(const struct doctor_facts *facts, const struct doctor_card *card,

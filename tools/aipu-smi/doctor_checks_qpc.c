@@ -5,6 +5,7 @@
  */
 #include "doctor.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "aipu_registers.h"
@@ -21,7 +22,16 @@ void doctor_check_qpc(const struct doctor_facts *facts, const struct doctor_card
 		doctor_say(result, DOCTOR_NOT_CHECKED, "no model was named (--qpc DIR)");
 	} else if (qpc->error) {
 		doctor_problem(result, cli_exit_code(qpc->error), "%s", qpc->message);
-		doctor_remedy(result, false, "aipu-qpc verify %s", qpc->path);
+		/* Of what is not there, or may not be read, nothing can be verified. */
+		if (qpc->error == -ENOENT) {
+			doctor_append(result, " (MODEL: a model's directory or file; DIR: a "
+					      "directory that aipu-compile wrote)");
+			doctor_remedy(result, false, "aipu-compile MODEL -o DIR");
+		} else if (qpc->error == -EACCES || qpc->error == -EPERM) {
+			doctor_remedy(result, false, "ls -la %s", qpc->path);
+		} else {
+			doctor_remedy(result, false, "aipu-qpc verify %s", qpc->path);
+		}
 	} else {
 		doctor_ok(result, "%s is undamaged, weights aside (aipu-qpc verify)", qpc->path);
 	}

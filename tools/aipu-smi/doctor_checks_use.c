@@ -12,6 +12,7 @@
 #include "aipu_types.h"
 
 #define LOAD_WINDOW (4ull << 20) /* struct aipu_load_options: the default */
+#define TRIGGER "udevadm trigger --action=add --subsystem-match=accel"
 
 void doctor_check_node(const struct doctor_facts *facts, const struct doctor_card *card,
 		       struct doctor_result *result)
@@ -43,10 +44,10 @@ void doctor_check_node(const struct doctor_facts *facts, const struct doctor_car
 	} else {
 		doctor_problem(result, CLI_FAILED, "%s %s: udev makes it", path,
 			       node->error ? "is missing" : "is not the driver's node");
-		doctor_remedy(result, true,
-			      "sh -c '%s%s%sudevadm trigger --action=add --subsystem-match=accel'",
-			      node->error ? "" : "rm ", node->error ? "" : path,
-			      node->error ? "" : "; ");
+		if (node->error)
+			doctor_remedy_script(result, true, TRIGGER);
+		else
+			doctor_remedy_script(result, true, "rm %s; " TRIGGER, path);
 	}
 }
 
@@ -67,9 +68,7 @@ void doctor_check_permission(const struct doctor_facts *facts, const struct doct
 			       "%s is for its owner only (mode %04o, group %s): the rule "
 			       "60-aipu.rules gives it to group render",
 			       path, node->mode, group[0] ? group : "without a name");
-		doctor_remedy(result, true,
-			      "sh -c 'udevadm control --reload && udevadm trigger --action=add "
-			      "--subsystem-match=accel'");
+		doctor_remedy_script(result, true, "udevadm control --reload && " TRIGGER);
 	} else if (!group[0]) {
 		doctor_problem(result, CLI_NO_PERMISSION,
 			       "%s is for group %u, which has no name here%s", path,
@@ -118,17 +117,24 @@ void doctor_check_open(const struct doctor_facts *facts, const struct doctor_car
 		int code = cli_exit_code(open->error);
 
 		doctor_problem(result, code == CLI_NO_DEVICE ? SMI_NOT_ANSWERING : code, "%s",
-			       open->message[0] ? open->message : strerror(-open->error));
+			       open->message[0]
+				       ? smi_without_name(card->soft ? "soft" : card->pci.pci,
+							  open->message)
+				       : strerror(-open->error));
 	} else if (open->info.state == AIPU_DEVICE_WEDGED) {
 		doctor_problem(
 			result, SMI_NOT_ANSWERING,
 			"the card did not come back from a reset (wedged), %u so far; if this does "
 			"not help, switch the machine off and on",
 			open->info.resets);
-		doctor_remedy(result, true,
-			      "sh -c 'cd /sys/bus/pci/drivers/" CARD_DRIVER
-			      "; echo %s >unbind; echo %s >bind'",
-			      card->pci.pci, card->pci.pci);
+		doctor_remedy_script(result, true,
+				     "cd /sys/bus/pci/drivers/" CARD_DRIVER
+				     "; echo %s >unbind; echo %s >bind",
+				     card->pci.pci, card->pci.pci);
+		if (facts->machine.log.error)
+			doctor_append(result,
+				      "; why, the kernel's log says, which only root can read: one "
+				      "that is too hot has to cool down first");
 	} else if (open->info.state == AIPU_DEVICE_RESETTING) {
 		doctor_say(result, DOCTOR_WARNING, "the card is being reset now: ask again");
 	} else {
@@ -158,10 +164,10 @@ void doctor_check_uring(const struct doctor_facts *facts, const struct doctor_ca
 							: ", and the user is not in its group",
 			   slower);
 		if (process->uring_disabled == 1 && process->uring_group >= 0)
-			doctor_remedy(result, true,
-				      "sh -c 'usermod -aG $(getent group %ld | cut -d: -f1) %s'",
-				      process->uring_group,
-				      process->user[0] ? process->user : "USER");
+			doctor_remedy_script(result, true,
+					     "usermod -aG $(getent group %u | cut -d: -f1) %s",
+					     (unsigned int)process->uring_group,
+					     process->user[0] ? process->user : "USER");
 		else
 			doctor_remedy(result, true, "sysctl -w kernel.io_uring_disabled=0");
 	} else if (refused && process->uring_error == ENOSYS) {
@@ -209,13 +215,13 @@ void doctor_check_memlock(const struct doctor_facts *facts, const struct doctor_
 			"load slower",
 			(unsigned long long)(process->memlock >> 10), LOAD_WINDOW >> 10);
 	if (process->memlock_hard >= LOAD_WINDOW) {
-		doctor_remedy(result, false, "ulimit -l %llu", LOAD_WINDOW >> 10);
+		doctor_remedy(result, false, "ulimit -l %u", (unsigned int)(LOAD_WINDOW >> 10));
 		return;
 	}
 	doctor_append(result,
 		      "; a new limit holds from the next login on, a service has LimitMEMLOCK=64M");
-	doctor_remedy(result, true,
-		      "sh -c 'echo \"* - memlock 65536\" >/etc/security/limits.d/aipu.conf'");
+	doctor_remedy_script(result, true,
+			     "echo \"* - memlock 65536\" >/etc/security/limits.d/aipu.conf");
 }
 
 void doctor_check_iommu(const struct doctor_facts *facts, const struct doctor_card *card,

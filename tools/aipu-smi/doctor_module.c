@@ -81,18 +81,45 @@ static void find_elsewhere(const char *kernel, struct doctor_module *module)
 		closedir(entries);
 }
 
-/* By the clock of the kernel's log, which has to be told what is newer: the file, or what was said of one in its place */
-static uint64_t changed_since_boot(const char *path)
+static int64_t microseconds(const struct timespec *time)
 {
-	struct timespec now, up;
-	struct stat status;
-	int64_t changed;
+	return (int64_t)time->tv_sec * 1000000 + time->tv_nsec / 1000;
+}
 
-	if (cards_root()[0] || stat(path, &status) || clock_gettime(CLOCK_REALTIME, &now) ||
-	    clock_gettime(CLOCK_MONOTONIC, &up))
+/* In microseconds since 1970; of a captured machine as /proc/stat has it */
+static bool boot_time(int64_t *boot)
+{
+	char path[PATH_MAX], *text, *line;
+	struct timespec now, up;
+	size_t bytes;
+
+	if (!cards_root()[0]) {
+		if (clock_gettime(CLOCK_REALTIME, &now) || clock_gettime(CLOCK_MONOTONIC, &up))
+			return false;
+		*boot = microseconds(&now) - microseconds(&up);
+		return true;
+	}
+	cards_path(path, "/proc/stat");
+	text = doctor_read(path, TEXT_LIMIT, &bytes);
+	line = text ? strstr(text, "btime ") : NULL;
+	if (line)
+		*boot = strtoll(line + strlen("btime "), NULL, 10) * 1000000;
+	free(text);
+	return line;
+}
+
+/*
+ * The log has to be told what is newer: the file, or what was said of one in its place. ctime, since copies may keep the time of
+ * their contents; captured files have theirs of the capture, and only that of their contents from before.
+ */
+uint64_t doctor_changed(const char *path)
+{
+	struct stat status;
+	int64_t boot, changed;
+
+	if (stat(path, &status) || !boot_time(&boot))
 		return 0;
-	changed = (int64_t)(up.tv_sec - (now.tv_sec - status.st_ctim.tv_sec)) * 1000000 +
-		  (up.tv_nsec - (now.tv_nsec - status.st_ctim.tv_nsec)) / 1000;
+	changed = microseconds(cards_root()[0] ? &status.st_mtim : &status.st_ctim) - boot;
 	return changed > 0 ? (uint64_t)changed : 0;
 }
 
@@ -103,7 +130,7 @@ static void look_into(const char *kernel, struct doctor_module *module)
 	char *file;
 
 	cards_path(path, MODULES "/%s/%s", kernel, module->file);
-	module->changed = changed_since_boot(path);
+	module->changed = doctor_changed(path);
 
 	module->compressed = length < 3 || strcmp(module->file + length - 3, ".ko");
 	if (module->compressed)
@@ -180,7 +207,6 @@ static void find_blacklist(const char *directory, struct doctor_module *module)
 
 static void read_command_line(struct doctor_machine *machine)
 {
-	static const char says[] = "the kernel's command line";
 	struct doctor_module *module = &machine->module;
 	char path[PATH_MAX], *line;
 	size_t bytes;
@@ -192,12 +218,9 @@ static void read_command_line(struct doctor_machine *machine)
 	machine->realloc = doctor_command_line(line, bytes, "pci", "realloc");
 	if (doctor_command_line(line, bytes, "module_blacklist", CARD_DRIVER)) {
 		module->blocked = true;
-		snprintf(module->blacklist, sizeof(module->blacklist), "%s (module_blacklist=)",
-			 says);
-	} else if (!module->blacklist[0] &&
-		   doctor_command_line(line, bytes, "modprobe.blacklist", CARD_DRIVER)) {
-		snprintf(module->blacklist, sizeof(module->blacklist), "%s (modprobe.blacklist=)",
-			 says);
+		module->parameter = "module_blacklist";
+	} else if (doctor_command_line(line, bytes, "modprobe.blacklist", CARD_DRIVER)) {
+		module->parameter = "modprobe.blacklist";
 	}
 	free(line);
 }

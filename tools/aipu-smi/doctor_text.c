@@ -125,6 +125,12 @@ bool doctor_log_concerns(const char *text, const struct card_list *cards)
 	return false;
 }
 
+/* Its line of success: "[drm] MODEL, firmware 1.0.0, contract 1.0, ..." */
+static bool says_taken(const struct doctor_log_line *line, const char *text)
+{
+	return line->level > LEVEL_ERROR && strstr(text, ", firmware ");
+}
+
 const char *doctor_log_reason(const struct doctor_log *log, const char *pci)
 {
 	static const char mark[] = "*ERROR* ";
@@ -135,8 +141,7 @@ const char *doctor_log_reason(const struct doctor_log *log, const char *pci)
 
 		if (!text)
 			continue;
-		/* Its line of success: "[drm] MODEL, firmware 1.0.0, contract 1.0, ..." */
-		if (log->lines[i].level > LEVEL_ERROR && strstr(text, ", firmware "))
+		if (says_taken(&log->lines[i], text))
 			break;
 		error = strstr(text, mark);
 		text = error ? error + strlen(mark) : text;
@@ -146,6 +151,52 @@ const char *doctor_log_reason(const struct doctor_log *log, const char *pci)
 			return text;
 	}
 	return other;
+}
+
+uint64_t doctor_log_time(const struct doctor_log *log, const char *reason)
+{
+	for (size_t i = 0; i < log->count; i++) {
+		const char *text = log->lines[i].text;
+
+		if (reason >= text && reason < text + sizeof(log->lines[i].text))
+			return log->lines[i].microseconds;
+	}
+	return 0;
+}
+
+bool doctor_log_taken(const struct doctor_log *log, const char *pci)
+{
+	for (size_t i = log->count; i--;) {
+		const char *text = behind_device(log->lines[i].text, CARD_DRIVER, pci);
+
+		if (text && says_taken(&log->lines[i], text))
+			return true;
+		if (text && (log->lines[i].level <= LEVEL_ERROR ||
+			     !strncmp(text, "probe with driver ", 18)))
+			return false;
+	}
+	return false;
+}
+
+bool doctor_log_hot(const struct doctor_log *log, const char *pci)
+{
+	/* As kernel/aipu_watch.c says it, in front of what it does about it */
+	static const char hot[] = "the card is too hot";
+
+	for (size_t i = log->count; i--;) {
+		const char *text = behind_device(log->lines[i].text, CARD_DRIVER, pci), *mark;
+
+		if (!text)
+			continue;
+		for (mark = text; (mark = strstr(mark, hot)); mark++)
+			if (mark == text || mark[-1] == ' ')
+				return true;
+		/* A reset that an administrator asks for ends with nothing else in the log, whether the card is cool or not */
+		if (says_taken(&log->lines[i], text) ||
+		    (strstr(text, ": resetting the card") && !strstr(text, "administrator")))
+			return false;
+	}
+	return false;
 }
 
 const char *doctor_log_refusal(const struct doctor_log *log, uint64_t since)

@@ -36,6 +36,12 @@ bool doctor_log_concerns(const char *text, const struct card_list *cards);
  * none, or it took it since
  */
 const char *doctor_log_reason(const struct doctor_log *log, const char *pci);
+/* When that was said, in microseconds since boot; 0: it is no text of the log's */
+uint64_t doctor_log_time(const struct doctor_log *log, const char *reason);
+/* The driver took the card, and said of no failure since: somebody unbound it */
+bool doctor_log_taken(const struct doctor_log *log, const char *pci);
+/* The last reset that the driver began by itself came as the card is too hot; whether it is still, only the next reset shows */
+bool doctor_log_hot(const struct doctor_log *log, const char *pci);
 /* Why the kernel would not have the module, the last time that it was tried, if after `since`; NULL: it did not say */
 const char *doctor_log_refusal(const struct doctor_log *log, uint64_t since);
 /* "(board 534f4654)" in such a reason; 0: none */

@@ -153,11 +153,13 @@ static void opened(const struct doctor_open *open, FILE *out)
 			open->tried ? open->message : "");
 		return;
 	}
+	/* Of the firmware no more than its number: whoever built it chose the text behind */
 	fprintf(out,
-		"model %s, firmware %s (%08x), boot ROM %08x, board %08x, driver's user API %u.%u\n"
+		"model %s, firmware %u.%u.%u (%08x), boot ROM %08x, board %08x, driver's user API %u.%u\n"
 		"state %u, resets %u, contract in use %u.%u, capabilities %#llx, operations %#llx, "
 		"formats %#llx\nmemory %llu, free %llu\n",
-		info->model, info->firmware, info->firmware_version, info->rom_version,
+		info->model, info->firmware_version >> 24, info->firmware_version >> 16 & 0xff,
+		info->firmware_version & 0xffff, info->firmware_version, info->rom_version,
 		info->board_id, info->driver_version >> 16, info->driver_version & 0xffff,
 		info->state, info->resets, AIPU_ABI_MAJOR(info->abi_in_use),
 		AIPU_ABI_MINOR(info->abi_in_use), (unsigned long long)info->capabilities,

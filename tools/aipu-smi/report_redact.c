@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What is taken out of a report: names of host and users, home directories with what is in them, IP and MAC addresses, serial
- * numbers. It works on text of any origin and knows no section: a name that is a word of the text for another reason goes too.
+ * What is taken out of a report: names of host and users, home directories with what is in them, addresses of mail, IP and MAC
+ * addresses, serial numbers. It works on text of any origin and knows no section: a name that is a word of the text for another reason goes too.
  */
 #include "report.h"
 
@@ -234,6 +234,29 @@ static size_t ip_before_colon(const char *text, size_t bytes)
 	return count < bytes && text[count] == ':' ? ip_length(text, count) : 0;
 }
 
+static bool is_of_mail(char c)
+{
+	return isalnum((unsigned char)c) || (c && strchr("._%+-", c));
+}
+
+/* "name@example.org", from the beginning of its name on; how long, or 0 */
+static size_t mail_length(const char *text, size_t bytes)
+{
+	size_t at = 0, host;
+
+	while (at < bytes && is_of_mail(text[at]))
+		at++;
+	if (!at || at == bytes || text[at] != '@')
+		return 0;
+	host = ++at;
+	while (at < bytes && is_of_mail(text[at]))
+		at++;
+	/* The end of a sentence is none of its */
+	while (at > host && !isalnum((unsigned char)text[at - 1]))
+		at--;
+	return at > host ? at : 0;
+}
+
 /* "/home/NAME" and all that is below it; how long, or 0 */
 static size_t home_length(const char *text, size_t bytes)
 {
@@ -274,12 +297,16 @@ static size_t word_length(const struct redact_word *word, const char *text, size
 
 /* What to take out at this place: its length, and what comes there instead */
 static size_t private_length(const struct redact *redact, const char *text, size_t bytes,
-			     bool at_word, bool in_number, const char **replacement)
+			     bool at_mail, bool at_word, bool in_number, const char **replacement)
 {
 	size_t length;
 
 	*replacement = "[home]";
 	length = home_length(text, bytes);
+	if (length)
+		return length;
+	*replacement = "[email]";
+	length = at_mail ? mail_length(text, bytes) : 0;
 	if (length)
 		return length;
 	for (size_t i = 0; i < redact->count; i++) {
@@ -322,8 +349,9 @@ char *redact_text(const struct redact *redact, const char *text, size_t bytes)
 		/* "1." stands before: of five numbers, no four are an address */
 		bool in_number = at > 1 && text[at - 1] == '.' &&
 				 isdigit((unsigned char)text[at - 2]);
-		size_t length = private_length(redact, text + at, bytes - at, at_word, in_number,
-					       &replacement);
+		bool at_mail = !at || !is_of_mail(text[at - 1]);
+		size_t length = private_length(redact, text + at, bytes - at, at_mail, at_word,
+					       in_number, &replacement);
 
 		if (length) {
 			fputs(replacement, to);

@@ -92,21 +92,48 @@ static void machine(FILE *out)
 
 /* --- settings ------------------------------------------------------------------------------------- */
 
-/* Only words about PCI, IOMMUs, modules and this driver: others name disks, hosts, and what not. */
+/* To the kernel '-' and '_' are one in names; what stands behind a name is its value */
+static bool is_parameter(const char *word, const char *name)
+{
+	size_t i;
+
+	for (i = 0; name[i]; i++)
+		if ((word[i] == '-' ? '_' : word[i]) != name[i])
+			return false;
+	return !word[i] || word[i] == '=';
+}
+
+/* Of PCI, IOMMUs and modules, by their whole names: others name disks, hosts, and what not. */
+static bool is_harmless(const char *word)
+{
+	static const char *const names[] = {
+		"pci",
+		"pcie_aspm",
+		"pcie_ports",
+		"pcie_port_pm",
+		"iommu",
+		"iommu.passthrough",
+		"iommu.strict",
+		"iommu.forcedac",
+		"intel_iommu",
+		"amd_iommu",
+		"amd_iommu_intr",
+		"swiotlb",
+		"module_blacklist",
+		"modprobe.blacklist",
+		"module.sig_enforce",
+		"lockdown",
+		CARD_DRIVER ".dyndbg",
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (is_parameter(word, names[i]))
+			return true;
+	return false;
+}
+
 static void command_line(FILE *out)
 {
-	static const char *const wanted[] = { "pci=",
-					      "pcie_",
-					      "iommu",
-					      "intel_iommu",
-					      "amd_iommu",
-					      "swiotlb",
-					      "module_blacklist=",
-					      "modprobe.blacklist=",
-					      "module.sig_enforce",
-					      "lockdown=",
-					      CARD_DRIVER ".",
-					      NULL };
 	char path[PATH_MAX], *line, *rest = NULL, clean[256];
 	size_t bytes;
 
@@ -115,12 +142,10 @@ static void command_line(FILE *out)
 	if (!line)
 		return;
 	for (char *word = strtok_r(line, " \n", &rest); word; word = strtok_r(NULL, " \n", &rest))
-		for (size_t i = 0; wanted[i]; i++)
-			if (!strncmp(word, wanted[i], strlen(wanted[i]))) {
-				smi_text_clean(clean, sizeof(clean), word, strlen(word));
-				fprintf(out, "kernel parameter: %s\n", clean);
-				break;
-			}
+		if (is_harmless(word)) {
+			smi_text_clean(clean, sizeof(clean), word, strlen(word));
+			fprintf(out, "kernel parameter: %s\n", clean);
+		}
 	free(line);
 }
 
@@ -179,9 +204,14 @@ static void settings(const struct doctor_facts *facts, FILE *out)
 
 static void findings(const struct doctor_facts *facts, FILE *out)
 {
+	struct doctor_facts shown = *facts;
+	char *name = strrchr(shown.machine.module.blacklist, '/');
 	struct doctor_report report;
 
-	if (!doctor_run(facts, &report)) {
+	/* Where the file is helps; what somebody called it does not */
+	if (name)
+		snprintf(name, sizeof("/[file]"), "/[file]");
+	if (!doctor_run(&shown, &report)) {
 		fprintf(out, "out of memory\n");
 		return;
 	}

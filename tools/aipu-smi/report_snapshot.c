@@ -66,9 +66,11 @@ static bool read_all(int from, char *text, size_t *bytes)
 	}
 }
 
+/* "firmware" is a version and the text of whoever built it, as "build" is; the version has a member of its own */
 static void leave_out(json_t *value)
 {
-	static const char *const names[] = { "serial", "serial_number", "processes" };
+	static const char *const names[] = { "serial", "serial_number", "processes", "firmware",
+					     "build" };
 	const char *name;
 	json_t *member;
 	size_t i;
