@@ -157,6 +157,7 @@ tap_ok "reset, and counted" says 0 "ready, firmware 0.9.0, resets 0 -> 1" "$smi"
 tap_ok "reset with the host's firmware" says 0 "resets 0 -> 1" "$smi" reset --device soft --recovery --wait=0
 
 tap_ok "limit of power" says 0 "soft: power limit 30.5 W, clock limit" "$smi" set --device soft --power-limit 30.5
+tap_ok "that it ends at once is said" says 0 " MHz; they end with this process, as its software device does" "$smi" set -i soft --power-limit 30.5
 tap_ok "limit of clock" says 0 "clock limit 500 MHz" "$smi" set --device soft --clock-limit 500
 tap_ok "power beyond what it can" refuses 1 "soft: 3000000.0 W: beyond what the card can" \
 	set --device soft --power-limit 3000000
@@ -183,7 +184,9 @@ tap_exit "standard output that takes nothing" 1 full
 # --- usage ------------------------------------------------------------------------------------------
 
 tap_ok "no such command" refuses 2 "one of ps, reset, set, events" nope
-tap_ok "a command after an option" refuses 2 "a command comes first" -i 0 ps
+tap_ok "a command after an option" refuses 2 "a command comes first: aipu-smi ps, then its options; '-i' is before it" -i 0 ps
+tap_ok "with an option of its own" refuses 2 "a command comes first: aipu-smi doctor" --device soft doctor --qpc x
+tap_ok "a card that is called like a command" refuses 3 "ps: no" -i ps
 tap_ok "two forms" refuses 2 "one of -q, --json and --csv" -q --json
 tap_ok "--no-units of nothing" refuses 2 "belong to --csv" --no-units
 tap_ok "--count of nothing" refuses 2 "belongs to -w" --count 3
@@ -283,6 +286,40 @@ tap_ok "no such card: what there is" refuses_at node 3 "9: no such card: there i
 tap_ok "reset of a card without driver" refuses_at idle 5 "0000:01:00.0: not reset: no driver" reset
 tap_ok "set of a dead one" refuses_at mixed 6 "0000:02:00.0: limits not set" set --default -i 02:00.0
 tap_ok "events of a dead one" refuses_at mixed 6 "0000:02:00.0: its configuration space" events -i 02:00.0
+tap_ok "what to type: the driver is not loaded" says 5 "no driver is bound to it: modprobe aipu_accel; " at idle "$smi"
+mkdir -p "$work/loaded/sys/module/aipu_accel"
+card "$work/loaded" 0000:01:00.0 "" '\x06\x00'
+tap_ok "what to type: it is" says 5 "no driver is bound to it: echo 0000:01:00.0 >/sys/bus/pci/drivers/aipu_accel/bind; " at loaded "$smi"
+
+# turns ROW...: until the live view's last rows are those
+turns()
+{
+	local try
+	for ((try = 0; try < 600; try++)); do
+		[ "$(tail -n $# "$work/rows" | sort)" = "$(printf '%s\n' "$@")" ] && return
+		sleep 0.1
+	done
+	cat "$work/rows"
+	return 1
+}
+card "$work/live" 0000:01:00.0 "" '\x06\x00'
+AIPU_TEST_ROOT=$work/live "$smi" -w 0.05 --csv pci_address,state --no-header >"$work/rows" 2>"$work/err" &
+watch=$!
+tap_ok "live: no driver" turns "0000:01:00.0,no driver"
+mkdir -p "$work/live/sys/bus/pci/drivers/vfio-pci"
+ln -s ../../drivers/vfio-pci "$work/live/sys/bus/pci/devices/0000:01:00.0/driver"
+tap_ok "live: a driver that came" turns "0000:01:00.0,driver vfio-pci"
+card "$work/came" 0000:02:00.0 "" '\x06\x00'
+mv "$work/came/sys/bus/pci/devices/0000:02:00.0" "$work/live/sys/bus/pci/devices"
+tap_ok "live: a card that came" turns "0000:01:00.0,driver vfio-pci" "0000:02:00.0,no driver"
+mv "$work/live/sys/bus/pci/devices/0000:01:00.0" "$work/came/sys/bus/pci/devices"
+tap_ok "live: one that went" turns "0000:01:00.0,not responding" "0000:02:00.0,no driver"
+mv "$work/came/sys/bus/pci/devices/0000:01:00.0" "$work/live/sys/bus/pci/devices"
+tap_ok "live: and came back" turns "0000:01:00.0,driver vfio-pci" "0000:02:00.0,no driver"
+kill -INT "$watch"
+ended=0
+wait "$watch" || ended=$?
+tap_ok "live: ended" eval 'cat "$work/err"; [ $ended -eq 130 ] && [ ! -s "$work/err" ]'
 tap_ok "live: the code of the last look" says 6 "not responding" at mixed "$smi" -w 0.05 --count 2
 
 # --- processes --------------------------------------------------------------------------------------

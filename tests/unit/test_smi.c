@@ -174,11 +174,33 @@ static void everything_happened(void **state)
 	assert_int_equal(smi_incidents(&a, &b, got), 7);
 	for (int i = 0; i < 7; i++)
 		assert_string_equal(got[i].kind, kinds[i]);
+	/* Two count resets: which one it is has to be told */
+	assert_string_equal(got[0].counter, "card_resets");
+	assert_string_equal(got[4].counter, "ras_events");
+	assert_null(got[1].counter);
+	assert_null(got[6].counter);
 	assert_int_equal(got[0].count, 1);
 	assert_int_equal(got[2].count, 3);
 	assert_int_equal(got[5].total, 7);
 	assert_string_equal(got[1].text, "wedged");
 	assert_string_equal(got[6].text, "none");
+}
+
+static void a_driver_goes_and_comes(void **state)
+{
+	struct smi_incident got[SMI_MAX_INCIDENTS];
+	struct smi_sample a, b;
+
+	(void)state;
+	clear(&a);
+	b = a;
+	b.info_error = b.telemetry_error = -ENODEV;
+	strcpy(b.state, "no driver");
+	assert_int_equal(smi_incidents(&a, &b, got), 1);
+	assert_string_equal(got[0].text, "no driver");
+	assert_int_equal(smi_incidents(&b, &b, got), 0);
+	assert_int_equal(smi_incidents(&b, &a, got), 1);
+	assert_string_equal(got[0].text, "ready");
 }
 
 static void counters_wrap_or_begin_anew(void **state)
@@ -244,6 +266,54 @@ static void utilization_is_growth_over_time(void **state)
 	assert_true(described(51000, 1000, 200).utilization_permille == SMI_UNKNOWN);
 	assert_true(described(0, 0, 0).utilization_permille == SMI_UNKNOWN);
 	assert_true(described(SMI_UNKNOWN, 1, 200).utilization_permille == SMI_UNKNOWN);
+}
+
+/* A step ends within the first `torn` readings: traffic is read before it, time and number of steps behind it */
+static int readings, torn;
+
+static int reading(struct aipu_device *device, struct aipu_telemetry *telemetry)
+{
+	int steps = readings < torn ? readings : torn;
+
+	(void)device;
+	memset(telemetry, 0, sizeof(*telemetry));
+	telemetry->memory_read_bytes = 1000 * steps;
+	readings++;
+	steps = readings < torn ? readings : torn;
+	telemetry->busy_us = 10 * steps;
+	telemetry->steps = steps;
+	return 0;
+}
+
+static int no_reading(struct aipu_device *device, struct aipu_telemetry *telemetry)
+{
+	(void)device;
+	(void)telemetry;
+	readings++;
+	return -EIO;
+}
+
+static void counters_are_of_one_moment(void **state)
+{
+	struct smi_sample sample;
+
+	(void)state;
+	for (torn = 0; torn < 4; torn++) {
+		readings = 0;
+		smi_settle(&sample, reading, NULL);
+		assert_int_equal(sample.telemetry.memory_read_bytes, 1000 * torn);
+		assert_int_equal(sample.telemetry.busy_us, 10 * torn);
+		assert_int_equal(readings, torn ? torn + 1 : 2);
+	}
+	/* It comes to an end whatever the card does */
+	torn = 1000000;
+	readings = 0;
+	smi_settle(&sample, reading, NULL);
+	assert_in_range(readings, 2, 10);
+	readings = 0;
+	smi_settle(&sample, no_reading, NULL);
+	assert_int_equal(readings, 1);
+	assert_int_equal(sample.telemetry_error, -EIO);
 }
 
 /* --- snapshots ----------------------------------------------------------------------------------- */
@@ -378,9 +448,11 @@ int main(void)
 		cmocka_unit_test(escapes_do_not_get_through),
 		cmocka_unit_test(nothing_happened),
 		cmocka_unit_test(everything_happened),
+		cmocka_unit_test(a_driver_goes_and_comes),
 		cmocka_unit_test(counters_wrap_or_begin_anew),
 		cmocka_unit_test(resets_are_counted_without_telemetry_too),
 		cmocka_unit_test(utilization_is_growth_over_time),
+		cmocka_unit_test(counters_are_of_one_moment),
 		cmocka_unit_test(what_is_written_is_read),
 		cmocka_unit_test(what_is_no_snapshot_says_why),
 		cmocka_unit_test(unknown_keys_are_passed_over_and_missing_ones_unknown),

@@ -12,23 +12,46 @@
 #include "aipu_registers.h"
 #include "aipu_types.h"
 
+/* Of a card whose steps are shorter than a reading none settles: then one step more or less is of no weight */
+#define SETTLE_READINGS 5
+
 /* A member of a card from bytes that need not end with zero */
 #define TAKE(to, from) smi_text_clean(to, sizeof(to), from, sizeof(from))
+
+/*
+ * A driver reads counters one after another, and a step that ends in between is in some and not in others: a card with bandwidth
+ * and no work. The number of steps is read last; if it is as the reading before left it, all of this one is of one moment.
+ */
+void smi_settle(struct smi_sample *sample,
+		int (*reading)(struct aipu_device *device, struct aipu_telemetry *telemetry),
+		struct aipu_device *device)
+{
+	int64_t steps = SMI_UNKNOWN;
+
+	for (int i = 0; i < SETTLE_READINGS; i++) {
+		sample->at_ms = cli_now_ms();
+		sample->telemetry_error = reading(device, &sample->telemetry);
+		if (sample->telemetry_error || sample->telemetry.steps == SMI_UNKNOWN ||
+		    (i && sample->telemetry.steps == steps))
+			return;
+		steps = sample->telemetry.steps;
+	}
+}
 
 void smi_sample(const struct smi_device *device, struct smi_sample *sample)
 {
 	memset(sample, 0, sizeof(*sample));
 	sample->info_error = sample->telemetry_error = -ENODEV;
 	sample->at_ms = cli_now_ms();
-	if (!device->device)
+	if (!device->device) {
+		snprintf(sample->state, sizeof(sample->state), "%s", device->state);
 		return;
+	}
 	sample->off_the_bus = !device->soft && smi_off_the_bus(&device->card);
 	if (sample->off_the_bus)
 		return;
 	sample->info_error = aipu_device_query(device->device, &sample->info);
-	/* What is counted belongs to this moment */
-	sample->at_ms = cli_now_ms();
-	sample->telemetry_error = aipu_device_telemetry(device->device, &sample->telemetry);
+	smi_settle(sample, aipu_device_telemetry, device->device);
 }
 
 int smi_state_code(const struct smi_device *device, const struct smi_sample *sample)
@@ -126,8 +149,9 @@ static void describe_info(const struct aipu_device_info *info, struct smi_card *
 		 info->state < sizeof(states) / sizeof(states[0]) ? states[info->state]
 								  : "unknown");
 	if (info->state == AIPU_DEVICE_WEDGED)
-		snprintf(card->problem, sizeof(card->problem),
-			 "it did not come back from a reset: aipu-smi reset, or bind it anew");
+		snprintf(
+			card->problem, sizeof(card->problem),
+			"it did not come back from a reset: aipu-smi doctor says why and what to do");
 	TAKE(card->vendor, info->vendor);
 	TAKE(card->model, info->model);
 	TAKE(card->serial, info->serial);

@@ -81,7 +81,24 @@ static void not_opened(struct smi_device *d, int err, const char *why)
 		 why);
 }
 
-static void open_card(struct smi_device *d)
+static void no_driver(struct smi_device *d)
+{
+	char path[PATH_MAX], problem[sizeof(d->problem)];
+
+	cards_path(path, "/sys/module/" CARD_DRIVER);
+	if (access(path, F_OK))
+		snprintf(problem, sizeof(problem),
+			 "no driver is bound to it: modprobe " CARD_DRIVER
+			 "; aipu-smi doctor looks for the reason");
+	else
+		snprintf(problem, sizeof(problem),
+			 "no driver is bound to it: echo %s >/sys/bus/pci/drivers/" CARD_DRIVER
+			 "/bind; aipu-smi doctor looks for the reason",
+			 d->card.pci);
+	not_open(d, SMI_NO_DRIVER, "no driver", problem);
+}
+
+void smi_card_open(struct smi_device *d)
 {
 	struct aipu_message message = { "" };
 	char path[PATH_MAX], state[48];
@@ -90,9 +107,7 @@ static void open_card(struct smi_device *d)
 	if (d->card.command == COMMAND_DEAD) {
 		not_open(d, SMI_NOT_ANSWERING, "not responding", SMI_OFF_THE_BUS);
 	} else if (!d->card.driver[0]) {
-		not_open(d, SMI_NO_DRIVER, "no driver",
-			 "no driver is bound to it: modprobe " CARD_DRIVER
-			 "; aipu-smi doctor looks for the reason");
+		no_driver(d);
 	} else if (strcmp(d->card.driver, CARD_DRIVER)) {
 		snprintf(state, sizeof(state), "driver %.32s", d->card.driver);
 		not_open(d, SMI_NO_DRIVER, state, "another driver than " CARD_DRIVER " has it");
@@ -113,6 +128,14 @@ static void open_card(struct smi_device *d)
 	}
 }
 
+void smi_card_gone(struct smi_device *d)
+{
+	d->card.command = COMMAND_DEAD;
+	d->card.driver[0] = d->card.node[0] = '\0';
+	d->card.index = -1;
+	not_open(d, SMI_NOT_ANSWERING, "not responding", "it is not on the PCI bus any more");
+}
+
 static int open_soft(struct smi_device *d)
 {
 	struct aipu_message message = { "" };
@@ -130,7 +153,7 @@ static const char *serial_of(void *devices, size_t index)
 	if (d->card.command == COMMAND_DEAD || strcmp(d->card.driver, CARD_DRIVER))
 		return NULL;
 	if (!d->device && !d->problem[0])
-		open_card(d);
+		smi_card_open(d);
 	if (!d->device || aipu_device_query(d->device, &info))
 		return NULL;
 	TEXT_CLEAN(d->serial, info.serial);
@@ -219,7 +242,7 @@ int smi_devices_open(struct smi_devices *devices, const struct picks *picks)
 		if (d->soft)
 			code = open_soft(d);
 		else if (!d->device && !d->problem[0])
-			open_card(d);
+			smi_card_open(d);
 		if (code)
 			smi_devices_close(devices);
 	}

@@ -55,6 +55,10 @@ int smi_devices_each(const struct picks *picks,
 /* The worse of two exit codes of cards: not answering, no driver, no permission, failed, in this order */
 int smi_worse(int code, int other);
 
+/* Opens a card whose `card` is known; what keeps it from that is in it then. Nothing of it is open yet */
+void smi_card_open(struct smi_device *device);
+/* Makes a card that is closed one that is not there */
+void smi_card_gone(struct smi_device *device);
 /* Of a card, now: its configuration space is gone, or reads as ones */
 bool smi_off_the_bus(const struct card *card);
 /* The exit code for an -errno that a card's device gave */
@@ -68,11 +72,21 @@ struct smi_sample {
 	struct aipu_device_info info;
 	struct aipu_telemetry telemetry;
 	int info_error, telemetry_error; /* -errno */
+	char state[48]; /* of one that is not open, as in struct smi_device; else "" */
 	bool off_the_bus; /* configuration space does not answer, whatever the driver still says */
 	double at_ms; /* cli_now_ms() */
 };
 
+/*
+ * again.c: between two looks: closes what its driver let go of, opens what has a driver now, and with `all` takes in cards that
+ * came to the bus. last: a sample of each device, allocated; grows with the list. -ENOMEM
+ */
+int smi_devices_again(struct smi_devices *devices, struct smi_sample **last, bool all);
+
 /* collect.c. Never fails: what could not be had is in the sample */
+void smi_settle(struct smi_sample *sample,
+		int (*reading)(struct aipu_device *device, struct aipu_telemetry *telemetry),
+		struct aipu_device *device);
 void smi_sample(const struct smi_device *device, struct smi_sample *sample);
 /* before: an earlier one that rates are taken from, or NULL */
 void smi_describe(const struct smi_device *device, const struct smi_sample *before,

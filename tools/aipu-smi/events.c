@@ -18,6 +18,7 @@ struct events {
 	struct smi_terminal terminal;
 	uint64_t interval_ms, count, written;
 	bool as_json;
+	bool all; /* no card was named: those that come are of interest too */
 	int code;
 };
 
@@ -40,11 +41,11 @@ static json_t *number(int64_t value)
 static void write_json(const struct smi_device *device, const struct smi_incident *i,
 		       const char *when)
 {
-	json_t *line = json_pack("{s:i, s:s, s:s, s:s, s:s?, s:o, s:o}", "schema_version",
+	json_t *line = json_pack("{s:i, s:s, s:s, s:s, s:s?, s:o, s:o, s:s?}", "schema_version",
 				 SMI_SCHEMA_VERSION, "time", when, "device",
 				 smi_device_name(device), "event", i->kind, "is",
 				 i->text[0] ? i->text : NULL, "count", number(i->count), "total",
-				 number(i->total));
+				 number(i->total), "counter", i->counter);
 
 	if (!line)
 		return;
@@ -60,13 +61,17 @@ static void write_text(const struct smi_device *device, const struct smi_inciden
 	if (i->text[0])
 		printf("%s\n", i->text);
 	else
-		printf("%" PRId64 ", now %" PRId64 "\n", i->count, i->total);
+		printf("%" PRId64 ", %s%snow %" PRId64 "\n", i->count,
+		       strcmp(i->kind, i->counter) ? i->counter : "",
+		       strcmp(i->kind, i->counter) ? " " : "", i->total);
 }
 
 /* Counters of a card that does not answer are compared when it does again */
 static void keep(struct smi_sample *last, const struct smi_sample *now)
 {
 	last->info_error = now->info_error;
+	last->off_the_bus = now->off_the_bus;
+	memcpy(last->state, now->state, sizeof(last->state));
 	if (!now->info_error)
 		last->info = now->info;
 	if (!now->telemetry_error) {
@@ -105,6 +110,10 @@ static void run(struct events *e)
 	for (;;) {
 		switch (smi_terminal_wait(&e->terminal, (double)e->interval_ms)) {
 		case SMI_TIME:
+			if (smi_devices_again(&e->devices, &e->samples, e->all)) {
+				e->code = smi_fail(CLI_FAILED, "out of memory");
+				return;
+			}
 			for (size_t i = 0; i < e->devices.count; i++)
 				if (!look(e, i))
 					return;
@@ -188,6 +197,7 @@ int smi_events(int argc, char **argv)
 	code = smi_devices_open(&e.devices, &picks);
 	if (code)
 		return code;
+	e.all = !picks.count;
 	code = events_run(&e);
 	free(e.samples);
 	smi_devices_close(&e.devices);

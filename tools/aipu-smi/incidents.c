@@ -11,12 +11,14 @@ struct incident_list {
 	size_t count;
 };
 
-static void add(struct incident_list *list, const char *kind, const char *text, int64_t count,
-		int64_t total)
+static void add(struct incident_list *list, const char *kind, const char *text, const char *counter,
+		int64_t count, int64_t total)
 {
 	struct smi_incident *i = &list->at[list->count++];
 
-	*i = (struct smi_incident){ .kind = kind, .count = count, .total = total };
+	*i = (struct smi_incident){
+		.kind = kind, .counter = counter, .count = count, .total = total
+	};
 	snprintf(i->text, sizeof(i->text), "%s", text);
 }
 
@@ -24,6 +26,8 @@ static const char *state_name(const struct smi_sample *sample)
 {
 	static const char *const names[] = { "ready", "resetting", "wedged" };
 
+	if (sample->state[0])
+		return sample->state;
 	if (sample->info_error)
 		return "not responding";
 	return sample->info.state < 3 ? names[sample->info.state] : "unknown";
@@ -45,12 +49,13 @@ static int64_t growth(int64_t before, int64_t now)
 	return before <= UINT32_MAX && wrapped < HALF ? (int64_t)wrapped : now;
 }
 
-static void count(struct incident_list *list, const char *kind, int64_t before, int64_t now)
+static void count(struct incident_list *list, const char *kind, const char *counter, int64_t before,
+		  int64_t now)
 {
 	int64_t more = growth(before, now);
 
 	if (more > 0)
-		add(list, kind, "", more, now);
+		add(list, kind, "", counter, more, now);
 }
 
 static void throttle(struct incident_list *list, int64_t before, int64_t now)
@@ -60,7 +65,7 @@ static void throttle(struct incident_list *list, int64_t before, int64_t now)
 	if (before == SMI_UNKNOWN || now == SMI_UNKNOWN || before == now)
 		return;
 	smi_throttle_text(text, sizeof(text), now);
-	add(list, "throttle", text, SMI_UNKNOWN, SMI_UNKNOWN);
+	add(list, "throttle", text, NULL, SMI_UNKNOWN, SMI_UNKNOWN);
 }
 
 size_t smi_incidents(const struct smi_sample *before, const struct smi_sample *now,
@@ -70,17 +75,20 @@ size_t smi_incidents(const struct smi_sample *before, const struct smi_sample *n
 	struct incident_list list = { .at = incidents };
 
 	if (!before->telemetry_error && !now->telemetry_error && a->card_resets != SMI_UNKNOWN)
-		count(&list, "reset", a->card_resets, b->card_resets);
+		count(&list, "reset", "card_resets", a->card_resets, b->card_resets);
 	else if (!before->info_error && !now->info_error)
-		count(&list, "reset", before->info.resets, now->info.resets);
+		count(&list, "reset", "resets", before->info.resets, now->info.resets);
 	if (strcmp(state_name(before), state_name(now)))
-		add(&list, "state", state_name(now), SMI_UNKNOWN, SMI_UNKNOWN);
+		add(&list, "state", state_name(now), NULL, SMI_UNKNOWN, SMI_UNKNOWN);
 	if (before->telemetry_error || now->telemetry_error)
 		return list.count;
-	count(&list, "corrected_errors", a->corrected_errors, b->corrected_errors);
-	count(&list, "uncorrected_errors", a->uncorrected_errors, b->uncorrected_errors);
-	count(&list, "ras", a->ras_events, b->ras_events);
-	count(&list, "temperature", a->temperature_events, b->temperature_events);
+	count(&list, "corrected_errors", "corrected_errors", a->corrected_errors,
+	      b->corrected_errors);
+	count(&list, "uncorrected_errors", "uncorrected_errors", a->uncorrected_errors,
+	      b->uncorrected_errors);
+	count(&list, "ras", "ras_events", a->ras_events, b->ras_events);
+	count(&list, "temperature", "temperature_events", a->temperature_events,
+	      b->temperature_events);
 	throttle(&list, a->throttle, b->throttle);
 	return list.count;
 }

@@ -13,6 +13,7 @@
 struct smi_incident {
 	const char *kind; /* "state", "reset", "corrected_errors", ... */
 	char text[64]; /* of "state" and "throttle"; else "" */
+	const char *counter; /* that tells it, as the snapshot calls it; NULL: none */
 	int64_t count; /* how often; SMI_UNKNOWN where that means nothing */
 	int64_t total; /* what the counter has now */
 };

@@ -75,6 +75,7 @@ static int look_once(const struct smi_devices *devices, const struct smi_view *v
 
 static int look(const struct options *o)
 {
+	struct smi_view view = o->view;
 	struct smi_devices devices;
 	int code;
 
@@ -83,8 +84,9 @@ static int look(const struct options *o)
 	code = smi_devices_open(&devices, &o->picks);
 	if (code)
 		return code;
-	if (o->view.interval_s > 0)
-		code = smi_watch(&devices, &o->view);
+	view.all = !o->picks.count;
+	if (view.interval_s > 0)
+		code = smi_watch(&devices, &view);
 	else
 		code = look_once(&devices, &o->view);
 	smi_devices_close(&devices);

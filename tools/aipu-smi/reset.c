@@ -65,7 +65,7 @@ static int refused(const struct smi_device *d, const struct how *how, int err, c
 			"%s: not reset: it keeps no firmware, which --recovery would pass over",
 			smi_device_name(d));
 	return smi_fail(smi_error_code(err), "%s: %s", smi_device_name(d),
-			why[0] ? why : strerror(-err));
+			why[0] ? smi_without_name(smi_device_name(d), why) : strerror(-err));
 }
 
 /* Whether it is what it should be; the driver's word alone is not enough */
@@ -106,7 +106,13 @@ static int say_done(const struct smi_device *d, const struct smi_sample *before,
 	       version >> 24, version >> 16 & 0xff, version & 0xffff);
 	if (!before->info_error)
 		printf("%u -> ", before->info.resets);
-	printf("%u\n", after->info.resets);
+	printf("%u", after->info.resets);
+	/* The card counts for itself, also what came before the driver and by other ways */
+	if (!before->telemetry_error && before->telemetry.card_resets != SMI_UNKNOWN &&
+	    !after->telemetry_error && after->telemetry.card_resets != SMI_UNKNOWN)
+		printf(", card_resets %" PRId64 " -> %" PRId64, before->telemetry.card_resets,
+		       after->telemetry.card_resets);
+	putchar('\n');
 	return smi_flush(CLI_OK);
 }
 

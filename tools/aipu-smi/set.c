@@ -76,9 +76,10 @@ static int say(const struct smi_device *d, const struct smi_sample *after)
 		smi_number_show(after->telemetry.power_limit_mw, 1000, 1, power, sizeof(power));
 		smi_number_show(after->telemetry.clock_limit_mhz, 1, 0, clock, sizeof(clock));
 	}
-	printf("%s: power limit %s%s, clock limit %s%s\n", smi_device_name(d),
+	printf("%s: power limit %s%s, clock limit %s%s%s\n", smi_device_name(d),
 	       power[0] ? power : "-", power[0] ? " W" : "", clock[0] ? clock : "-",
-	       clock[0] ? " MHz" : "");
+	       clock[0] ? " MHz" : "",
+	       d->soft ? "; they end with this process, as its software device does" : "");
 	return smi_flush(CLI_OK);
 }
 

@@ -9,7 +9,7 @@
 #include <string.h>
 
 struct watch {
-	const struct smi_devices *devices;
+	struct smi_devices *devices;
 	const struct smi_view *view;
 	struct smi_terminal terminal;
 	struct smi_sample *before, *now;
@@ -33,11 +33,31 @@ static void draw(struct watch *w)
 	free(text);
 }
 
+/* Which cards there are now, and room for a look at each */
+static bool again(struct watch *w)
+{
+	size_t count = w->devices->count;
+	struct smi_sample *now;
+	int err = smi_devices_again(w->devices, &w->before, w->view->all);
+
+	if (!err && w->devices->count > count) {
+		now = realloc(w->now, w->devices->count * sizeof(*now));
+		err = now ? 0 : -1;
+		w->now = now ? now : w->now;
+	}
+	if (err)
+		w->code = smi_fail(CLI_FAILED, "out of memory");
+	return !err;
+}
+
 /* False when there is no more to be done; the code says why */
 static bool look(struct watch *w)
 {
-	struct smi_sample *samples = w->before;
+	struct smi_sample *samples;
 
+	if (!again(w))
+		return false;
+	samples = w->before;
 	smi_snapshot_free(&w->snapshot);
 	if (smi_collect(w->devices, w->before, w->now, &w->snapshot)) {
 		w->code = CLI_FAILED;
@@ -104,25 +124,29 @@ static int cards_code(const struct watch *w)
 	return code;
 }
 
-int smi_watch(const struct smi_devices *devices, const struct smi_view *view)
+static int watch_screen(struct watch *w)
 {
-	struct smi_sample *samples = calloc(2 * devices->count, sizeof(*samples));
-	struct watch w = { .devices = devices, .view = view };
-	int code = CLI_OK;
+	int code = watch_run(w);
 
-	if (!samples)
-		return smi_fail(CLI_FAILED, "out of memory");
-	w.before = samples;
-	w.now = samples + devices->count;
-	if (smi_terminal_start(&w.terminal, view->form == SMI_TABLE, true)) {
-		free(samples);
-		return smi_fail(CLI_FAILED, "signals cannot be read");
-	}
-	code = watch_run(&w);
-	smi_terminal_end(&w.terminal);
-	if (!code)
-		code = cards_code(&w);
+	smi_terminal_end(&w->terminal);
+	return code ? code : cards_code(w);
+}
+
+int smi_watch(struct smi_devices *devices, const struct smi_view *view)
+{
+	struct watch w = { .devices = devices, .view = view };
+	int code;
+
+	w.before = calloc(devices->count, sizeof(*w.before));
+	w.now = calloc(devices->count, sizeof(*w.now));
+	if (!w.before || !w.now)
+		code = smi_fail(CLI_FAILED, "out of memory");
+	else if (smi_terminal_start(&w.terminal, view->form == SMI_TABLE, true))
+		code = smi_fail(CLI_FAILED, "signals cannot be read");
+	else
+		code = watch_screen(&w);
 	smi_snapshot_free(&w.snapshot);
-	free(samples);
+	free(w.before);
+	free(w.now);
 	return w.terminal.signal ? smi_terminal_code(&w.terminal) : code;
 }

@@ -17,6 +17,7 @@ struct smi_view {
 	bool colour;
 	double interval_s; /* > 0: again and again */
 	uint64_t count; /* of looks; 0: no end */
+	bool all; /* no card was named: those that come are shown too */
 };
 
 /* overview.c. first: headings too; log: one of many, so no table and no JSON of many lines */
@@ -24,7 +25,7 @@ int smi_view_write(FILE *out, const struct smi_view *view, const struct smi_snap
 		   bool first, bool log);
 
 /* watch.c: an exit code. smi_signals_hold() was called before the devices were opened. */
-int smi_watch(const struct smi_devices *devices, const struct smi_view *view);
+int smi_watch(struct smi_devices *devices, const struct smi_view *view);
 
 /* terminal.c */
 enum smi_event {
