@@ -211,7 +211,7 @@ int aipu_sensors_restore(struct aipu_device *aipu)
 		clock = min(clock, aipu_read(aipu, AIPU_REG_CLOCK_LIMIT));
 		err = give_limits(aipu, power, clock);
 	}
-	/* Without an answer it is not a card that runs; any other refusal is of the limits alone. */
+	/* Without an answer no card runs; any other refusal is of the limits alone. */
 	if (err == -ETIMEDOUT || err == -ECANCELED || err == -ENODEV)
 		return err;
 	if (err || power != sensors->power_mw || clock != sensors->clock_mhz)

@@ -123,7 +123,9 @@ def kernel_arguments(options):
              "loglevel=7" if options.verbose else "loglevel=5",
              "nokaslr", "cryptomgr.notests",  # half a second each without KVM
              # On a loaded machine the timer's interrupts come late; a kernel with an IOMMU panics at that.
-             "no_timer_check"]
+             "no_timer_check",
+             # There, too, a processor that has no time looks like one that does not answer.
+             "rcupdate.rcu_cpu_stall_timeout=120"]
     if options.iommu == "intel":
         words.append("intel_iommu=on")
     return " ".join(words + options.append)
