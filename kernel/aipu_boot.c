@@ -65,17 +65,47 @@ static int wait_loaded(struct aipu_device *aipu, u32 states, u32 *state)
 	return wait_state(aipu, states, 2 * aipu_timeout_ms(aipu), state);
 }
 
+/* A card that failed may still be at what it had begun. */
+static int wait_idle(struct aipu_device *aipu)
+{
+	u32 status;
+
+	return read_poll_timeout(aipu_read, status, status & AIPU_STATUS_IDLE, POLL_US,
+				 aipu_timeout_ms(aipu) * 1000ull, false, aipu, AIPU_REG_STATUS);
+}
+
 int aipu_boot_reset(struct aipu_device *aipu)
 {
-	/* RUNNING: with firmware of its own */
-	const u32 ends = BIT(AIPU_STATE_ROM) | BIT(AIPU_STATE_RUNNING);
+	/* RUNNING: with firmware of its own; FAILED: that failed at once, as it does in heat */
+	const u32 ends = BIT(AIPU_STATE_ROM) | BIT(AIPU_STATE_RUNNING) | BIT(AIPU_STATE_FAILED);
 	u32 state;
 	int err;
 
 	aipu_write(aipu, AIPU_REG_CONTROL,
 		   AIPU_CONTROL_RESET | (aipu->recovery ? AIPU_CONTROL_RECOVERY : 0));
 	err = wait_state(aipu, ends | BIT(AIPU_STATE_LOADING), aipu_timeout_ms(aipu), &state);
-	return err ?: wait_loaded(aipu, ends, &state);
+	err = err ?: wait_loaded(aipu, ends, &state);
+	return err ?: state == AIPU_STATE_FAILED ? wait_idle(aipu) : 0;
+}
+
+/* FAILED: says why. -EAGAIN: nothing but time helps, else as aipu_boot() */
+static int failed(struct aipu_device *aipu)
+{
+	u32 error = aipu_read(aipu, AIPU_REG_ERROR);
+
+	drm_err(&aipu->drm, "the card did not come up: %s (error %u)\n", error_text(error), error);
+	switch (error) {
+	case AIPU_ERROR_ABI_TOO_OLD:
+		return -EPROTONOSUPPORT;
+	case AIPU_ERROR_ABI_TOO_NEW:
+		return -EPROTO;
+	case AIPU_ERROR_OVERHEATED:
+		drm_err(&aipu->drm,
+			"the card is too hot to start: reset it when it has cooled down\n");
+		return -EAGAIN;
+	default:
+		return -EIO;
+	}
 }
 
 /* What both sides speak, for messages; of `who` it is what the limits say. */
@@ -130,8 +160,12 @@ static int give_image(struct aipu_device *aipu, const struct firmware *image, co
 	err = wait_state(aipu, BIT(AIPU_STATE_RUNNING) | BIT(AIPU_STATE_FAILED),
 			 AIPU_ROM_TIMEOUT_MS, &state);
 	if (!err && state == AIPU_STATE_FAILED) {
-		say_refused(aipu, image, name);
-		err = -EKEYREJECTED;
+		if (aipu_read(aipu, AIPU_REG_ERROR) == AIPU_ERROR_OVERHEATED) {
+			err = failed(aipu);
+		} else {
+			say_refused(aipu, image, name);
+			err = -EKEYREJECTED;
+		}
 	}
 	/*
 	 * A card that did not answer may still read it: its memory is given back only after a
@@ -251,6 +285,16 @@ static int read_limits(struct aipu_device *aipu)
 
 /* --- the whole way ---------------------------------------------------------------------------- */
 
+/* 0: in ROM or RUNNING */
+static int reset_first(struct aipu_device *aipu)
+{
+	int err = aipu_boot_reset(aipu);
+
+	if (!err && state_of(aipu_read(aipu, AIPU_REG_STATUS)) == AIPU_STATE_FAILED)
+		err = failed(aipu);
+	return err;
+}
+
 /*
  * From whatever somebody left: a card that is enabled or failed may hold addresses of a host that
  * is no more.
@@ -276,15 +320,15 @@ static int quiesce(struct aipu_device *aipu)
 		if (!wait_loaded(aipu, ~(u32)BIT(AIPU_STATE_LOADING), &state) &&
 		    (state == AIPU_STATE_ROM || state == AIPU_STATE_RUNNING))
 			return 0;
-		return aipu_boot_reset(aipu);
+		return reset_first(aipu);
 	default:
-		return aipu_boot_reset(aipu);
+		return reset_first(aipu);
 	}
 }
 
 static int enable(struct aipu_device *aipu)
 {
-	u32 state, error, version;
+	u32 state, version;
 	int err;
 
 	aipu_write(aipu, AIPU_REG_HOST_ABI_OLDEST, AIPU_ABI_OLDEST);
@@ -309,16 +353,7 @@ static int enable(struct aipu_device *aipu)
 			AIPU_ABI_ARGS(version), AIPU_ABI_ARGS(aipu->limits.abi_in_use));
 		return -EIO;
 	}
-	error = aipu_read(aipu, AIPU_REG_ERROR);
-	drm_err(&aipu->drm, "the card did not come up: %s (error %u)\n", error_text(error), error);
-	switch (error) {
-	case AIPU_ERROR_ABI_TOO_OLD:
-		return -EPROTONOSUPPORT;
-	case AIPU_ERROR_ABI_TOO_NEW:
-		return -EPROTO;
-	default:
-		return -EIO;
-	}
+	return failed(aipu);
 }
 
 int aipu_boot(struct aipu_device *aipu)

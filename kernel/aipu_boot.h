@@ -9,12 +9,12 @@ struct aipu_device;
  * Brings the card to READY, whatever state it is in, and reads its limits. Called at probe and
  * after each reset. -ENODEV: not this card, or gone; -ENOENT: it needs firmware and there is none;
  * -EKEYREJECTED: it refused the image; -EPROTO: its contract is too old for this driver;
- * -EPROTONOSUPPORT: too new; -ETIMEDOUT, -ENOMEM, -EIO. Says why in the log.
+ * -EPROTONOSUPPORT: too new; -EAGAIN: too hot; -ETIMEDOUT, -ENOMEM, -EIO. Says why in the log.
  */
 int aipu_boot(struct aipu_device *aipu);
 /* CONTROL.ENABLE off; returns when the card does no DMA. -ETIMEDOUT, -ENODEV: it may still. */
 int aipu_boot_disable(struct aipu_device *aipu);
-/* CONTROL.RESET; as above */
+/* CONTROL.RESET; as above. It may have failed again, in heat, and is as quiet then. */
 int aipu_boot_reset(struct aipu_device *aipu);
 
 #endif

@@ -41,6 +41,20 @@ int aipu_enter(struct aipu_device *aipu, int *idx)
 	return -EIO;
 }
 
+int aipu_look(struct aipu_device *aipu, int *idx)
+{
+	if (!drm_dev_enter(&aipu->drm, idx))
+		return -ENODEV;
+	if (!down_read_trylock(&aipu->reset_lock)) {
+		drm_dev_exit(*idx);
+		return -EBUSY;
+	}
+	if (aipu->state != AIPU_RESETTING)
+		return 0;
+	aipu_exit(aipu, *idx);
+	return -EBUSY;
+}
+
 void aipu_exit(struct aipu_device *aipu, int idx)
 {
 	up_read(&aipu->reset_lock);

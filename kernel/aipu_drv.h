@@ -178,6 +178,11 @@ void aipu_file_put(struct aipu_file *file);
  * (unplugged), -EIO (wedged), -ERESTARTSYS (killed while a reset was under way).
  */
 int aipu_enter(struct aipu_device *aipu, int *idx);
+/*
+ * For who only reads registers: likewise, but it never waits, and has a wedged card too. 0,
+ * -ENODEV, -EBUSY: the card is being reset, or about to be.
+ */
+int aipu_look(struct aipu_device *aipu, int *idx);
 void aipu_exit(struct aipu_device *aipu, int idx);
 
 /* For messages: "1.0" as two arguments of "%u.%u" */

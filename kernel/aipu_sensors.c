@@ -3,11 +3,12 @@
  * What the card measures, counts and reports of itself: telemetry, hwmon, the attributes that
  * monitors read, events; and the limits of power and clock. Called by the cores of each, by the
  * watch and by recovery. A value that the card does not know is absent or an error, never 0;
- * nothing here waits for a job.
+ * nothing here waits for a job, and who only reads does not wait for a reset.
  */
 #include <linux/capability.h>
 #include <linux/hwmon.h>
 #include <linux/ratelimit.h>
+#include <linux/string.h>
 #include <linux/sysfs.h>
 #include <drm/drm_accel.h>
 #include <drm/drm_drv.h>
@@ -48,7 +49,7 @@ struct aipu_sensors {
 	struct ratelimit_state events;
 };
 
-/* --- values, or DRM_AIPU_UNKNOWN; under aipu_enter() ------------------------------------------ */
+/* --- values, or DRM_AIPU_UNKNOWN; under aipu_look() or aipu_enter() --------------------------- */
 
 static s64 value_of(const struct aipu_device *aipu, u32 offset)
 {
@@ -82,8 +83,12 @@ static s64 throttled(const struct aipu_device *aipu, u32 reason)
 static s64 busy_us(const struct aipu_device *aipu)
 {
 	struct aipu_sensors *sensors = aipu->sensors;
-	s64 now = counter_of(aipu, AIPU_REG_BUSY_US_LO);
+	s64 now;
 
+	/* Where it could not be stopped the register has what was added already. */
+	if (aipu->state == AIPU_WEDGED)
+		return sensors->busy_before_us;
+	now = counter_of(aipu, AIPU_REG_BUSY_US_LO);
 	if (now == DRM_AIPU_UNKNOWN)
 		return now;
 	return sensors->busy_before_us + aipu_never_back(&sensors->busy_us, now);
@@ -112,14 +117,8 @@ static s64 running_jobs(struct aipu_device *aipu)
 
 /* --- telemetry -------------------------------------------------------------------------------- */
 
-int aipu_telemetry(struct aipu_device *aipu, struct drm_aipu_telemetry *out)
+static void read_telemetry(const struct aipu_device *aipu, struct drm_aipu_telemetry *out)
 {
-	const struct aipu_sensors *sensors = aipu->sensors;
-	int idx, err;
-
-	err = aipu_enter(aipu, &idx);
-	if (err)
-		return err;
 	*out = (struct drm_aipu_telemetry){
 		.temperature_mc = degrees_of(aipu, AIPU_REG_TEMPERATURE),
 		.power_mw = value_of(aipu, AIPU_REG_POWER),
@@ -140,11 +139,26 @@ int aipu_telemetry(struct aipu_device *aipu, struct drm_aipu_telemetry *out)
 		.steps = value_of(aipu, AIPU_REG_STEPS),
 		.longest_step_us = value_of(aipu, AIPU_REG_LONGEST_STEP_US),
 		.card_resets = value_of(aipu, AIPU_REG_RESET_COUNT),
-		.ras_events = atomic64_read(&sensors->ras_events),
-		.temperature_events = atomic64_read(&sensors->temperature_events),
-		.running_jobs = running_jobs(aipu),
 	};
-	aipu_exit(aipu, idx);
+}
+
+int aipu_telemetry(struct aipu_device *aipu, struct drm_aipu_telemetry *out)
+{
+	const struct aipu_sensors *sensors = aipu->sensors;
+	int idx, err;
+
+	err = aipu_look(aipu, &idx);
+	if (err == -ENODEV)
+		return err;
+	if (err) {
+		memset64((u64 *)out, DRM_AIPU_UNKNOWN, sizeof(*out) / sizeof(u64));
+	} else {
+		read_telemetry(aipu, out);
+		aipu_exit(aipu, idx);
+	}
+	out->ras_events = atomic64_read(&sensors->ras_events);
+	out->temperature_events = atomic64_read(&sensors->temperature_events);
+	out->running_jobs = running_jobs(aipu);
 	return 0;
 }
 
@@ -321,7 +335,7 @@ static int sensor_read(struct device *dev, enum hwmon_sensor_types type, u32 att
 	int idx, err;
 	s64 now;
 
-	err = aipu_enter(aipu, &idx);
+	err = aipu_look(aipu, &idx);
 	if (err)
 		return err;
 	now = sensor_value(aipu, type, attribute);
@@ -394,12 +408,12 @@ static struct device_attribute monitors[] = {
 	__ATTR(npu_memory_utilization, 0444, monitor_show, NULL), /* bytes in use */
 };
 
-/* 0 and *value, -ENODATA, or as aipu_enter() */
+/* 0 and *value, -ENODATA, or as aipu_look() */
 static int monitor_value(struct aipu_device *aipu, const struct attribute *attribute, s64 *value)
 {
 	int idx, err;
 
-	err = aipu_enter(aipu, &idx);
+	err = aipu_look(aipu, &idx);
 	if (err)
 		return err;
 	if (attribute == &monitors[0].attr)

@@ -20,7 +20,7 @@ int aipu_sensors_start(struct aipu_device *aipu); /* when it was: hwmon, with wh
  * firmware refuses them; -errno: no answer. Under reset_lock for writing, or at probe
  */
 int aipu_sensors_restore(struct aipu_device *aipu);
-/* 0 or as aipu_enter() */
+/* 0, also while the card is being reset: what it measures is unknown then; -ENODEV */
 int aipu_telemetry(struct aipu_device *aipu, struct drm_aipu_telemetry *out);
 /* The card reported `event`, of enum aipu_event. Under aipu_enter() */
 void aipu_sensors_event(struct aipu_device *aipu, u32 event);

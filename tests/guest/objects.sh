@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: MIT
 # The driver by its user API, and that a guest is clean behind it: the programs selftest_*.c that need the driver, of which each
 # result is one here. On every kernel and with every kind of IOMMU, in one boot: those of queues, jobs and io_uring on the first
-# card, whose memory is large; the others on the two behind it, those of flash and of what a card reports on one each; on the lazy
-# IOMMU the first card has no shadow doorbells. The debug kernel then looks for memory that nothing points to; with an IOMMU it is
+# card, whose memory is large; the others on the two behind it, those of flash, of what a card reports and of heat on one
+# each; on the lazy IOMMU the first card has no shadow doorbells. The debug kernel then looks for memory that nothing points to; with an IOMMU it is
 # slow enough to meet a card that goes while memory is mapped for it.
 # OBJECTS_GUESTS: only these, by the first words of their names.
 set -u
@@ -13,9 +13,11 @@ set -u
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-objects="selftest_buffers selftest_objects selftest_sensors selftest_flash selftest_events selftest_arguments"
+objects="selftest_buffers selftest_objects selftest_sensors selftest_flash selftest_events selftest_heat selftest_arguments"
 # Errors of memory, the second one not corrected; hot air, and cool again: as selftest_events.c has it
 events_card="--fault memory-error@2 --fault memory-error@4:1 --fault ambient@6:100 --fault ambient@8:25"
+# Air in which it fails in ten seconds, and cool again when the host has loaded twice: as selftest_heat.c has it
+heat_card="--fault ambient@1:150 --fault load-ambient@2:25"
 jobs="selftest_jobs selftest_fills selftest_uring selftest_priorities"
 
 build()
@@ -36,6 +38,7 @@ for program; do
 	case $program in
 	*_flash) export AIPU_FIRST_CARD=3 ;;
 	*_events) export AIPU_FIRST_CARD=4 ;;
+	*_heat) export AIPU_FIRST_CARD=5 ;;
 	*_buffers | *_objects | *_arguments | *_sensors) export AIPU_FIRST_CARD=1 ;;
 	*) unset AIPU_FIRST_CARD ;;
 	esac
@@ -67,9 +70,10 @@ boots()
 		return 1
 	}
 	# shellcheck disable=SC2046,SC2086
-	rm -f "$work/flash"
-	"$SRC/scripts/vm" --kernel "$kernel" "$@" --cards 5 --card "1:--memory 64M" --card "2:--memory 64M" \
+	rm -f "$work/flash" "$work/flash.heat"
+	"$SRC/scripts/vm" --kernel "$kernel" "$@" --cards 6 --card "1:--memory 64M" --card "2:--memory 64M" \
 		--card "3:--memory 64M --flash $work/flash" --card "4:--memory 64M $events_card" \
+		--card "5:--memory 64M --flash $work/flash.heat $heat_card" \
 		--file "$work/low.fw" --env AIPU_LOW_LIMITS="$work/low.fw" --module drm_shmem_helper --timeout 900 -- \
 		sh "$work/guest.sh" "$work/$kernel/aipu_accel.ko" "$BUILD/firmware/aipu-soft.fw" \
 		"$SRC/tests/guest/clean.sh" $(printf "$BUILD/tests/guest/%s " $programs) \

@@ -791,6 +791,63 @@ static void too_hot_is_the_end(void **state)
 	assert_int_equal(mount_job(queue, &job).status, AIPU_STATUS_OK);
 }
 
+/* [LIM-6] [FLS-3] nothing of its own is started in heat, and no try is taken for that */
+static void too_hot_for_flash(void **state)
+{
+	static uint8_t bytes[128u << 10];
+	struct mount_flash flash = { .bytes = bytes, .power = UINT64_MAX };
+	struct mount_options options = { .clock = own_clock,
+					 .config = { .flash_bytes = sizeof(bytes) },
+					 .flash = &flash };
+	struct aipu_admin command = { .opcode = AIPU_ADMIN_FLASH_WRITE };
+	struct aipu_firmware_header header;
+	struct aipu_flash_info *info;
+	uint64_t image, page;
+
+	(void)state;
+	memset(bytes, 0, sizeof(bytes));
+	atomic_store(&now_ns, 12345 * S);
+	mount = mount_create(&options);
+	while (mount_state(mount) == AIPU_STATE_LOADING)
+		;
+	assert_int_equal(mount_boot(mount), AIPU_STATE_RUNNING);
+	assert_int_equal(mount_enable(mount), AIPU_STATE_READY);
+	image = mount_alloc(mount, sizeof(header) + 3);
+	page = mount_alloc(mount, 4096);
+	info = mount_pointer(mount, page);
+	mount_image(&header, "one");
+	memcpy(mount_pointer(mount, image), &header, sizeof(header));
+	memcpy((uint8_t *)mount_pointer(mount, image) + sizeof(header), "one", 3);
+	command.flash.address = image;
+	command.flash.bytes = sizeof(header) + 3;
+	assert_int_equal(mount_admin(mount, &command, NULL), AIPU_STATUS_OK);
+	command = (struct aipu_admin){ .opcode = AIPU_ADMIN_FLASH_COMMIT };
+	assert_int_equal(mount_admin(mount, &command, NULL), AIPU_STATUS_OK);
+	command.opcode = AIPU_ADMIN_FLASH_ACTIVATE;
+	assert_int_equal(mount_admin(mount, &command, NULL), AIPU_STATUS_OK);
+	dm_power_ambient(mount->dm, 150);
+	pass_time(60 * S);
+	/* More often than there are tries */
+	for (int i = 0; i < 5; i++) {
+		aipu_dm_write32(mount->dm, AIPU_REG_CONTROL, AIPU_CONTROL_RESET);
+		assert_true(mount_wait_state(mount, AIPU_STATE_FAILED));
+		assert_true(mount_wait_idle(mount));
+		assert_int_equal(R(ERROR), AIPU_ERROR_OVERHEATED);
+		assert_int_equal(R(FIRMWARE_VERSION), 0);
+		assert_int_equal(R(SLOT_A_ERROR), AIPU_ERROR_NONE);
+	}
+	dm_power_ambient(mount->dm, 25);
+	pass_time(60 * S);
+	aipu_dm_write32(mount->dm, AIPU_REG_CONTROL, AIPU_CONTROL_RESET);
+	assert_true(mount_wait_state(mount, AIPU_STATE_RUNNING));
+	assert_int_equal(mount_enable(mount), AIPU_STATE_READY);
+	assert_int_equal(R(BOOT_SOURCE), AIPU_BOOT_FROM_SLOT_A);
+	command = (struct aipu_admin){ .opcode = AIPU_ADMIN_FLASH_INFO };
+	command.flash.address = page;
+	assert_int_equal(mount_admin(mount, &command, NULL), AIPU_STATUS_OK);
+	assert_int_equal(info->slots[0].state, AIPU_FLASH_CONFIRMED);
+}
+
 /* [LIM-5] [LIM-6] nobody works, nobody reads: the air alone; in RUNNING too */
 static void hot_air(void **state)
 {
@@ -882,6 +939,7 @@ int main(void)
 		T(in_the_middle_of_a_long_step),
 		BARE(heat_lowers_the_clock),
 		BARE(too_hot_is_the_end),
+		BARE(too_hot_for_flash),
 		BARE(hot_air),
 		BARE(memory_errors),
 	};

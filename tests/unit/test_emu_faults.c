@@ -51,6 +51,8 @@ static void good_texts(void **state)
 		{ "ambient@5", { EMU_FAULT_AMBIENT, 5, 95 } },
 		{ "ambient@5:0", { EMU_FAULT_AMBIENT, 5, 0 } },
 		{ "ambient@5:150", { EMU_FAULT_AMBIENT, 5, 150 } },
+		{ "load-ambient@2", { EMU_FAULT_LOAD_AMBIENT, 2, 25 } },
+		{ "load-ambient@2:150", { EMU_FAULT_LOAD_AMBIENT, 2, 150 } },
 	};
 	unsigned int seen = 0;
 
@@ -361,6 +363,20 @@ static void ambient(void **state)
 	rig_close(&rig, queue);
 }
 
+static void load_ambient(void **state)
+{
+	struct rig rig;
+	uint32_t warm;
+
+	(void)state;
+	rig_open(&rig, "load-ambient@1:150");
+	warm = rig_read(&rig, AIPU_REG_TEMPERATURE);
+	assert_int_equal(mount_boot(&rig.mount), AIPU_STATE_RUNNING);
+	while (rig_read(&rig, AIPU_REG_TEMPERATURE) < warm + 100)
+		usleep(1000);
+	rig_close(&rig, NULL);
+}
+
 static void slow_boot(void **state)
 {
 	double start = cli_now_ms();
@@ -422,6 +438,7 @@ int main(void)
 		cmocka_unit_test(all_ones),	   cmocka_unit_test(slow_boot),
 		cmocka_unit_test(boot_failure),	   cmocka_unit_test(the_trace_tells),
 		cmocka_unit_test(memory_error),	   cmocka_unit_test(ambient),
+		cmocka_unit_test(load_ambient),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -35,6 +35,7 @@ enum emu_fault_kind {
 	EMU_FAULT_FLASH_CUT, /* likewise in write N to the flash, of which VALUE bytes are done (default 0) */
 	EMU_FAULT_MEMORY_ERROR, /* in job N's data: VALUE 0 corrected (default), 1 not: the job ends with INTERNAL */
 	EMU_FAULT_AMBIENT, /* from job N on the air has VALUE degrees Celsius (default 95) */
+	EMU_FAULT_LOAD_AMBIENT, /* from LOAD N on (default 25) */
 	EMU_FAULT_KINDS
 };
 

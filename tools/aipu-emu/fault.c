@@ -50,7 +50,8 @@ enum point {
 	X(POWER_CUT, "power-cut", JOB, 0, 0, 0, "")                                                \
 	X(FLASH_CUT, "flash-cut", FLASH, 0, 65536, 0, "bytes from 0 to 65536")                     \
 	X(MEMORY_ERROR, "memory-error", JOB, 0, 1, 0, "0 (corrected) or 1 (not)")                  \
-	X(AMBIENT, "ambient", JOB, 0, MAX_DEGREES, 95, "degrees Celsius from 0 to 150")
+	X(AMBIENT, "ambient", JOB, 0, MAX_DEGREES, 95, "degrees Celsius from 0 to 150")            \
+	X(LOAD_AMBIENT, "load-ambient", LOAD, 0, MAX_DEGREES, 25, "degrees Celsius from 0 to 150")
 
 struct kind {
 	const char *name;
@@ -255,6 +256,7 @@ void emu_faults_model(struct emu_faults *faults, unsigned int point, struct aipu
 		fault->kind = AIPU_DM_FAULT_MEMORY;
 		break;
 	case EMU_FAULT_AMBIENT:
+	case EMU_FAULT_LOAD_AMBIENT:
 		fault->kind = AIPU_DM_FAULT_AMBIENT;
 		break;
 	default:

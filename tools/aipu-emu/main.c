@@ -88,6 +88,8 @@ static const char help[] =
 	"                                               ends with INTERNAL; default 0\n"
 	"                      ambient@JOB[:DEGREES]    from here on the air has DEGREES Celsius, 0\n"
 	"                                               to 150; default 95. It has 25 before\n"
+	"                      load-ambient@LOAD[:DEGREES]\n"
+	"                                               likewise; default 25\n"
 	"\n"
 	"Exit status: 0 done, 1 failed, 2 usage, 3 no device, 4 no permission,\n"
 	"130 interrupted, 141 closed pipe.\n";

@@ -489,13 +489,17 @@ static void do_load(struct aipu_dm *dm)
 	run_firmware(dm, &firmware, AIPU_BOOT_FROM_HOST);
 }
 
-/* Where nothing starts, the device waits for LOAD */
+/* Where nothing starts, the device waits for LOAD; in heat nothing is tried */
 static void do_flash(struct aipu_dm *dm)
 {
 	struct aipu_firmware_header firmware = { 0 };
 	unsigned int error;
 
 	dm->flash_pending = false;
+	if (dm_power_too_hot(dm)) {
+		fail(dm, AIPU_ERROR_OVERHEATED);
+		return;
+	}
 	pthread_mutex_unlock(&dm->lock);
 	error = dm_flash_boot(dm, &firmware);
 	pthread_mutex_lock(&dm->lock);

@@ -231,6 +231,11 @@ void dm_power_open(struct aipu_dm *dm)
 	dm_power_reset(dm);
 }
 
+bool dm_power_too_hot(const struct aipu_dm *dm)
+{
+	return heat_at(dm, dm_clock(dm)).temperature >= DM_TEMPERATURE_SHUTDOWN;
+}
+
 /* With the default of each as the limit; under lock */
 static void set_ranges(struct dm_power *p, struct dm_range power, struct dm_range clock)
 {

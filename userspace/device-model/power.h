@@ -77,6 +77,8 @@ struct dm_power {
 
 /* Power-on */
 void dm_power_open(struct aipu_dm *dm);
+/* Firmware that is started now would fail. Under lock */
+bool dm_power_too_hot(const struct aipu_dm *dm);
 /* RESET: the limits of before are forgotten; heat and counters are not. Under lock */
 void dm_power_reset(struct aipu_dm *dm);
 /*
