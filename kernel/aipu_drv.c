@@ -218,6 +218,7 @@ static void aipu_postclose(struct drm_device *drm, struct drm_file *drm_file)
 {
 	struct aipu_file *file = drm_file->driver_priv;
 
+	aipu_flash_close(file);
 	aipu_queues_close(file);
 	aipu_contexts_close(file);
 	aipu_file_put(file);

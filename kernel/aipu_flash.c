@@ -26,6 +26,9 @@
  * @address: of @chunk, for the card
  * @left: the card may have a command without an answer: @chunk is its own until @epoch ends
  * @epoch: of the last command
+ * @writer: the file whose update is under way: others change nothing until it closes, or a reset
+ *	ends @writer_epoch. Set under @lock, cleared without; not to be followed
+ * @writer_epoch: of its last command that changed something
  */
 struct aipu_flash {
 	struct mutex lock; /* see above */
@@ -33,6 +36,8 @@ struct aipu_flash {
 	dma_addr_t address;
 	bool left;
 	u64 epoch;
+	const struct aipu_file *writer;
+	u64 writer_epoch;
 };
 
 static const u8 opcodes[] = {
@@ -89,10 +94,30 @@ static int run(struct aipu_device *aipu, struct drm_aipu_flash *args, void *data
 	return err;
 }
 
+/* Likewise: run(), unless it changes what is in the middle of another file's update: -EBUSY */
+static int run_for(struct aipu_file *file, struct drm_aipu_flash *args, void *data, size_t bytes)
+{
+	bool changes = args->op != DRM_AIPU_FLASH_INFO && args->op != DRM_AIPU_FLASH_READ;
+	struct aipu_device *aipu = file->aipu;
+	struct aipu_flash *flash = aipu->flash;
+	const struct aipu_file *writer = READ_ONCE(flash->writer);
+	int err;
+
+	if (changes && writer && writer != file && flash->writer_epoch == aipu->epoch)
+		return -EBUSY;
+	err = run(aipu, args, data, bytes);
+	if (changes && !err) {
+		WRITE_ONCE(flash->writer, file);
+		flash->writer_epoch = aipu->epoch;
+	}
+	return err;
+}
+
 /* `data` is zeroed, or what WRITE writes; what was another's is in none of its bytes. */
-static int run_in_turn(struct aipu_device *aipu, struct drm_aipu_flash *args, void *data,
+static int run_in_turn(struct aipu_file *file, struct drm_aipu_flash *args, void *data,
 		       size_t bytes)
 {
+	struct aipu_device *aipu = file->aipu;
 	int idx, err;
 
 	err = aipu_enter(aipu, &idx);
@@ -100,14 +125,14 @@ static int run_in_turn(struct aipu_device *aipu, struct drm_aipu_flash *args, vo
 		return err;
 	err = mutex_lock_interruptible(&aipu->flash->lock) ? -ERESTARTSYS : 0;
 	if (!err) {
-		err = ready(aipu) ?: run(aipu, args, data, bytes);
+		err = ready(aipu) ?: run_for(file, args, data, bytes);
 		mutex_unlock(&aipu->flash->lock);
 	}
 	aipu_exit(aipu, idx);
 	return err;
 }
 
-static int transfer(struct aipu_device *aipu, struct drm_aipu_flash *args)
+static int transfer(struct aipu_file *file, struct drm_aipu_flash *args)
 {
 	bool info = args->op == DRM_AIPU_FLASH_INFO;
 	size_t bytes = info ? sizeof(struct aipu_flash_info) : args->bytes;
@@ -120,7 +145,7 @@ static int transfer(struct aipu_device *aipu, struct drm_aipu_flash *args)
 	if (args->op == DRM_AIPU_FLASH_WRITE && copy_from_user(data, user, bytes))
 		err = -EFAULT;
 	if (!err)
-		err = run_in_turn(aipu, args, data, bytes);
+		err = run_in_turn(file, args, data, bytes);
 	if (!err && info)
 		aipu_flash_info_mask(data);
 	if (!err && args->op != DRM_AIPU_FLASH_WRITE && copy_to_user(user, data, args->bytes))
@@ -129,8 +154,9 @@ static int transfer(struct aipu_device *aipu, struct drm_aipu_flash *args)
 	return err;
 }
 
-int aipu_flash_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
+int aipu_flash_ioctl(struct drm_device *drm, void *data, struct drm_file *drm_file)
 {
+	struct aipu_file *file = drm_file->driver_priv;
 	struct aipu_device *aipu = to_aipu(drm);
 	struct drm_aipu_flash *args = data;
 
@@ -141,7 +167,13 @@ int aipu_flash_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
 		return -EPERM;
 	if (!(aipu->limits.capabilities & AIPU_CAP_FLASH))
 		return -EOPNOTSUPP;
-	return args->bytes ? transfer(aipu, args) : run_in_turn(aipu, args, NULL, 0);
+	return args->bytes ? transfer(file, args) : run_in_turn(file, args, NULL, 0);
+}
+
+void aipu_flash_close(struct aipu_file *file)
+{
+	/* No lock, since a command of another may take its time; this file has none any more. */
+	cmpxchg(&file->aipu->flash->writer, (const struct aipu_file *)file, NULL);
 }
 
 static void flash_release(struct drm_device *drm, void *data)

@@ -313,6 +313,55 @@ FLASH_TEST(a_reset_in_the_middle)
 	EXPECT_EQ(AIPU_ERROR_SLOT_EMPTY, detail);
 }
 
+/* --- an update is one file's ---------------------------------------------------------------------------- */
+
+/* What changes something; the bytes are those of an image's start */
+static int changes(int fd, uint32_t slot, const char *image, uint32_t op)
+{
+	bool writes = op == DRM_AIPU_FLASH_WRITE;
+
+	return flash(fd, op, slot, 0, writes ? image : NULL, writes ? PIECE : 0, NULL);
+}
+
+FLASH_TEST(one_update_at_a_time)
+{
+	const uint32_t ops[] = { DRM_AIPU_FLASH_WRITE, DRM_AIPU_FLASH_COMMIT,
+				 DRM_AIPU_FLASH_ACTIVATE };
+	int other = card_open(0);
+	static char back[CHUNK];
+
+	ASSERT_LE(0, other);
+	/* From the first piece on, whichever slot the other file means */
+	ASSERT_EQ(0, changes(self->fd, self->other, self->image, DRM_AIPU_FLASH_WRITE));
+	for (uint32_t i = 0; i < 3; i++)
+		for (uint32_t slot = 0; slot < 2; slot++)
+			EXPECT_EQ(-EBUSY, changes(other, slot, self->image, ops[i]));
+	/* Who only reads may */
+	EXPECT_EQ(AIPU_FLASH_EMPTY, state_of(other, self->other));
+	ASSERT_EQ(0, flash(other, DRM_AIPU_FLASH_READ, self->other, 0, back, PIECE, NULL));
+	EXPECT_EQ(0, memcmp(back, self->image, PIECE));
+	/* It is what it would have been, to the end */
+	ASSERT_EQ(0, write_image(self->fd, self->other, self->image, self->bytes));
+	ASSERT_EQ(0, changes(self->fd, self->other, NULL, DRM_AIPU_FLASH_COMMIT));
+	EXPECT_EQ(-EBUSY, changes(other, self->other, self->image, DRM_AIPU_FLASH_WRITE));
+	EXPECT_EQ(AIPU_FLASH_GOOD, state_of(other, self->other));
+	/* The other's turn when this file is closed */
+	close(self->fd);
+	self->fd = other;
+	ASSERT_EQ(0, changes(other, self->other, NULL, DRM_AIPU_FLASH_ACTIVATE));
+	/* What waits for its reset is not overwritten; who failed has begun nothing */
+	other = card_open(0);
+	ASSERT_LE(0, other);
+	EXPECT_EQ(-EBUSY, changes(other, self->other, self->image, DRM_AIPU_FLASH_WRITE));
+	EXPECT_EQ(0, changes(self->fd, self->other, self->image, DRM_AIPU_FLASH_WRITE));
+	/* A reset by anybody ends it */
+	ASSERT_EQ(0, reset(other, 0));
+	EXPECT_EQ(0, changes(other, self->other, self->image, DRM_AIPU_FLASH_WRITE));
+	EXPECT_EQ(-EBUSY, changes(self->fd, self->other, self->image, DRM_AIPU_FLASH_WRITE));
+	close(other);
+	EXPECT_EQ(0, changes(self->fd, self->other, self->image, DRM_AIPU_FLASH_WRITE));
+}
+
 /* --- updates ------------------------------------------------------------------------------------------- */
 
 static const uint32_t sources[] = { AIPU_BOOT_FROM_SLOT_A, AIPU_BOOT_FROM_SLOT_B };
@@ -367,6 +416,40 @@ FLASH_TEST(updates)
 	}
 }
 
+static atomic_bool reset_ended;
+
+static void *reset_now(void *arg)
+{
+	intptr_t err = reset(*(int *)arg, 0);
+
+	atomic_store(&reset_ended, true);
+	return (void *)err;
+}
+
+/* Asks until the reset has ended: the number of answers that came while the card was being reset; 0 too where one failed */
+static unsigned int looks_during_a_reset(int fd)
+{
+	unsigned int looks = 0;
+	pthread_t thread;
+	void *err;
+
+	atomic_store(&reset_ended, false);
+	if (pthread_create(&thread, NULL, reset_now, &fd))
+		return 0;
+	while (!atomic_load(&reset_ended)) {
+		struct drm_aipu_telemetry now;
+
+		if (query(fd, DRM_AIPU_QUERY_TELEMETRY, &now, sizeof(now)))
+			break;
+		if (now.temperature_mc == DRM_AIPU_UNKNOWN && now.steps == DRM_AIPU_UNKNOWN &&
+		    now.running_jobs == 0 && device_of(fd).state == DRM_AIPU_STATE_RESETTING)
+			looks++;
+		usleep(20000);
+	}
+	pthread_join(thread, &err);
+	return err ? 0 : looks;
+}
+
 /* In time a card passes over an image that does not come up: half a minute, in which the driver leaves it alone */
 FLASH_TEST(an_image_that_never_starts)
 {
@@ -390,7 +473,8 @@ FLASH_TEST(an_image_that_never_starts)
 	ASSERT_EQ(0, flash(self->fd, DRM_AIPU_FLASH_COMMIT, self->other, 0, NULL, 0, NULL));
 	ASSERT_EQ(0, flash(self->fd, DRM_AIPU_FLASH_ACTIVATE, self->other, 0, NULL, 0, NULL));
 	ASSERT_EQ(0, info_of(self->fd, &info));
-	ASSERT_EQ(0, reset(self->fd, 0));
+	/* Who only looks does not wait for it */
+	EXPECT_LT(0, looks_during_a_reset(self->fd));
 	now = device_of(self->fd);
 	EXPECT_EQ(self->device.boot_source, now.boot_source);
 	EXPECT_EQ(AIPU_ERROR_SLOT_TRIED, now.slot_errors[self->other]);

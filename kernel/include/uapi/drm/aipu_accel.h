@@ -90,9 +90,9 @@ struct drm_aipu_query {
 /**
  * enum drm_aipu_state - state of the card as the driver sees it
  * @DRM_AIPU_STATE_READY: takes jobs
- * @DRM_AIPU_STATE_RESETTING: a reset is under way; calls wait for its end
+ * @DRM_AIPU_STATE_RESETTING: a reset is under way; calls wait for its end, but QUERY
  * @DRM_AIPU_STATE_WEDGED: could not be recovered; calls fail with EIO until it is bound anew or
- * reset
+ * reset, but QUERY
  */
 enum drm_aipu_state {
 	DRM_AIPU_STATE_READY = 0,
@@ -211,9 +211,9 @@ struct drm_aipu_memory {
 /**
  * struct drm_aipu_telemetry - what the card measures and counts; all out
  *
- * Each is a register of the card (aipu_registers.h) read now, or DRM_AIPU_UNKNOWN. Counters begin
- * at power-on, unless said otherwise; those that are 32 bits wide on the card wrap there. The last
- * three are the driver's, and always known.
+ * Each is a register of the card (aipu_registers.h) read now, or DRM_AIPU_UNKNOWN, which all are
+ * while the card is being reset. Counters begin at power-on, unless said otherwise; those that are
+ * 32 bits wide on the card wrap there. The last three are the driver's, and always known.
  */
 struct drm_aipu_telemetry {
 	/** @temperature_mc: millidegrees Celsius */
@@ -701,11 +701,12 @@ enum drm_aipu_flash_op {
  * struct drm_aipu_flash - DRM_IOCTL_AIPU_FLASH: the card's firmware slots (the contract's spec.md,
  * section 14); needs CAP_SYS_ADMIN, but for INFO
  *
- * One command at a time. EPERM: no rights. EOPNOTSUPP: the card keeps no firmware. EINVAL: unknown
- * op, slot above 1, a field that the op does not use is not 0, bytes 0 or above the card's
- * chunk_bytes, a gap, beyond the slot. EBUSY: WRITE and COMMIT of the slot that runs. ENOENT:
- * ACTIVATE of an empty slot. EKEYREJECTED: COMMIT. ECANCELED: the card was reset meanwhile; a slot
- * that was being written is empty.
+ * One command at a time, and one update: from a WRITE, COMMIT or ACTIVATE that was done on, those
+ * of other files are EBUSY until its file is closed or the card is reset. EPERM: no rights.
+ * EOPNOTSUPP: the card keeps no firmware. EINVAL: unknown op, slot above 1, a field that the op
+ * does not use is not 0, bytes 0 or above the card's chunk_bytes, a gap, beyond the slot. EBUSY:
+ * also WRITE and COMMIT of the slot that runs. ENOENT: ACTIVATE of an empty slot. EKEYREJECTED:
+ * COMMIT. ECANCELED: the card was reset meanwhile; a slot that was being written is empty.
  */
 struct drm_aipu_flash {
 	/** @op: in, enum drm_aipu_flash_op */
