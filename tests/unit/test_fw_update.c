@@ -217,7 +217,7 @@ static void writes_that_fail(void **state)
 		{ -EPERM, CLI_NO_PERMISSION, "failed", "CAP_SYS_ADMIN" },
 		{ -EBUSY, FW_BUSY, "busy", "another process" },
 		{ -ESTALE, CLI_FAILED, "failed", "another process changed" },
-		{ -EINVAL, CLI_FAILED, "failed", "does another process" },
+		{ -EINVAL, CLI_FAILED, "failed", "was it reset meanwhile" },
 		{ -ECANCELED, CLI_FAILED, "failed", "reset meanwhile" },
 		{ -ENODEV, CLI_NO_DEVICE, "failed", "gone" },
 		{ -ENOSPC, CLI_FAILED, "failed", "No space" },
@@ -379,6 +379,32 @@ static void activate_alone(void **state)
 	assert_int_equal(card.writes, 0);
 }
 
+/* Loaded by the host: what was activated last comes first, as the next reset would have it */
+static void activate_what_is_pending(void **state)
+{
+	struct fw_request request = { .slot = -1, .activate = true };
+
+	(void)state;
+	card.flash.source = card.info.boot_source = AIPU_BOOT_FROM_HOST;
+	card.flash.slots[1] = (struct aipu_flash_slot){ .state = AIPU_FLASH_TRIAL,
+							.tries = 3,
+							.version = V(2, 0) };
+	card.flash.active = 1;
+	request.dry_run = true;
+	assert_outcome(update(request), CLI_OK, "planned", "2.0.0 would be started from slot B");
+	/* One that is active and was ready is not: a reset alone starts it */
+	card.flash.slots[1].state = AIPU_FLASH_CONFIRMED;
+	assert_outcome(update(request), CLI_OK, "planned", "1.0.0 would be started from slot A");
+	/* Nor one that runs */
+	card.flash.slots[1].state = AIPU_FLASH_TRIAL;
+	card.flash.source = card.info.boot_source = AIPU_BOOT_FROM_SLOT_B;
+	assert_outcome(update(request), CLI_OK, "planned", "1.0.0 would be started from slot A");
+	/* Before the reset of the one that waits */
+	card.flash.source = card.info.boot_source = AIPU_BOOT_FROM_SLOT_A;
+	request.dry_run = false;
+	assert_outcome(update(request), CLI_OK, "running", "2.0.0 runs from slot B");
+}
+
 static void written_and_not_activated(void **state)
 {
 	struct fw_request request = a_flash();
@@ -404,6 +430,7 @@ int main(void)
 		cmocka_unit_test_setup(the_end_is_what_the_device_says, image_up),
 		cmocka_unit_test_setup(interrupted_at_every_operation, image_up),
 		cmocka_unit_test_setup(activate_alone, image_up),
+		cmocka_unit_test_setup(activate_what_is_pending, image_up),
 		cmocka_unit_test_setup(written_and_not_activated, image_up),
 	};
 

@@ -88,10 +88,9 @@ static int failed(struct update *u, const char *what, int err)
 		return end(u, FW_BUSY, "busy", "busy: another process keeps its flash; %s",
 			   now(u, text));
 	case -EINVAL:
-		return end(
-			u, CLI_FAILED, "failed",
-			"%s: not the piece that was to come next: does another process flash it? %s",
-			what, now(u, text));
+		return end(u, CLI_FAILED, "failed",
+			   "%s: not the piece that was to come next: was it reset meanwhile? %s",
+			   what, now(u, text));
 	case -ESTALE:
 		return end(
 			u, CLI_FAILED, "failed",
@@ -165,9 +164,18 @@ static uint32_t slot_to_write(const struct update *u)
 	return u->flash.active == 0;
 }
 
-/* The other one than what runs, if it may start */
+/* The active slot waits for a reset that starts it */
+static bool is_pending(const struct update *u)
+{
+	return u->flash.active < 2 && u->flash.source != AIPU_BOOT_FROM_SLOT_A + u->flash.active &&
+	       u->flash.slots[u->flash.active].state == AIPU_FLASH_TRIAL;
+}
+
+/* What was activated, or the other one than what runs, if it may start */
 static uint32_t slot_to_start(const struct update *u)
 {
+	if (is_pending(u))
+		return u->flash.active;
 	if (u->flash.source == AIPU_BOOT_FROM_SLOT_A)
 		return 1;
 	if (u->flash.source == AIPU_BOOT_FROM_SLOT_B)
