@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: MIT
 # The driver by its user API, and that a guest is clean behind it: the programs selftest_*.c that need the driver, of which each
 # result is one here. On every kernel and with every kind of IOMMU, in one boot: those of queues, jobs and io_uring on the first
-# card, whose memory is large; the others on the two behind it, those of flash, of what a card reports and of heat on one
-# each; on the lazy IOMMU the first card has no shadow doorbells. The debug kernel then looks for memory that nothing points to; with an IOMMU it is
-# slow enough to meet a card that goes while memory is mapped for it.
+# card, whose memory is large; the others on the two behind it, those of flash, of what a card reports and of heat on one each;
+# on the lazy IOMMU the first card has no shadow doorbells. The debug kernel then looks for memory that nothing points to; with an
+# IOMMU it is slow enough to meet a card that goes while memory is mapped for it.
 # OBJECTS_GUESTS: only these, by the first words of their names.
 set -u
 # shellcheck source=tests/tools/_tap.sh
