@@ -66,7 +66,13 @@ static void write_text(const struct smi_device *device, const struct smi_inciden
 		       strcmp(i->kind, i->counter) ? " " : "", i->total);
 }
 
-/* Counters of a card that does not answer are compared when it does again */
+static void keep_known(int64_t *last, int64_t now)
+{
+	if (now != SMI_UNKNOWN)
+		*last = now;
+}
+
+/* Counters of a card that does not answer, or is being reset, are compared when they are known again */
 static void keep(struct smi_sample *last, const struct smi_sample *now)
 {
 	last->info_error = now->info_error;
@@ -74,10 +80,19 @@ static void keep(struct smi_sample *last, const struct smi_sample *now)
 	memcpy(last->state, now->state, sizeof(last->state));
 	if (!now->info_error)
 		last->info = now->info;
-	if (!now->telemetry_error) {
+	if (now->telemetry_error)
+		return;
+	if (last->telemetry_error) {
 		last->telemetry = now->telemetry;
 		last->telemetry_error = 0;
+		return;
 	}
+	keep_known(&last->telemetry.card_resets, now->telemetry.card_resets);
+	keep_known(&last->telemetry.corrected_errors, now->telemetry.corrected_errors);
+	keep_known(&last->telemetry.uncorrected_errors, now->telemetry.uncorrected_errors);
+	keep_known(&last->telemetry.ras_events, now->telemetry.ras_events);
+	keep_known(&last->telemetry.temperature_events, now->telemetry.temperature_events);
+	keep_known(&last->telemetry.throttle, now->telemetry.throttle);
 }
 
 /* False when there is no more to be done; e->code says why */
