@@ -119,11 +119,11 @@ static void an_older_view_writes_no_more(void **state)
 	struct aipu_flash_file *first = file_open(), *second = file_open(), *third;
 
 	(void)state;
-	assert_int_equal(aipu_flash_file_write(first, 4096, "1", 1), 0);
+	assert_int_equal(aipu_flash_file_write(first, 4096, "A", 1), 0);
 	third = file_open();
 	aipu_flash_file_release(first);
 	assert_int_equal(aipu_flash_file_write(second, 9000, "2", 1), -ESTALE);
-	assert_int_equal(aipu_flash_file_write(third, 4096, "3", 1), 0);
+	assert_int_equal(aipu_flash_file_write(third, 4096, "AI", 2), 0);
 	assert_int_equal(aipu_flash_file_write(first, 9000, "1", 1), -EBUSY);
 	aipu_flash_file_release(third);
 	assert_int_equal(aipu_flash_file_write(first, 9000, "1", 1), -ESTALE);
@@ -144,6 +144,7 @@ static void what_is_no_flash(void **state)
 	(void)state;
 	assert_int_equal(aipu_flash_file_write(file, 0, "1", 1), 0);
 	aipu_flash_file_close(file);
+	assert_int_equal(aipu_flash_file_open(path, 1 << 20, &file), -EBADMSG);
 	assert_int_equal(aipu_flash_file_open(directory, 1 << 20, &file), -EINVAL);
 	assert_int_equal(truncate(path, 1000), 0);
 	assert_int_equal(aipu_flash_file_open(path, 1 << 20, &file), -EFBIG);

@@ -382,6 +382,11 @@ static int flash_check(const char *path)
 				path);
 	if (err == -EINVAL)
 		return cli_fail(TOOL, CLI_FAILED, "--flash %s: a regular file is expected", path);
+	if (err == -EBADMSG)
+		return cli_fail(
+			TOOL, CLI_FAILED,
+			"--flash %s: it holds something else than a flash: a new name is expected",
+			path);
 	return err ? cli_fail(TOOL, cli_exit_code(err), "--flash %s: %s", path, strerror(-err)) : 0;
 }
 

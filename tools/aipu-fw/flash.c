@@ -159,6 +159,21 @@ static void say(struct fw_outcome *outcome, int code, const char *result, const 
 		 named ? "" : ": ", text);
 }
 
+/*
+ * A software device in whose flash nothing starts, and which refuses the built-in image, is started with the image that it is to
+ * keep: whatever that is, the boot ROM judges it.
+ */
+static int open_to_change(struct aipu_device **device, const char *name,
+			  const struct fw_request *request, struct aipu_message *message)
+{
+	const struct aipu_device_options given = { .firmware = request->path };
+	int err = aipu_device_open(device, name, NULL, message);
+
+	if (err == -ENOEXEC && request->image && !strcmp(name, "soft"))
+		err = aipu_device_open(device, name, &given, message);
+	return err;
+}
+
 static void change(const char *name, const struct fw_request *request, struct fw_outcome *outcome)
 {
 	struct aipu_message message = { "" };
@@ -170,7 +185,7 @@ static void change(const char *name, const struct fw_request *request, struct fw
 		    "interrupted before it was touched");
 		return;
 	}
-	err = aipu_device_open(&device, name, NULL, &message);
+	err = open_to_change(&device, name, request, &message);
 	if (err) {
 		say(outcome, cli_exit_code(err), "failed", name,
 		    message.text[0] ? message.text : strerror(-err));
@@ -329,7 +344,7 @@ static int look(const struct fw_target *target, struct fw_state *state)
 	struct aipu_device_info info = { .board_id = 0 };
 	struct aipu_device *device;
 	const char *name = target->name;
-	char fault[FW_FILE_TEXT + 80];
+	char fault[SOFTFLASH_TEXT + 80];
 	int err, has_flash;
 	bool soft = !target->node[0];
 
@@ -338,6 +353,8 @@ static int look(const struct fw_target *target, struct fw_state *state)
 	snprintf(state->node, sizeof(state->node), "%s", target->node);
 	err = aipu_device_open(&device, name, NULL, &message);
 	if (err) {
+		if (soft)
+			fw_state_take_file(state);
 		TEXT_CLEAN(state->problem, message.text);
 		return fw_fail(cli_exit_code(err), "%s",
 			       message.text[0] ? message.text : strerror(-err));
@@ -350,12 +367,12 @@ static int look(const struct fw_target *target, struct fw_state *state)
 	if (has_flash && has_flash != -EOPNOTSUPP) {
 		state->flash.count = UNKNOWN32;
 		snprintf(state->problem, sizeof(state->problem), "its flash cannot be read: %.200s",
-			 soft && fw_flash_file_fault(has_flash, fault, sizeof(fault))
+			 soft && softflash_fault(has_flash, fault, sizeof(fault))
 				 ? fault
 				 : strerror(-has_flash));
 		return fw_fail(cli_exit_code(has_flash), "%s: %s", name, state->problem);
 	}
-	if (has_flash && soft && !fw_flash_file_text(fault, sizeof(fault)))
+	if (has_flash && soft && !softflash_text(fault, sizeof(fault)))
 		fw_fail(0, "%s: %s", name, FW_NO_STATE_DIRECTORY);
 	return CLI_OK;
 }
@@ -384,7 +401,8 @@ static int status_of_devices(const struct options *o)
 		targets.count = 0;
 	for (size_t i = 0; i < targets.count; i++) {
 		one = look(&targets.list[i], &states[i]);
-		if (!one && !o->as_json)
+		/* Of one that does not start its flash may be known */
+		if (!o->as_json && (!one || states[i].flash.count == CARD_SLOTS))
 			fw_render(stdout, &states[i]);
 		code = code ? code : one;
 	}

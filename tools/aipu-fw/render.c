@@ -89,9 +89,10 @@ static const char *name_of(const struct fw_state *state)
 
 void fw_render(FILE *out, const struct fw_state *state)
 {
+	bool problem = state->problem[0] && !state->firmware_version;
 	char running[64] = "no firmware is known to run";
 
-	if (state->problem[0] && !state->firmware_version) {
+	if (problem && state->flash.count != CARD_SLOTS) {
 		fprintf(out, "%s: %s\n", name_of(state), state->problem);
 		return;
 	}
@@ -111,4 +112,6 @@ void fw_render(FILE *out, const struct fw_state *state)
 	fprintf(out, "%s\n", state->flash.count == UNKNOWN32 ? ", what it keeps is unknown" : "");
 	for (uint32_t i = 0; state->flash.count != UNKNOWN32 && i < CARD_SLOTS; i++)
 		render_slot(out, state, i);
+	if (problem)
+		fprintf(out, "  problem: %s\n", state->problem);
 }

@@ -68,6 +68,19 @@ void fw_state_take(struct fw_state *state, const struct aipu_device_info *info,
 	state->source = flash->source;
 }
 
+void fw_state_take_file(struct fw_state *state)
+{
+	const struct aipu_device_info nothing = { .board_id = AIPU_BOARD_SOFT };
+	struct aipu_flash_info flash;
+
+	if (softflash_info(&flash))
+		return;
+	state->board = AIPU_BOARD_SOFT;
+	state->rom_version = flash.rom_version;
+	state->rollback = flash.rollback;
+	slots_take(&state->flash, &nothing, &flash);
+}
+
 bool fw_state_runs(const struct fw_state *state, uint32_t slot)
 {
 	return state->source == AIPU_BOOT_FROM_SLOT_A + slot;

@@ -73,10 +73,10 @@ static bool is_soft(const struct update *u)
 /* A call of manage.h failed */
 static int failed(struct update *u, const char *what, int err)
 {
-	char text[128], file[FW_FILE_TEXT] = "";
+	char text[128], file[SOFTFLASH_TEXT] = "";
 
 	if (is_soft(u))
-		fw_flash_file_text(file, sizeof(file));
+		softflash_text(file, sizeof(file));
 	switch (err) {
 	case -EPERM:
 	case -EACCES:
@@ -119,7 +119,7 @@ static int interrupted(struct update *u)
 static int look(struct update *u)
 {
 	int err = aipu_device_query(u->device, &u->info);
-	char text[FW_FILE_TEXT + 80];
+	char text[SOFTFLASH_TEXT + 80];
 
 	if (err)
 		return failed(u, "it does not tell what it is", err);
@@ -134,10 +134,10 @@ static int look(struct update *u)
 			u->info.driver_version >> 16, u->info.driver_version & 0xffff);
 	if (err == -EOPNOTSUPP)
 		return end(u, CLI_FAILED, "failed", "keeps no firmware of its own: %s",
-			   is_soft(u) && !fw_flash_file_text(text, sizeof(text))
+			   is_soft(u) && !softflash_text(text, sizeof(text))
 				   ? FW_NO_STATE_DIRECTORY
 				   : "it is given an image at each start");
-	if (err && is_soft(u) && fw_flash_file_fault(err, text, sizeof(text)))
+	if (err && is_soft(u) && softflash_fault(err, text, sizeof(text)))
 		return end(u, cli_exit_code(err), "failed", "its flash cannot be read: %s", text);
 	return err ? failed(u, "its flash cannot be read", err) : 0;
 }

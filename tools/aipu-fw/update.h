@@ -20,6 +20,7 @@
 #include "picks.h"
 #include "slots.h"
 #include "snapfile.h"
+#include "softflash.h"
 
 #define FW_BUSY 7 /* exit code: jobs run, or another process keeps the flash */
 #define FW_WAIT_SECONDS 60u
@@ -44,6 +45,8 @@ void fw_state_clear(struct fw_state *state);
 /* As a device says it; flash NULL: it keeps no firmware. *info and *flash may hold anything */
 void fw_state_take(struct fw_state *state, const struct aipu_device_info *info,
 		   const struct aipu_flash_info *flash);
+/* Of a software device that did not start: what its flash file tells */
+void fw_state_take_file(struct fw_state *state);
 bool fw_state_runs(const struct fw_state *state, uint32_t slot);
 /*
  * Whether a slot may start: not if it has failed or has no try left, or the boot ROM refuses what is in it. An error of another kind
@@ -114,15 +117,7 @@ int fw_targets_find(struct fw_targets *targets, const struct picks *picks, bool 
 /* How -i takes it, for JSON: "0000:01:00.0", "soft" */
 const char *fw_target_device(const struct fw_target *target);
 
-/* ---- soft_file.c: the software device's flash, for messages. Reads no more than what a name is ---- */
-
-#define FW_FILE_TEXT 256u /* of its path: longer ones end in the middle */
 #define FW_NO_STATE_DIRECTORY \
 	"neither XDG_STATE_HOME nor HOME is set, so its flash file has no place"
-
-/* Its path; false: there is no place for it */
-bool fw_flash_file_text(char *text, size_t bytes);
-/* "PATH: is a directory; ...": why it cannot be read, from what there is and the -errno; false: it has no place */
-bool fw_flash_file_fault(int err, char *text, size_t bytes);
 
 #endif

@@ -14,6 +14,7 @@
 
 #include "aipu/manage.h"
 #include "aipu_firmware.h"
+#include "softflash.h"
 #include "sources.h"
 
 #define DRIVER "/sys/bus/pci/drivers/" CARD_DRIVER
@@ -265,14 +266,43 @@ static int ask_soft(struct fw_card *card, const char *firmware)
 	return err;
 }
 
+/*
+ * What the flash file tells: all of it where the device did not start, else what the boot ROM would have against slots that it passed
+ * over for an image that it was given.
+ */
+static void ask_file(struct fw_card *card)
+{
+	const struct aipu_device_info nothing = { .board_id = AIPU_BOARD_SOFT };
+	struct aipu_flash_info flash;
+	struct card_flash told;
+
+	if (softflash_info(&flash))
+		return;
+	slots_take(&told, &nothing, &flash);
+	if (card->flash.count != CARD_SLOTS) {
+		card->rom_version = flash.rom_version;
+		card->rollback = flash.rollback;
+		card->flash = told;
+		return;
+	}
+	for (uint32_t i = 0; i < CARD_SLOTS; i++) {
+		struct card_slot *slot = &card->flash.slots[i];
+
+		if (slot->error || memcmp(slot->digest, told.slots[i].digest, sizeof(slot->digest)))
+			continue;
+		slot->error = told.slots[i].error;
+		memcpy(slot->error_text, told.slots[i].error_text, sizeof(slot->error_text));
+	}
+}
+
 void collect_soft(struct fw_card *card, const struct fw_machine *machine, const char *firmware)
 {
 	facts_card_clear(card);
 	card->board = AIPU_BOARD_SOFT;
-	card->rollback = 0;
 	/* The device model is a part of libaipu's release, and so is its boot ROM. */
 	card->rom = machine->library;
 	card->access = ask_soft(card, firmware) ? FW_NOT_TAKEN : FW_READY;
+	ask_file(card);
 	if (firmware) {
 		image_read(&card->image, firmware, true);
 		builtin_parse(&card->builtin);

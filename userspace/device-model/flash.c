@@ -9,22 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <openssl/evp.h>
-
 #include "aipu/firmware.h"
 #include "device.h"
-
-#define RECORD_MAGIC 0x485341464c504941ull /* "AIPLFASH" */
-#define RECORD_PAGE 4096u
-#define SLOTS_AT (2ull * RECORD_PAGE)
-_Static_assert(SLOTS_AT == DM_FLASH_RECORD_BYTES, "the record's copies lie before the slots");
 
 /* The software device's firmware has no instructions; a payload that begins so is one that never comes up. */
 static const char never_starts[] = "start: never\n";
 
 static uint64_t slot_at(const struct dm_flash *flash, uint32_t slot)
 {
-	return SLOTS_AT + slot * flash->slot_bytes;
+	return dm_flash_slot_at(flash->slot_bytes, slot);
 }
 
 static int flash_read(struct aipu_dm *dm, uint64_t offset, void *to, size_t bytes)
@@ -39,26 +32,6 @@ static int flash_write(struct aipu_dm *dm, uint64_t offset, const void *from, si
 
 /* --- the record --------------------------------------------------------------------------------- */
 
-static bool record_digest(const struct dm_flash_record *record, uint8_t digest[32])
-{
-	return EVP_Digest(record, offsetof(struct dm_flash_record, digest), digest, NULL,
-			  EVP_sha256(), NULL) == 1;
-}
-
-static bool record_valid(const struct dm_flash *flash, const struct dm_flash_record *record)
-{
-	uint8_t digest[32];
-
-	if (record->magic != RECORD_MAGIC || !record_digest(record, digest) ||
-	    memcmp(digest, record->digest, sizeof(digest)))
-		return false;
-	for (uint32_t i = 0; i < DM_FLASH_SLOTS; i++)
-		if (record->slots[i].state > AIPU_FLASH_FAILED ||
-		    record->slots[i].bytes > flash->slot_bytes)
-			return false;
-	return record->active < DM_FLASH_SLOTS || record->active == DM_FLASH_NONE;
-}
-
 /*
  * The next generation takes the place of the older copy: while it is written the newer one stays as it is. On failure
  * what is in memory is what was there before, as in flash.
@@ -68,11 +41,10 @@ static int record_write(struct aipu_dm *dm, const struct dm_flash_record *change
 	struct dm_flash_record record = *changed;
 	int err;
 
-	record.magic = RECORD_MAGIC;
 	record.generation = dm->flash.record.generation + 1;
-	if (!record_digest(&record, record.digest))
+	if (!dm_flash_record_seal(&record))
 		return -EIO;
-	err = flash_write(dm, record.generation % 2 * RECORD_PAGE, &record, sizeof(record));
+	err = flash_write(dm, record.generation % 2 * DM_FLASH_PAGE, &record, sizeof(record));
 	if (!err)
 		dm->flash.record = record;
 	return err;
@@ -99,12 +71,11 @@ int dm_flash_open(struct aipu_dm *dm)
 	if (bytes < DM_FLASH_MIN_BYTES || bytes > DM_FLASH_MAX_BYTES || !dm->ops.flash_read ||
 	    !dm->ops.flash_write)
 		return -EINVAL;
-	flash->slot_bytes = (bytes - SLOTS_AT) / DM_FLASH_SLOTS / RECORD_PAGE * RECORD_PAGE;
+	flash->slot_bytes = dm_flash_slot_bytes(bytes);
 	for (uint32_t i = 0; i < 2; i++)
-		if (flash_read(dm, i * RECORD_PAGE, &copies[i], sizeof(copies[i])) ||
-		    !record_valid(flash, &copies[i]))
+		if (flash_read(dm, i * DM_FLASH_PAGE, &copies[i], sizeof(copies[i])))
 			copies[i] = flash->record;
-	flash->record = copies[copies[1].generation > copies[0].generation];
+	dm_flash_record_find(&flash->record, copies, flash->slot_bytes);
 	return 0;
 }
 
@@ -240,21 +211,10 @@ static void slot_info(struct aipu_dm *dm, uint32_t slot, struct aipu_flash_slot 
 {
 	const struct dm_flash_slot *own = &dm->flash.record.slots[slot];
 	struct aipu_firmware_header header;
+	bool is_read = own->state != AIPU_FLASH_EMPTY &&
+		       !flash_read(dm, slot_at(&dm->flash, slot), &header, sizeof(header));
 
-	info->state = own->state;
-	info->tries = own->tries;
-	info->error = own->error;
-	if (own->state == AIPU_FLASH_EMPTY ||
-	    flash_read(dm, slot_at(&dm->flash, slot), &header, sizeof(header)))
-		return;
-	info->version = header.version;
-	info->abi_oldest = header.abi_oldest;
-	info->abi_newest = header.abi_newest;
-	info->board_id = header.board_id;
-	info->rollback = header.rollback;
-	info->bytes = own->bytes;
-	memcpy(info->build, header.build, sizeof(info->build) - 1);
-	memcpy(info->digest, header.digest, sizeof(info->digest));
+	dm_flash_slot_tell(info, own, is_read ? &header : NULL);
 }
 
 void dm_flash_info(struct aipu_dm *dm, struct aipu_flash_info *info)

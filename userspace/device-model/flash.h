@@ -19,8 +19,9 @@ struct aipu_dm;
 
 #define DM_FLASH_SLOTS 2u
 #define DM_FLASH_NONE (~0u)
-#define DM_FLASH_RECORD_BYTES \
-	8192u /* both copies of the record: each change of state changes one of them */
+#define DM_FLASH_PAGE 4096u
+/* Both copies of the record, a page each: each change of state changes one of them */
+#define DM_FLASH_RECORD_BYTES (2u * DM_FLASH_PAGE)
 #define DM_FLASH_CHUNK 65536u /* of one command */
 #define DM_FLASH_MIN_BYTES (64u << 10)
 #define DM_FLASH_MAX_BYTES (32u << 20) /* a whole slot is digested between two steps */
@@ -73,7 +74,25 @@ unsigned int dm_flash_read(struct aipu_dm *dm, uint32_t slot, uint64_t offset, v
 unsigned int dm_flash_commit(struct aipu_dm *dm, uint32_t slot, uint32_t *code);
 unsigned int dm_flash_activate(struct aipu_dm *dm, uint32_t slot);
 
-/* flash_admin.c: a FLASH_* command. enum aipu_status */
+/* ---- flash_record.c: pure functions of bytes ---- */
+
+/* Of each slot, of a flash with so many bytes */
+uint64_t dm_flash_slot_bytes(uint64_t bytes);
+uint64_t dm_flash_slot_at(uint64_t slot_bytes, uint32_t slot);
+/* Sets magic and digest; false: the digest could not be computed */
+bool dm_flash_record_seal(struct dm_flash_record *record);
+/* The newer valid copy; false: none is, and *record is that of an empty flash */
+bool dm_flash_record_find(struct dm_flash_record *record, const struct dm_flash_record copies[2],
+			  uint64_t slot_bytes);
+/* No copy is valid, and neither are these the pages of an empty flash, or of one whose first write was cut: something else */
+bool dm_flash_record_foreign(const struct dm_flash_record copies[2], uint64_t slot_bytes);
+/* *info is all zero. header NULL: it cannot be read */
+void dm_flash_slot_tell(struct aipu_flash_slot *info, const struct dm_flash_slot *own,
+			const struct aipu_firmware_header *header);
+
+/* ---- flash_admin.c ---- */
+
+/* A FLASH_* command. enum aipu_status */
 unsigned int dm_flash_admin(struct aipu_dm *dm, const struct aipu_admin *entry, uint32_t *detail);
 
 #endif

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "device.h"
 #include "flash.h"
 
 struct aipu_flash_file {
@@ -34,6 +35,20 @@ static int take_size(struct aipu_flash_file *file)
 	return file->bytes < DM_FLASH_MIN_BYTES || file->bytes > DM_FLASH_MAX_BYTES ? -EFBIG : 0;
 }
 
+static void take_copies(const struct aipu_flash_file *file, struct dm_flash_record copies[2])
+{
+	for (uint32_t i = 0; i < 2; i++)
+		memcpy(&copies[i], file->seen + (size_t)i * DM_FLASH_PAGE, sizeof(copies[i]));
+}
+
+static bool is_foreign(const struct aipu_flash_file *file)
+{
+	struct dm_flash_record copies[2];
+
+	take_copies(file, copies);
+	return dm_flash_record_foreign(copies, dm_flash_slot_bytes(file->bytes));
+}
+
 int aipu_flash_file_open(const char *path, uint64_t bytes, struct aipu_flash_file **out)
 {
 	struct aipu_flash_file *file = calloc(1, sizeof(*file));
@@ -53,6 +68,8 @@ int aipu_flash_file_open(const char *path, uint64_t bytes, struct aipu_flash_fil
 		err = -errno;
 	if (!err)
 		err = aipu_flash_file_read(file, 0, file->seen, sizeof(file->seen));
+	if (!err && is_foreign(file))
+		err = -EBADMSG;
 	if (err) {
 		aipu_flash_file_close(file);
 		return err;
@@ -170,6 +187,57 @@ int aipu_flash_file_write(struct aipu_flash_file *file, uint64_t offset, const v
 		err = -errno;
 	return err;
 }
+
+/* --- without a device --------------------------------------------------------------------------- */
+
+/* What the boot ROM has against a slot that may be started; -errno */
+static int slot_check(struct aipu_flash_file *file, uint64_t at, uint64_t bytes,
+		      const struct aipu_firmware_policy *policy, struct aipu_flash_slot *slot)
+{
+	uint8_t *image = malloc(bytes ? bytes : 1);
+	int err = image ? aipu_flash_file_read(file, at, image, bytes) : -ENOMEM;
+
+	if (!err)
+		slot->error = aipu_firmware_check(image, bytes, policy);
+	free(image);
+	return err;
+}
+
+int aipu_flash_file_info(struct aipu_flash_file *file, const struct aipu_firmware_policy *policy,
+			 struct aipu_flash_info *info)
+{
+	uint64_t slot_bytes = dm_flash_slot_bytes(file->bytes);
+	struct aipu_firmware_policy takes = *policy;
+	struct dm_flash_record copies[2], record;
+	int err = 0;
+
+	take_copies(file, copies);
+	dm_flash_record_find(&record, copies, slot_bytes);
+	if (record.rollback > takes.rollback)
+		takes.rollback = record.rollback;
+	*info = (struct aipu_flash_info){ .rom_version = DM_ROM_VERSION,
+					  .rollback = takes.rollback,
+					  .active = record.active,
+					  .chunk_bytes = DM_FLASH_CHUNK,
+					  .slot_bytes = slot_bytes };
+	for (uint32_t i = 0; i < DM_FLASH_SLOTS && !err; i++) {
+		uint64_t at = dm_flash_slot_at(slot_bytes, i);
+		struct dm_flash_slot *own = &record.slots[i];
+		struct aipu_flash_slot *slot = &info->slots[i];
+		struct aipu_firmware_header header;
+
+		err = aipu_flash_file_read(file, at, &header, sizeof(header));
+		dm_flash_slot_tell(slot, own, &header);
+		if (own->state == AIPU_FLASH_FAILED ||
+		    (own->state == AIPU_FLASH_TRIAL && !own->tries))
+			slot->error = AIPU_ERROR_SLOT_TRIED;
+		else if (!err && own->state != AIPU_FLASH_EMPTY)
+			err = slot_check(file, at, own->bytes, &takes, slot);
+	}
+	return err;
+}
+
+/* --- writers -------------------------------------------------------------------------------------- */
 
 void aipu_flash_file_release(struct aipu_flash_file *file)
 {

@@ -128,6 +128,27 @@ static int image_place(struct aipu_transport_device *device, const char *path,
 	AIPU_ABI_MAJOR(oldest), AIPU_ABI_MINOR(oldest), AIPU_ABI_MAJOR(newest), \
 		AIPU_ABI_MINOR(newest)
 
+/* The built-in image is asked for when nothing in flash starts: then it takes another image to get out of that */
+static int refused_as_old(struct aipu_transport_device *device, const char *path, uint32_t rollback,
+			  struct aipu_message *message)
+{
+	uint32_t smallest = soft_read(device, AIPU_REG_ROLLBACK);
+	const char *text = aipu_error_text(AIPU_ERROR_FIRMWARE_ROLLBACK);
+
+	if (path)
+		return aipu_message_set(
+			message, -ENOEXEC,
+			SOFT_NAME ": firmware %s refused: %s (error %u): its rollback counter is "
+				  "%u, %u or more is needed",
+			path, text, AIPU_ERROR_FIRMWARE_ROLLBACK, rollback, smallest);
+	return aipu_message_set(
+		message, -ENOEXEC,
+		SOFT_NAME
+		": firmware (built in) refused: %s (error %u), and nothing in its flash "
+		"starts: aipu-fw flash IMAGE --device soft, of rollback counter %u or more",
+		text, AIPU_ERROR_FIRMWARE_ROLLBACK, smallest);
+}
+
 static int firmware_load(struct aipu_transport_device *device, const char *path,
 			 struct aipu_message *message)
 {
@@ -165,6 +186,8 @@ static int firmware_load(struct aipu_transport_device *device, const char *path,
 					name, RANGE_VALUES(header.abi_oldest, header.abi_newest),
 					RANGE_VALUES(oldest, newest));
 	}
+	if (error == AIPU_ERROR_FIRMWARE_ROLLBACK)
+		return refused_as_old(device, path, header.rollback, message);
 	refused = error >= AIPU_ERROR_FIRMWARE_DMA && error <= AIPU_ERROR_FIRMWARE_ROLLBACK
 			  ? -ENOEXEC
 			  : -EIO;

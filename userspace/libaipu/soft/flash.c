@@ -14,7 +14,7 @@
 
 #define FLASH_FILE "aipu/soft.flash"
 
-/* As the XDG base directory specification says: a relative path is as good as none. tools/aipu-fw/soft_file.c names it too */
+/* As the XDG base directory specification says: a relative path is as good as none. tools/common/softflash.c names it too */
 static bool flash_path(char path[PATH_MAX])
 {
 	const char *state = secure_getenv("XDG_STATE_HOME"), *home = secure_getenv("HOME");
