@@ -8,7 +8,10 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -76,6 +79,92 @@ static struct fw_request a_flash(void)
 				    .bytes = sizeof(image),
 				    .slot = -1,
 				    .activate = true };
+}
+
+/* What update() says on standard error, for a machine whose files are below `root`; to be freed */
+static char *warnings_of(struct fw_request request, const char *root)
+{
+	char *said = calloc(1, 4096);
+	int own = dup(STDERR_FILENO);
+	FILE *file = tmpfile();
+
+	assert_true(said && file && own >= 0);
+	fflush(stderr);
+	dup2(fileno(file), STDERR_FILENO);
+	setenv("AIPU_TEST_ROOT", root, 1);
+	update(request);
+	unsetenv("AIPU_TEST_ROOT");
+	fflush(stderr);
+	dup2(own, STDERR_FILENO);
+	close(own);
+	rewind(file);
+	said[fread(said, 1, 4095, file)] = '\0';
+	fclose(file);
+	return said;
+}
+
+static void write_file(const char *path, const void *data, size_t bytes)
+{
+	FILE *file = fopen(path, "wb");
+
+	assert_non_null(file);
+	assert_int_equal(fwrite(data, 1, bytes, file), bytes);
+	assert_int_equal(fclose(file), 0);
+}
+
+/* An image that raises the counter: is that which the card is recovered with still good enough? */
+static void a_recovery_image_left_behind(void **state)
+{
+	static const char *const directories[] = { "lib", "lib/firmware", "lib/firmware/aipu" };
+	struct aipu_firmware_header host = { .magic = AIPU_FIRMWARE_MAGIC, .rollback = 6 };
+	char root[] = "/tmp/aipu-fw-update.XXXXXX", path[128], expected[256];
+	struct fw_request request = a_flash();
+	char *said;
+
+	(void)state;
+	assert_non_null(mkdtemp(root));
+	for (size_t i = 0; i < 3; i++) {
+		snprintf(path, sizeof(path), "%s/%s", root, directories[i]);
+		assert_int_equal(mkdir(path, 0700), 0);
+	}
+	request.dry_run = true;
+	image.header.rollback = card.flash.rollback + 7;
+	resign();
+	said = warnings_of(request, root);
+	assert_non_null(strstr(said, "there is no /lib/firmware/aipu/00001234.fw\n"));
+	free(said);
+	host.rollback = image.header.rollback - 1;
+	snprintf(path, sizeof(path), "%s/lib/firmware/aipu/00001234.fw", root);
+	write_file(path, &host, sizeof(host));
+	said = warnings_of(request, root);
+	snprintf(expected, sizeof(expected),
+		 "aipu-fw: accel7: warning: once it ran, the card refuses "
+		 "/lib/firmware/aipu/00001234.fw, which it is recovered with: its anti-rollback "
+		 "counter is %u, below %u; install new.fw there\n",
+		 host.rollback, image.header.rollback);
+	assert_string_equal(said, expected);
+	free(said);
+	write_file(path, "no image", 8);
+	said = warnings_of(request, root);
+	assert_non_null(strstr(said, "that of /lib/firmware/aipu/00001234.fw cannot be read here"));
+	free(said);
+	host.rollback = image.header.rollback;
+	write_file(path, &host, sizeof(host));
+	said = warnings_of(request, root);
+	assert_string_equal(said, "");
+	free(said);
+	/* One that raises nothing loses nothing */
+	unlink(path);
+	image.header.rollback = card.flash.rollback;
+	resign();
+	said = warnings_of(request, root);
+	assert_string_equal(said, "");
+	free(said);
+	for (size_t i = 3; i-- > 0;) {
+		snprintf(path, sizeof(path), "%s/%s", root, directories[i]);
+		rmdir(path);
+	}
+	assert_int_equal(rmdir(root), 0);
 }
 
 static void outcome_is(struct fw_outcome outcome, int code, const char *result, const char *text,
@@ -420,6 +509,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(all_the_way, image_up),
+		cmocka_unit_test_setup(a_recovery_image_left_behind, image_up),
 		cmocka_unit_test_setup(the_slot_that_is_taken, image_up),
 		cmocka_unit_test_setup(what_is_not_begun, image_up),
 		cmocka_unit_test_setup(devices_that_cannot, image_up),

@@ -166,6 +166,7 @@ CHANGE(image_damaged, card.image.state = FW_IMAGE_DAMAGED;
 CHANGE(image_board, card.image.board = 8)
 CHANGE(image_any_board, card.image.board = AIPU_BOARD_ANY)
 CHANGE(image_rollback, card.image.rollback = 2)
+CHANGE(recovery_rollback, card.image.state = FW_IMAGE_WHOLE; card.image.rollback = 2)
 CHANGE(image_signature, card.image.signature = FW_SIGNATURE_BAD)
 CHANGE(image_rom_older, card.image.abi = RANGE(0, 1, 0, 9))
 CHANGE(image_rom_newer, card.image.abi = RANGE(1, 2, 1, 3))
@@ -332,6 +333,10 @@ static const struct row rows[] = {
 	{ soft_ready, newer_built_in, "the built-in image is newer", "update", VERDICT_UPDATE,
 	  "(built in): firmware 9.0.0 is newer than 1.2.0, which runs", 0, 7 },
 	{ card_with_slots, nothing, "firmware of its own needs no image", NULL, 0, NULL, 0, 0 },
+	{ card_with_slots, recovery_rollback, "what it would be recovered with is too old", "image",
+	  VERDICT_NOTE,
+	  "if nothing in its flash starts, or by reset --recovery, the card needs another one: install firmware with a rollback counter of 3 or more: that of /lib/firmware/a.fw is 2",
+	  0, 0 },
 	{ card_with_slots, slot_next, "the other slot is next", "slot B", VERDICT_NOTE,
 	  "the next reset starts firmware 1.3.0", 0, 0 },
 	{ card_with_slots, slot_failed, "a slot without a try left", "slot B", VERDICT_NOTE,

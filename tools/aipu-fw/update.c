@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "fw.h"
+#include "hostimage.h"
 #include "text.h"
 
 #define BUSY_POLL_NS 200000000
@@ -281,6 +282,41 @@ static void warn(const struct update *u)
 			u->name, u->request->path);
 }
 
+/* Once an image ran the device takes no smaller counter, not even where it needs the host's image since nothing in flash starts */
+static void warn_recovery(const struct update *u)
+{
+	struct aipu_firmware_header header;
+	struct hostimage image;
+	uint32_t rollback = 0;
+
+	memcpy(&header, u->request->image, sizeof(header));
+	if (header.rollback <= u->flash.rollback)
+		return;
+	if (is_soft(u)) {
+		fw_fail(0,
+			"%s: warning: once it ran, images of an anti-rollback counter below %u are "
+			"refused, perhaps the built-in one too: keep %s, in case that its flash is "
+			"damaged",
+			u->name, header.rollback, u->request->path);
+		return;
+	}
+	if (!hostimage_find(&image, u->info.board_id))
+		fw_fail(0,
+			"%s: warning: once it ran, the card is recovered only by an image of "
+			"anti-rollback counter %u or more, and there is no %s",
+			u->name, header.rollback, image.path);
+	else if (!hostimage_rollback(&image, &rollback))
+		fw_fail(0,
+			"%s: warning: once it ran, the card is recovered only by an image of "
+			"anti-rollback counter %u or more; that of %s cannot be read here",
+			u->name, header.rollback, image.path);
+	else if (rollback < header.rollback)
+		fw_fail(0,
+			"%s: warning: once it ran, the card refuses %s, which it is recovered with: "
+			"its anti-rollback counter is %u, below %u; install %s there",
+			u->name, image.path, rollback, header.rollback, u->request->path);
+}
+
 /* What is newer than the image and would be gone, or no longer run */
 static int refuse_older(struct update *u)
 {
@@ -317,15 +353,22 @@ static int check(struct update *u)
 		fw_fail(0, "%s: warning: %s: %s", u->name, request->path, why);
 	else
 		warn(u);
-	if (request->force)
+	if (request->force) {
+		if (!why[0])
+			warn_recovery(u);
 		return 0;
+	}
 	for (uint32_t slot = 0; slot < 2 && request->slot < 0; slot++)
 		if (u->flash.source == AIPU_BOOT_FROM_SLOT_A + slot && u->flash.active == slot &&
 		    !memcmp(u->flash.slots[slot].digest, u->digest, sizeof(u->digest)))
 			return end(u, CLI_OK, "unchanged",
 				   "%s runs from slot %c already: nothing was written",
 				   fw_version_text(u->version).text, letter(slot));
-	return refuse_older(u);
+	if (refuse_older(u))
+		return -1;
+	if (!why[0])
+		warn_recovery(u);
+	return 0;
 }
 
 /* --- writing -------------------------------------------------------------------------------------- */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Firmware images in files: read whole, checked by the code of the boot ROM (aipu/firmware.h) as far as that needs no card, and
- * found where the kernel looks for them.
+ * found where the kernel looks for them (hostimage.h).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -9,14 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "aipu/firmware.h"
 #include "aipu_registers.h"
+#include "hostimage.h"
 #include "sources.h"
-
-#define FIRMWARE_PATH_PARAMETER "/sys/module/firmware_class/parameters/path"
 
 void image_parse(struct fw_image *image, const void *data, size_t bytes, bool soft)
 {
@@ -99,44 +97,16 @@ int image_read(struct fw_image *image, const char *path, bool soft)
 	return err;
 }
 
-/* False: it is not there, so the next place is looked at */
-static bool try_place(struct fw_image *image, const char *directory, uint32_t board)
-{
-	static const char *const compressed[] = { ".zst", ".xz" };
-	char path[PATH_MAX], packed[PATH_MAX];
-
-	cards_path(path, "%s/aipu/%08x.fw", directory, board);
-	image_read(image, path, false);
-	/* As its users know it, also where the test's root stands before it */
-	snprintf(image->path, sizeof(image->path), "%.200s/aipu/%08x.fw", directory, board);
-	if (image->state != FW_IMAGE_MISSING)
-		return true;
-	for (size_t i = 0; i < sizeof(compressed) / sizeof(compressed[0]); i++) {
-		cards_path(packed, "%s/aipu/%08x.fw%s", directory, board, compressed[i]);
-		if (access(packed, F_OK))
-			continue;
-		image->state = FW_IMAGE_UNREADABLE;
-		snprintf(image->path, sizeof(image->path), "%.200s/aipu/%08x.fw%s", directory,
-			 board, compressed[i]);
-		return true;
-	}
-	return false;
-}
-
-/* The kernel's order: Documentation/driver-api/firmware/fw_search_path.rst */
 void image_find(struct fw_image *image, uint32_t board)
 {
-	char given[PATH_MAX], directory[PATH_MAX];
-	struct utsname system;
+	struct hostimage file;
 
-	if (cards_read_line(given, sizeof(given), FIRMWARE_PATH_PARAMETER) && given[0] &&
-	    try_place(image, given, board))
-		return;
-	uname(&system);
-	snprintf(directory, sizeof(directory), "/lib/firmware/updates/%s", system.release);
-	if (try_place(image, directory, board) || try_place(image, "/lib/firmware/updates", board))
-		return;
-	snprintf(directory, sizeof(directory), "/lib/firmware/%s", system.release);
-	if (!try_place(image, directory, board))
-		try_place(image, "/lib/firmware", board);
+	if (!hostimage_find(&file, board))
+		image->state = FW_IMAGE_MISSING;
+	else if (file.compressed)
+		image->state = FW_IMAGE_UNREADABLE;
+	else
+		image_read(image, file.real, false);
+	/* As its users know it, also where the test's root stands before it */
+	snprintf(image->path, sizeof(image->path), "%s", file.path);
 }

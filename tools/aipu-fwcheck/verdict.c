@@ -156,6 +156,11 @@ static void judge_image(struct verdicts *v, const struct fw_card *card)
 			say(v, check, VERDICT_UPGRADE, "%s", why);
 		else if (!from_flash)
 			say(v, check, VERDICT_NOTE, "the next reset needs another one: %s", why);
+		else if (image->state != FW_IMAGE_MISSING)
+			say(v, check, VERDICT_NOTE,
+			    "if nothing in its flash starts, or by reset --recovery, the card needs "
+			    "another one: %s",
+			    why);
 		return;
 	}
 	if (image->state == FW_IMAGE_UNREADABLE) {

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "devices.h"
+#include "hostimage.h"
 
 #define DEFAULT_WAIT_S 60
 #define POLL_MS 50
@@ -116,6 +117,30 @@ static int say_done(const struct smi_device *d, const struct smi_sample *before,
 	return smi_flush(CLI_OK);
 }
 
+/*
+ * Does the card refuse what --recovery would start it with, so that it would be lost? Only what is known counts; that of the software
+ * device is built in.
+ */
+static int check_recovery(const struct smi_device *d, const struct aipu_device_info *info)
+{
+	struct hostimage image;
+	uint32_t rollback;
+
+	if (!info->node[0])
+		return CLI_OK;
+	if (!hostimage_find(&image, info->board_id))
+		return smi_fail(CLI_OK,
+				"%s: warning: --recovery starts it with the host's image: there is "
+				"no %s here",
+				smi_device_name(d), image.path);
+	if (!hostimage_rollback(&image, &rollback) || rollback >= info->rollback)
+		return CLI_OK;
+	return smi_fail(CLI_FAILED,
+			"%s: not reset: --recovery starts it with %s, which the card refuses: its "
+			"anti-rollback counter is %u, %u or more is needed",
+			smi_device_name(d), image.path, rollback, info->rollback);
+}
+
 static int reset_card(const struct smi_device *d, const void *argument)
 {
 	const struct how *how = argument;
@@ -128,6 +153,12 @@ static int reset_card(const struct smi_device *d, const void *argument)
 	if (!d->device)
 		return smi_fail(d->code, "%s: not reset: %s", smi_device_name(d), d->problem);
 	smi_sample(d, &before);
+	if (how->recovery && !before.info_error && before.info.capabilities & AIPU_CAP_FLASH) {
+		err = check_recovery(d, &before.info);
+		if (err)
+			return err;
+		err = -EBUSY;
+	}
 	start = cli_now_ms();
 	if (how->wait || !how->force)
 		err = reset_when_idle(d, how, flags, &message);
