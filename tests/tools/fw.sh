@@ -142,6 +142,38 @@ for text in $'two\nlines' $'\033[2J' $'\177' $'\302\233'; do
 	tap_ok "control character in the build text ($(printf %s "$text" | od -An -c | tr -d '\n'))" \
 		line 2 'control characters' pack --default -o "$work/x.fw" --build "$text"
 done
+for text in $'\xff' $'a\xc3' $'\xc0\x80' $'\xed\xa0\x80' $'\xf4\x90\x80\x80' $'\xe2\x80\xae' $'\xe2\x80\x8b'; do
+	tap_ok "no text for terminals ($(printf %s "$text" | od -An -tx1))" \
+		line 2 'at most 63 bytes of UTF-8' pack --default -o "$work/x.fw" --build "$text"
+done
+# spoiled HEX: the image that pack made with the build text XXXXXXXX has these bytes there, and the digest of that
+spoiled()
+{
+	"$fw" pack --default -o "$work/spoiled.fw" --build XXXXXXXX && /usr/bin/python3 - "$work/spoiled.fw" "$("$fw" inspect --json "$work/spoiled.fw")" "$1" <<'T'
+import hashlib, json, sys
+
+name, fields, text = sys.argv[1], json.loads(sys.argv[2]), bytes.fromhex(sys.argv[3])
+digest = bytes.fromhex(fields["sha256"])
+image = open(name, "rb").read().replace(b"X" * 8, text.ljust(8, b"\0")).replace(digest, bytes(32))
+at = open(name, "rb").read().index(digest)
+open(name, "wb").write(image[:at] + hashlib.sha256(image).digest() + image[at + 32:])
+T
+}
+# shown HEX TEXT: such an image is shown all the same, with this in place of its text
+shown()
+{
+	spoiled "$1" && "$fw" inspect "$work/spoiled.fw" >"$work/text" && "$fw" inspect --json "$work/spoiled.fw" >"$work/json" || return 1
+	cat -v "$work/text"
+	grep -qFx "build:            $2" "$work/text" && ! LC_ALL=C grep -q '[^ -~]' "$work/text" &&
+		[ "$(/usr/bin/python3 -c 'import json, sys; print(json.load(sys.stdin)["build"])' <"$work/json")" = "$2" ]
+}
+tap_ok "a build text that is not UTF-8 is shown" shown 61ff62 'a?b'
+tap_ok "one that turns the rest of the line around" shown 61e280ae62 'a???b'
+tap_ok "one with an escape" shown 1b5b324a '?[2J'
+tap_ok "a range with one end named" line 2 '1.5 to 1.0 (the default of --abi-newest): the oldest is above the newest' \
+	pack --default -o "$work/x.fw" --abi-oldest 1.5
+tap_ok "with the other end named" line 2 '1.0 (the default of --abi-oldest) to 0.5: the oldest is above' \
+	pack --default -o "$work/x.fw" --abi-newest 0.5
 tap_ok "a build text in UTF-8" "$fw" pack --default -o "$work/utf8.fw" --build 'Größe ½'
 tap_ok "a line break in a bad value" line 2 '1?2' pack --default -o "$work/x.fw" --version $'1\n2'
 

@@ -60,6 +60,7 @@ prepare()
 }
 
 tap_ok "images and models" prepare
+key_id=$("$fw" inspect "$work/good.fw" | sed -n 's/^key: *\(.\{16\}\).*/\1/p')
 tap_ok "the software device" says 0 "ok       image: (built in): 0.9.0, speaks 1.0, the boot ROM 1.0" \
 	"ok       firmware and libaipu: the firmware speaks 1.0, libaipu 1.0" "from the host" "soft: compatible" -- --device soft
 tap_ok "with a model" says 0 "ok       program and firmware: the program speaks 1.0, the firmware 1.0" \
@@ -73,7 +74,8 @@ tap_ok "firmware for another contract" says 1 \
 	"soft: incompatible: firmware $work/contract.fw speaks contract 2.0 to 2.5" -- --device soft --firmware "$work/contract.fw"
 tap_ok "for another board" says 1 "upgrade  image: install an image for board soft: $work/board.fw is for board 0x00001234" -- \
 	--device soft --firmware "$work/board.fw"
-tap_ok "not signed" says 1 "upgrade  image: install an image that is signed for this device" -- \
+tap_ok "not signed" says 1 "$work/unsigned.fw: 0.9.0 (aipu-soft), board soft, contract 1.0, not signed" \
+	"built in       (built in): 0.9.0 (aipu-soft), board soft, contract 1.0, signed by $key_id..." "upgrade  image: install an image that is signed for this device" -- \
 	--device soft --firmware "$work/unsigned.fw"
 tap_ok "damaged" says 1 "upgrade  image: install a whole image: $work/damaged.fw: the firmware image does not have its digest" -- \
 	--device soft --firmware "$work/damaged.fw"
@@ -165,7 +167,7 @@ def look(value, path):
 
 for name in sys.argv[1:]:
     look(json.load(open(name)), "")
-assert sum(len(keys) for keys in found.values()) == 117, found
+assert sum(len(keys) for keys in found.values()) == 121, found
 root = json.load(open(sys.argv[1]))
 assert root["schema_version"] == 2 and root["exit_status"] == 0
 assert root["program"] is None and root["cards"][0]["pci_address"] is None
@@ -194,6 +196,19 @@ tap_ok "a card of which nothing is known" unknown '{"state":null,"pci_address":"
 	"driver         user API unknown, contract unknown" "card: unknown"
 tap_ok "one that is ready, and no more is known" unknown '{"state":"ready","pci_address":"card"}' "card: unknown"
 tap_ok "one in a state that only aipu-smi knows" unknown '{"state":"resetting","pci_address":"card"}' "card: unknown"
+
+# half CHANGE: of a snapshot in which half of a range is missing it is not said that it fits, whichever half it is
+half()
+{
+	/usr/bin/python3 -c 'import json, sys
+root = json.load(open(sys.argv[1]))
+exec(sys.argv[2], {"root": root, "card": root["cards"][0]})
+json.dump(root, sys.stdout)' "$golden/soft.json" "$1" >"$work/half.json" && says 6 "soft: unknown" -- --read "$work/half.json"
+}
+for end in oldest newest; do
+	tap_ok "libaipu's $end version is missing" half "root['library_contract_$end'] = None"
+	tap_ok "that of what runs" half "card['contract_$end'] = None"
+done
 
 # interrupted SIGNAL: while standard input is waited for
 interrupted()
@@ -370,6 +385,20 @@ tap_ok "one that fits: then the driver's reason is another" here says 6 "ok     
 	"0000:01:00.0: not answering: the driver did not take the card: the kernel's log says why" --
 image updates/ board
 tap_ok "the kernel looks in updates/ first" here says 1 "/lib/firmware/updates/aipu/534f4654.fw is for board 0x00001234" --
+"$fw" pack --default -o "$work/plain.fw" --rollback 2 --version 0.9.9
+tap_ok "one that is not signed, which a card may refuse" here says 6 "plain.fw: 0.9.9 (aipu-soft), board soft, contract 1.0, not signed" \
+	"note     signature: $work/plain.fw is not signed: the device may refuse it" -- --strict --firmware "$work/plain.fw"
+signature()
+{
+	here "$check" --firmware "$work/$1.fw" --json >"$work/out"
+	json "o['cards'][0]['image']['signature_kind'] == $2 and o['cards'][0]['image']['key_id'] == $3" <"$work/out" || { cat "$work/out"; return 1; }
+}
+json()
+{
+	/usr/bin/python3 -c "import json, sys; o = json.load(sys.stdin); sys.exit(0 if ($1) else 1)"
+}
+tap_ok "and as JSON" signature plain "'none'" None
+tap_ok "one that is" signature counted "'ed25519'" "'$("$fw" inspect "$work/counted.fw" | sed -n 's/^key: *//p')'"
 tap_ok "an image by name comes before" here says 6 "ok       image: $work/counted.fw" -- --firmware "$work/counted.fw"
 rm -r "$root/lib/firmware/updates" "$root/lib/firmware/aipu/534f4654.fw"
 : >"$root/lib/firmware/aipu/534f4654.fw.zst"

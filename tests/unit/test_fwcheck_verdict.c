@@ -29,7 +29,8 @@ static struct fw_image image_of(const char *path, uint32_t version)
 				  .version = version,
 				  .abi = RANGE(1, 0, 1, 1),
 				  .board = 7,
-				  .rollback = 3 };
+				  .rollback = 3,
+				  .signature_kind = AIPU_SIGNATURE_ED25519 };
 
 	snprintf(image.path, sizeof(image.path), "%s", path);
 	return image;
@@ -166,6 +167,9 @@ CHANGE(image_damaged, card.image.state = FW_IMAGE_DAMAGED;
 CHANGE(image_board, card.image.board = 8)
 CHANGE(image_any_board, card.image.board = AIPU_BOARD_ANY)
 CHANGE(image_rollback, card.image.rollback = 2)
+CHANGE(image_unsigned, card.image.signature_kind = AIPU_SIGNATURE_NONE)
+CHANGE(newer_unsigned, card.image.version = FW(1, 2, 1);
+       card.image.signature_kind = AIPU_SIGNATURE_NONE)
 CHANGE(recovery_rollback, card.image.state = FW_IMAGE_WHOLE; card.image.rollback = 2)
 CHANGE(image_signature, card.image.signature = FW_SIGNATURE_BAD)
 CHANGE(image_rom_older, card.image.abi = RANGE(0, 1, 0, 9))
@@ -323,6 +327,10 @@ static const struct row rows[] = {
 	{ card_ready, given_helps, "it would do where what runs does not", NULL, 0, NULL, 0, 0 },
 	{ card_ready, newer_on_disk, "an update", "update", VERDICT_UPDATE,
 	  "/lib/firmware/a.fw: firmware 1.2.1 is newer than 1.2.0, which runs", 0, 7 },
+	{ card_ready, newer_unsigned, "newer but not signed is no update", "signature",
+	  VERDICT_NOTE, "/lib/firmware/a.fw is not signed: the device may refuse it", 0, 0 },
+	{ card_in_rom, image_unsigned, "not signed", "signature", VERDICT_NOTE,
+	  "the device may refuse it", 6, 6 },
 	{ card_ready, older_on_disk, "no update", NULL, 0, NULL, 0, 0 },
 	{ card_ready, newer_for_other_board, "an update for another board", "image", VERDICT_NOTE,
 	  "for board 0x00000009", 0, 0 },

@@ -12,11 +12,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-bool fw_is_control(char c)
-{
-	return (unsigned char)c < 0x20 || c == 0x7f;
-}
-
 int fw_fail_file(const char *path, int err)
 {
 	return fw_fail(cli_exit_code(err), "%s: %s", path, strerror(-err));

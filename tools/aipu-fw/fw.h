@@ -33,7 +33,8 @@ int fw_bad_value(const char *option, const char *value, const char *right);
 int fw_other_option(int c, char **argv);
 /* main.c: --help of the tool and of every command: prints it and ends the program */
 _Noreturn void fw_help(void);
-bool fw_is_control(char c);
+/* Is it UTF-8 that a terminal shows as it is: no control characters, none that hide or reorder others */
+bool fw_build_shows(const char *text);
 /* The whole file, at most `limit` bytes, to be freed; NULL after a message, *code is the exit code then */
 void *fw_read_file(const char *path, size_t limit, size_t *bytes, int *code);
 /* Under its name only when whole: a failed write leaves what was there */

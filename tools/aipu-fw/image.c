@@ -21,6 +21,49 @@ static bool all_zero(const uint8_t *bytes, size_t count)
 	return !any;
 }
 
+/* The code point that `*text` begins with, which it then stands behind; -1: no UTF-8, in its shortest form */
+static int32_t next_point(const char **text)
+{
+	static const int32_t least[] = { 0, 0x80, 0x800, 0x10000 };
+	const uint8_t *bytes = (const uint8_t *)*text;
+	int more = bytes[0] < 0x80 ? 0 : bytes[0] < 0xe0 ? 1 : bytes[0] < 0xf0 ? 2 : 3;
+	int32_t point = more ? bytes[0] & (0x3f >> more) : bytes[0];
+
+	if (bytes[0] >= 0xf8 || (bytes[0] & 0xc0) == 0x80)
+		return -1;
+	for (int i = 1; i <= more; i++) {
+		if ((bytes[i] & 0xc0) != 0x80)
+			return -1;
+		point = point << 6 | (bytes[i] & 0x3f);
+	}
+	*text += more + 1;
+	return point < least[more] || point > 0x10ffff || (point >= 0xd800 && point <= 0xdfff)
+		       ? -1
+		       : point;
+}
+
+bool fw_build_shows(const char *text)
+{
+	/* C0, C1; zero width and direction; line and paragraph separators, embeddings; isolates; a byte order mark */
+	static const struct {
+		int32_t first, last;
+	} hidden[] = { { 0, 0x1f },	    { 0x7f, 0x9f },	{ 0xad, 0xad },
+		       { 0x61c, 0x61c },    { 0x200b, 0x200f }, { 0x2028, 0x202e },
+		       { 0x2060, 0x206f },  { 0xfeff, 0xfeff }, { 0xfff9, 0xfffb },
+		       { 0xe0000, 0xe0fff } };
+
+	while (*text) {
+		int32_t point = next_point(&text);
+
+		if (point < 0)
+			return false;
+		for (size_t i = 0; i < sizeof(hidden) / sizeof(hidden[0]); i++)
+			if (point >= hidden[i].first && point <= hidden[i].last)
+				return false;
+	}
+	return true;
+}
+
 __attribute__((format(printf, 3, 4))) static int refuse(char *why, size_t why_bytes,
 							const char *format, ...)
 {

@@ -26,8 +26,14 @@ static int show(const struct aipu_firmware_header *header, bool as_json)
 	char version[16], oldest[16], newest[16], board[16];
 	bool is_signed = header->signature_kind != AIPU_SIGNATURE_NONE;
 	const char *signature = is_signed ? "ed25519" : "none";
+	char build[sizeof(header->build)];
 	json_t *object;
 	int err;
+
+	/* Bytes, to the format: what is no text for terminals and JSON has '?' in its place */
+	memcpy(build, header->build, sizeof(build));
+	if (!fw_build_shows(build))
+		TEXT_CLEAN(build, header->build);
 
 	text_board(board, header->board_id);
 	hex(header->digest, sizeof(header->digest), digest);
@@ -48,21 +54,20 @@ static int show(const struct aipu_firmware_header *header, bool as_json)
 		       "key:              %s\n"
 		       "payload:          %" PRIu64 " bytes\n"
 		       "sha256:           %s\n",
-		       version, header->build, oldest, newest, board, header->rollback, signature,
+		       version, build, oldest, newest, board, header->rollback, signature,
 		       is_signed ? key : "none", header->payload_bytes, digest);
 		return 0;
 	}
-	/* A build text is bytes to the format, but JSON wants UTF-8: jansson refuses anything else. */
 	object = json_pack("{s:i, s:s, s:s, s:s, s:s, s:o, s:I, s:s, s:s*, s:I, s:s}",
-			   "schema_version", SNAPFILE_SCHEMA, "version", version, "build",
-			   header->build, "contract_oldest", oldest, "contract_newest", newest,
-			   "board_id", json_sprintf("0x%08" PRIx32, header->board_id), "rollback",
+			   "schema_version", SNAPFILE_SCHEMA, "version", version, "build", build,
+			   "contract_oldest", oldest, "contract_newest", newest, "board_id",
+			   json_sprintf("0x%08" PRIx32, header->board_id), "rollback",
 			   (json_int_t)header->rollback, "signature_kind", signature, "key_id",
 			   is_signed ? key : NULL, "payload_bytes",
 			   (json_int_t)header->payload_bytes, "sha256", digest);
 	if (!object) {
-		fw_fail(CLI_FAILED, "the build text is not UTF-8");
-		return -EILSEQ;
+		fw_fail(CLI_FAILED, "out of memory");
+		return -ENOMEM;
 	}
 	err = json_dumpf(object, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER) ? -EIO : 0;
 	putchar('\n');

@@ -41,19 +41,12 @@ static bool parse_u32(const char *text, bool hex, uint32_t *value)
 	return true;
 }
 
-/* A text for people's terminals: no control character, neither ASCII nor one of C1 as UTF-8 */
 static bool parse_build(const char *text, char *build, size_t bytes)
 {
 	size_t length = strlen(text);
 
-	if (length >= bytes)
+	if (length >= bytes || !fw_build_shows(text))
 		return false;
-	for (size_t i = 0; i < length; i++) {
-		if (fw_is_control(text[i]))
-			return false;
-		if ((unsigned char)text[i] == 0xc2 && ((unsigned char)text[i + 1] & 0xe0) == 0x80)
-			return false;
-	}
 	memset(build, 0, bytes);
 	memcpy(build, text, length);
 	return true;
@@ -63,6 +56,7 @@ struct request {
 	struct aipu_firmware_header header;
 	const char *output, *payload, *key;
 	bool use_default; /* the payload of the software device */
+	bool has_oldest, has_newest; /* named, not the default */
 };
 
 static const char *parse_header(int c, const char *text, struct aipu_firmware_header *header)
@@ -94,7 +88,7 @@ static const char *parse_header(int c, const char *text, struct aipu_firmware_he
 	default:
 		return parse_build(text, header->build, sizeof(header->build))
 			       ? NULL
-			       : "a text of at most 63 bytes without control characters";
+			       : "a text of at most 63 bytes of UTF-8 without control characters";
 	}
 }
 
@@ -141,6 +135,8 @@ static int parse(int argc, char **argv, struct request *r)
 			return fw_other_option(c, argv);
 		else if ((right = parse_header(c, optarg, &r->header)))
 			code = fw_bad_value(options[index].name, optarg, right);
+		r->has_oldest |= c == 'a';
+		r->has_newest |= c == 'n';
 	}
 	if (code)
 		return code;
@@ -157,11 +153,14 @@ static int parse(int argc, char **argv, struct request *r)
 		return fw_fail(CLI_USAGE, "pack: --payload and --default exclude each other");
 	if (r->header.abi_oldest > r->header.abi_newest)
 		return fw_fail(CLI_USAGE,
-			       "contract versions %u.%u to %u.%u: the oldest is above the newest",
+			       "contract versions %u.%u%s to %u.%u%s: the oldest is above the "
+			       "newest",
 			       AIPU_ABI_MAJOR(r->header.abi_oldest),
 			       AIPU_ABI_MINOR(r->header.abi_oldest),
+			       r->has_oldest ? "" : " (the default of --abi-oldest)",
 			       AIPU_ABI_MAJOR(r->header.abi_newest),
-			       AIPU_ABI_MINOR(r->header.abi_newest));
+			       AIPU_ABI_MINOR(r->header.abi_newest),
+			       r->has_newest ? "" : " (the default of --abi-newest)");
 	return CLI_OK;
 }
 

@@ -44,6 +44,8 @@ struct fw_image {
 	uint64_t board; /* 32 bits */
 	uint32_t rollback;
 	uint32_t signature; /* enum fw_signature */
+	uint32_t signature_kind; /* AIPU_SIGNATURE_* */
+	uint8_t key_id[32]; /* of the key that it says to be signed with; all zero: none, or unknown */
 	char build[64];
 };
 

@@ -39,6 +39,8 @@ void image_parse(struct fw_image *image, const void *data, size_t bytes, bool so
 	image->abi = (struct fw_range){ header.abi_oldest, header.abi_newest };
 	image->board = header.board_id;
 	image->rollback = header.rollback;
+	image->signature_kind = header.signature_kind;
+	memcpy(image->key_id, header.key_id, sizeof(image->key_id));
 	TEXT_CLEAN(image->build, header.build);
 	if (soft)
 		image->signature = aipu_firmware_signed(&header, aipu_development_key, 1)

@@ -142,6 +142,24 @@ static void slot_row(FILE *out, const struct fw_card *card, uint32_t index)
 		    failed ? aipu_error_text(slot->error) : "");
 }
 
+/* ", signed by 3f0a8c...", the first eight bytes of the key's id; "" where it is not known */
+static const char *signed_by(const struct fw_image *image)
+{
+	static char text[48]; /* of one row */
+	size_t used;
+
+	if (image->signature_kind == AIPU_SIGNATURE_NONE)
+		return ", not signed";
+	if (image->signature_kind == UNKNOWN32)
+		return "";
+	used = (size_t)snprintf(text, sizeof(text), ", signed by ");
+	for (size_t i = 0; i < 8; i++)
+		used += (size_t)snprintf(text + used, sizeof(text) - used, "%02x",
+					 image->key_id[i]);
+	snprintf(text + used, sizeof(text) - used, "...");
+	return text;
+}
+
 static void image_row(FILE *out, const char *name, const struct fw_image *image)
 {
 	char version[20];
@@ -149,8 +167,8 @@ static void image_row(FILE *out, const char *name, const struct fw_image *image)
 	text_version(version, image->version);
 	switch (image->state) {
 	case FW_IMAGE_WHOLE:
-		row(out, name, "%s: %s (%s), board %s, %s", image->path, version, image->build,
-		    board(image->board), contract(image->abi));
+		row(out, name, "%s: %s (%s), board %s, %s%s", image->path, version, image->build,
+		    board(image->board), contract(image->abi), signed_by(image));
 		break;
 	case FW_IMAGE_DAMAGED:
 		row(out, name, "%s: %s", image->path, aipu_error_text(image->error));

@@ -24,7 +24,7 @@ void text_range(char text[40], struct fw_range range)
 static void image_clear(struct fw_image *image)
 {
 	image->board = UNKNOWN64;
-	image->rollback = UNKNOWN32;
+	image->rollback = image->signature_kind = UNKNOWN32;
 }
 
 void facts_card_clear(struct fw_card *card)

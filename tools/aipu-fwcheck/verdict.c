@@ -136,11 +136,18 @@ static struct fw_range expected(const struct fw_card *card)
 	const struct fw_range unknown = { 0, 0 };
 	char why[WHY_BYTES];
 
-	if (is_known(card->abi) && !card->image_given)
+	if ((is_known(card->abi) || card->firmware_version) && !card->image_given)
 		return card->abi;
 	if (card->image.state != FW_IMAGE_WHOLE || image_problem(card, &card->image, why))
 		return unknown;
 	return is_known(card->rom) ? intersection(card->rom, card->image.abi) : card->image.abi;
+}
+
+/* And whether the card takes such an image is not known; a software device wants a signature, so that one is a problem */
+static bool is_unsigned(const struct fw_image *image)
+{
+	return image->signature_kind == AIPU_SIGNATURE_NONE &&
+	       image->signature == FW_SIGNATURE_UNCHECKED;
 }
 
 static void judge_image(struct verdicts *v, const struct fw_card *card)
@@ -182,9 +189,14 @@ static void judge_image(struct verdicts *v, const struct fw_card *card)
 		memcpy(rom, ", the boot ROM ", strlen(", the boot ROM "));
 	}
 	say(v, check, VERDICT_OK, "%s: %s, speaks %s%s", image->path, version, speaks, rom);
+	if (is_unsigned(image))
+		say(v, "signature", VERDICT_NOTE,
+		    "%s is not signed: the device may refuse it, which only loading or flashing it "
+		    "tells",
+		    image->path);
 }
 
-/* An image that is newer than what runs: does it fit the rest? */
+/* An image that is newer than what runs: does it fit the rest? One that may be refused is no update. */
 static void judge_update(struct verdicts *v, const struct fw_machine *machine,
 			 const struct fw_card *card, const struct fw_image *image)
 {
@@ -192,7 +204,8 @@ static void judge_update(struct verdicts *v, const struct fw_machine *machine,
 	struct fw_range range = image->abi;
 
 	if (!card->firmware_version || image->state != FW_IMAGE_WHOLE ||
-	    image->version <= card->firmware_version || image_problem(card, image, why))
+	    image->version <= card->firmware_version || is_unsigned(image) ||
+	    image_problem(card, image, why))
 		return;
 	text_version(version, image->version);
 	text_version(running, card->firmware_version);
