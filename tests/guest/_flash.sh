@@ -87,7 +87,7 @@ images=/tmp/images
 
 if [ "$part" = first ]; then
 	ok "no driver: flash finds no device" ends 3 "$fw" flash "$images/one.fw" --all
-	ok "and says so" errs "no card"
+	ok "and says so of each" said 2 "0000:01:00.0: its driver is not loaded" "0000:02:00.0: its driver is not loaded"
 	ok "no driver: an index" ends 3 "$fw" flash "$images/one.fw" --device 0
 	cp "$images/host.fw" "$host"
 	insmod "$module"

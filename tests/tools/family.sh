@@ -47,6 +47,8 @@ for option in -i --device; do
 	tap_ok "$option too often" all 2 "$option '65': at most 64 cards can be named" $(printf -- "$option %d " {1..65})
 done
 
+machine_new "$work/empty"
+AIPU_TEST_ROOT=$work/empty tap_ok "no card" all 3 "no card: no PCI function is an AIPU (1af4:10f0); aipu-smi doctor looks for the reason, aipu-smi --device soft shows the software device"
 machine_new "$work/machine"
 machine_card 0000:01:00.0
 machine_bind aipu_accel 3

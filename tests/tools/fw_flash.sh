@@ -379,6 +379,6 @@ else
 	tap_ok "no card" tap_refuses "$fw" 3 "no card" flash "$work/one.fw" --dry-run
 	tap_ok "no card for --all" tap_refuses "$fw" 3 "no card" flash "$work/one.fw" --all --dry-run
 	tap_ok "no card for status --all" tap_refuses "$fw" 3 "no card" status --all
-	tap_ok "without a card status shows the software device" "$fw" status
+	tap_ok "without a card status shows none" tap_refuses "$fw" 3 "no card" status
 fi
 tap_done

@@ -21,7 +21,7 @@ struct options {
 static int find_targets(const struct options *o, struct fw_targets *targets)
 {
 	bool changes = strcmp(o->command, "status") != 0;
-	int code = fw_targets_find(targets, &o->picks, !changes && !o->all);
+	int code = fw_targets_find(targets, &o->picks);
 
 	if (!code && targets->count > 1 && changes && !o->all && !o->picks.count)
 		return fw_fail(CLI_USAGE, "%zu cards: -i CARD or --all is expected",
@@ -174,8 +174,10 @@ static int open_to_change(struct aipu_device **device, const char *name,
 	return err;
 }
 
-static void change(const char *name, const struct fw_request *request, struct fw_outcome *outcome)
+static void change(const struct fw_target *target, const struct fw_request *request,
+		   struct fw_outcome *outcome)
 {
+	const char *name = target->name;
 	struct aipu_message message = { "" };
 	struct aipu_device *device;
 	int err;
@@ -183,6 +185,10 @@ static void change(const char *name, const struct fw_request *request, struct fw
 	if (fw_interrupted) {
 		say(outcome, CLI_INTERRUPTED, "interrupted", name,
 		    "interrupted before it was touched");
+		return;
+	}
+	if (target->problem[0]) {
+		say(outcome, target->code, "failed", name, target->problem);
 		return;
 	}
 	err = open_to_change(&device, name, request, &message);
@@ -244,7 +250,7 @@ static int change_all(const struct options *o, const struct fw_targets *targets)
 
 	take_signals();
 	for (size_t i = 0; i < targets->count; i++) {
-		change(targets->list[i].name, &o->request, &outcome);
+		change(&targets->list[i], &o->request, &outcome);
 		TEXT_CLEAN(outcome.text, outcome.text);
 		code = code ? code : outcome.code;
 		if (o->as_json)
@@ -351,6 +357,11 @@ static int look(const struct fw_target *target, struct fw_state *state)
 	fw_state_clear(state);
 	snprintf(state->pci_address, sizeof(state->pci_address), "%s", target->pci);
 	snprintf(state->node, sizeof(state->node), "%s", target->node);
+	if (target->problem[0]) {
+		snprintf(state->state, sizeof(state->state), "%s", target->state);
+		snprintf(state->problem, sizeof(state->problem), "%s", target->problem);
+		return fw_fail(target->code, "%s: %s", name, target->problem);
+	}
 	err = aipu_device_open(&device, name, NULL, &message);
 	if (err) {
 		if (soft)

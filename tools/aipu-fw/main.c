@@ -43,7 +43,7 @@ _Noreturn void fw_help(void)
 	      "  -i CARD        as of flash\n"
 	      "  --device CARD  the same; soft: the software device\n"
 	      "status    what runs, and what is kept\n"
-	      "  -i CARD        as of flash; default: all cards, the software device where there is none\n"
+	      "  -i CARD        as of flash; default: all cards\n"
 	      "  --device CARD  the same; soft: the software device\n"
 	      "  --read FILE    no card, but what --json of this command, aipu-smi or aipu-fwcheck wrote\n"
 	      "                 into a file; - is standard input\n"

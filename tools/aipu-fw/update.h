@@ -104,16 +104,19 @@ void fw_update(struct aipu_device *device, const char *name, const struct fw_req
 struct fw_target {
 	char name[16]; /* for libaipu and for messages: "accel0", "soft" */
 	char node[32], pci[16]; /* "" of the software device */
+	char problem[128]; /* why its driver has no node for it; then its name is the PCI address */
+	const char *state; /* in a word, as in snapshots, */
+	int code; /* and as an exit code */
 };
 
 struct fw_targets {
-	struct fw_target
-		*list; /* by index, then the software device; to be freed, also after an error */
+	struct fw_target *
+		list; /* by index, then without one, then the software device; to be freed, also after an error */
 	size_t count;
 };
 
-/* The cards that the driver has, and that are meant; soft_if_none: where there is none, and none was named. An exit code */
-int fw_targets_find(struct fw_targets *targets, const struct picks *picks, bool soft_if_none);
+/* Those that are meant, all cards if none was named. An exit code */
+int fw_targets_find(struct fw_targets *targets, const struct picks *picks);
 /* How -i takes it, for JSON: "0000:01:00.0", "soft" */
 const char *fw_target_device(const struct fw_target *target);
 
