@@ -382,7 +382,22 @@ tap_ok "an image below the card's counter" here says 1 "install firmware with a 
 pack counted --rollback 2
 image "" counted
 tap_ok "one that fits: then the driver's reason is another" here says 6 "ok       image: /lib/firmware/aipu/534f4654.fw: 0.9.0, speaks 1.0" \
-	"0000:01:00.0: not answering: the driver did not take the card: the kernel's log says why" --
+	"0000:01:00.0: not answering: the driver did not take the card: aipu-smi doctor looks for the reason" --
+mkdir "$root/dev"
+logged()
+{
+	printf '%d,100,5000000,-;aipu_accel %s\n SUBSYSTEM=pci\n' "$1" "$2" >>"$root/dev/kmsg"
+}
+logged 6 "0000:01:00.0: [drm] Example card, firmware 0.9.0, contract 1.0, 64 MiB, 3 vectors"
+logged 3 "0000:02:00.0: [drm] *ERROR* another card"
+logged 3 "0000:01:00.0: [drm] *ERROR* a job took too long"
+tap_ok "the driver had it: somebody unbound it" here says 5 \
+	"0000:01:00.0: driver not loaded: the card was unbound from its driver: echo 0000:01:00.0 >/sys/bus/pci/drivers/aipu_accel/bind" --
+logged 3 "0000:01:00.0: [drm] *ERROR* firmware 0.9.0: refused: its signature"
+logged 3 "0000:01:00.0: [drm] *ERROR* boot failed (-5)"
+tap_ok "the log says why it was not taken" here says 6 \
+	"0000:01:00.0: not answering: the driver did not take the card: firmware 0.9.0: refused: its signature" --
+rm -r "$root/dev"
 image updates/ board
 tap_ok "the kernel looks in updates/ first" here says 1 "/lib/firmware/updates/aipu/534f4654.fw is for board 0x00001234" --
 "$fw" pack --default -o "$work/plain.fw" --rollback 2 --version 0.9.9

@@ -175,20 +175,43 @@ static void pci_take(struct fw_card *card, const struct card *pci)
 	TEXT_CLEAN(card->node, pci->node);
 }
 
+/* The driver is loaded, and no driver has the card */
+static void unbound(struct fw_card *card, const struct card *pci)
+{
+	char why[256];
+
+	card->access = FW_NOT_TAKEN;
+	switch (log_of_card(pci->pci, why)) {
+	case LOG_TOOK:
+		card->access = FW_NO_DRIVER;
+		snprintf(card->reason, sizeof(card->reason),
+			 "the card was unbound from its driver: echo %s "
+			 ">/sys/bus/pci/drivers/" CARD_DRIVER "/bind",
+			 pci->pci);
+		break;
+	case LOG_REFUSED:
+		snprintf(card->reason, sizeof(card->reason),
+			 "the driver did not take the card: %.200s", why);
+		break;
+	default:
+		snprintf(card->reason, sizeof(card->reason),
+			 "the driver did not take the card: aipu-smi doctor looks for the reason");
+	}
+}
+
 static void without_driver(struct fw_card *card, const struct fw_machine *machine,
 			   const struct card *pci)
 {
-	card->access = machine->driver_loaded && !pci->driver[0] ? FW_NOT_TAKEN : FW_NO_DRIVER;
+	card->access = FW_NO_DRIVER;
 	if (pci->driver[0])
 		snprintf(card->reason, sizeof(card->reason), "the card belongs to the driver %s",
 			 card->pci.driver);
-	else if (card->access == FW_NO_DRIVER)
+	else if (!machine->driver_loaded)
 		snprintf(card->reason, sizeof(card->reason),
 			 "the driver is not loaded: modprobe " CARD_DRIVER);
 	else
-		snprintf(card->reason, sizeof(card->reason),
-			 "the driver did not take the card: the kernel's log says why");
-	if (!pci->driver[0] && registers_read(card, pci) && card->access == FW_NOT_TAKEN)
+		unbound(card, pci);
+	if (!pci->driver[0] && registers_read(card, pci) && machine->driver_loaded)
 		card->access = FW_NOT_ANSWERING;
 }
 
