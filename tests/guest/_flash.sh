@@ -1,10 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Runs in a guest, for tests/guest/flash.sh: _flash.sh PART MODULE AIPU-FW WORK AIPU-GEN SETPRIV. WORK has images, a model and
+# Runs in a guest, for tests/guest/flash.sh: _flash.sh PART MODULE AIPU-FW WORK AIPU-GEN SETPRIV BIN. WORK has images, a model and
 # what it answers, and another that answers at length. TAP on stdout.
 # shellcheck source=tests/guest/_ok.sh
 . "${0%/*}/_ok.sh"
-part=$1 module=$2 fw=$3 work=$4 gen=$5 setpriv=$6
+part=$1 module=$2 fw=$3 work=$4 gen=$5 setpriv=$6 bin=$7
 images=$work/images
 host=/lib/firmware/aipu/534f4654.fw
 
@@ -151,6 +151,23 @@ elif [ "$part" = second ]; then
 	ok "card 1 starts from slot B" shows 1 "accel1: 1.2.0 runs from slot B"
 	ok "aipu-gen on card 0" generates 0
 	ok "aipu-gen on card 1" generates 1
+elif [ "$part" = recovery ]; then
+	cp "$images/host.fw" "$host"
+	insmod "$module"
+	ok "an image that raises the counter" ends 0 "$fw" flash "$images/seven.fw" --device 0
+	ok "the image of the host is warned of" errs "accel0: warning: once it ran, the card refuses $host, which it is recovered with: its anti-rollback counter is 0, below 7; install $images/seven.fw there"
+	ok "it runs" said 1 "accel0: 1.6.0 runs from slot A"
+	ok "aipu-fwcheck: what runs fits" ends 0 "$bin/aipu-fwcheck" -i 0
+	ok "and has a note" grep -q "^  note     image: if nothing in its flash starts, or by reset --recovery, the card needs another one: install firmware with a rollback counter of 7 or more: that of $host is 0" /tmp/out
+	ok "no reset into that" ends 1 "$bin/aipu-smi" reset -i 0 --recovery
+	ok "which says what is wrong" errs "not reset: --recovery starts it with $host, which the card refuses: its anti-rollback counter is 0, 7 or more is needed"
+	ok "it goes on" shows 0 "accel0: 1.6.0 runs from slot A"
+	cp "$images/seven.fw" "$host"
+	ok "with that image it is recovered" ends 0 "$bin/aipu-smi" reset -i 0 --recovery
+	ok "by the host" shows 0 "accel0: 1.6.0 runs, loaded by the host"
+	ok "a card that did not boot is told of" ends 1 "$fw" flash "$images/seven.fw" --all
+	ok "beside the one that is flashed" said 2 "accel0: 1.6.0 runs from slot B" \
+		"0000:02:00.0: its driver did not take it, or was unbound; aipu-smi doctor looks for the reason"
 elif [ "$part" = cut ]; then
 	insmod "$module"
 	all=$(cards) i=1

@@ -29,6 +29,7 @@ prepare()
 	printf 'start: never\n' >"$work/never"
 	pack one --payload "$work/payload" --version 1.1.0 && pack two --payload "$work/payload" --version 1.2.0 &&
 		pack three --payload "$work/payload" --version 1.3.0 && pack never --payload "$work/never" --version 1.4.0 &&
+		pack seven --payload "$work/payload" --version 1.6.0 --rollback 7 &&
 		pack board --payload "$work/payload" --version 1.5.0 --board 0x1234 &&
 		"$fw" pack -o "$work/images/unsigned.fw" --payload "$work/payload" --version 1.5.0 &&
 		cp "$BUILD/firmware/aipu-soft.fw" "$work/images/host.fw" &&
@@ -49,8 +50,10 @@ boot()
 	: >"$work/out"
 	"$SRC/scripts/vm" --timeout 1500 "$@" --module drm --module drm_shmem_helper --file "$work/images" --file "$work/qpc" --file "$work/long" \
 		--file "$work/expected" --file "$work/module/aipu_accel.ko" --file "$fw" --file "$BUILD/bin/aipu-gen" \
+		--file "$BUILD/bin/aipu-fwcheck" --file "$BUILD/bin/aipu-smi" \
 		--file "$BUILD/lib/libaipu-drm.so" --file "$SRC/tests/guest/_ok.sh" -- \
 		sh "$SRC/tests/guest/_flash.sh" "$part" "$work/module/aipu_accel.ko" "$fw" "$work" "$BUILD/bin/aipu-gen" "$(command -v setpriv)" \
+		"$BUILD/bin" \
 		>"$work/out" 2>"$work/err" && return
 	echo "exit status $?"
 	tail -n 30 "$work/out"
@@ -96,6 +99,8 @@ part "two cards" first --cards 2 --card "--memory 64M" --card "0:--serial 10 --f
 	--card "1:--serial 11 --flash $work/flash/1"
 part "their next power-on" second --cards 2 --card "--memory 64M" --card "0:--serial 10 --flash $work/flash/0" \
 	--card "1:--serial 11 --flash $work/flash/1"
+part "an image left behind" recovery --cards 2 --card "--memory 64M" --card "0:--serial 12 --flash $work/flash/2" \
+	--card "1:--fault boot-failure@1"
 tap_ok "cards for cuts" cut_setup
 part "power cuts" cut --allow-card-death --cards "${#cuts[@]}" "${cut_cards[@]}"
 tap_ok "each write but the first left something" all_cut
