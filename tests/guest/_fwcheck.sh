@@ -264,10 +264,10 @@ ok "the worst of all" says 6 "$narrow: compatible" "$dying: not answering" -- -i
 card=$flash
 unbind
 as="$setpriv --reuid=65534 --regid=65534 --clear-groups"
-ok "unbound, as an ordinary user" says 5 "unknown  firmware and driver: what the firmware speaks is not known" \
-	"$flash: driver not loaded: the card was unbound from its driver: echo $flash >/sys/bus/pci/drivers/aipu_accel/bind" -- -i "$flash"
+ok "unbound, as an ordinary user" says 6 "unknown  firmware and driver: what the firmware speaks is not known" \
+	"$flash: not answering: the driver did not take the card: aipu-smi doctor looks for the reason" -- -i "$flash"
 as=
-ok "as root" says 5 "ok       firmware and driver: the firmware speaks 1.0, the driver 1.0" "from slot A" -- -i "$flash"
+ok "as root" says 5 "$flash: not bound: the card was unbound from its driver: echo $flash >/sys/bus/pci/drivers/aipu_accel/bind" "ok       firmware and driver: the firmware speaks 1.0, the driver 1.0" "from slot A" -- -i "$flash"
 
 # --- no card ----------------------------------------------------------------------------------------
 

@@ -392,7 +392,7 @@ logged 6 "0000:01:00.0: [drm] Example card, firmware 0.9.0, contract 1.0, 64 MiB
 logged 3 "0000:02:00.0: [drm] *ERROR* another card"
 logged 3 "0000:01:00.0: [drm] *ERROR* a job took too long"
 tap_ok "the driver had it: somebody unbound it" here says 5 \
-	"0000:01:00.0: driver not loaded: the card was unbound from its driver: echo 0000:01:00.0 >/sys/bus/pci/drivers/aipu_accel/bind" --
+	"0000:01:00.0: not bound: the card was unbound from its driver: echo 0000:01:00.0 >/sys/bus/pci/drivers/aipu_accel/bind" --
 logged 3 "0000:01:00.0: [drm] *ERROR* firmware 0.9.0: refused: its signature"
 logged 3 "0000:01:00.0: [drm] *ERROR* boot failed (-5)"
 tap_ok "the log says why it was not taken" here says 6 \

@@ -183,7 +183,7 @@ static void unbound(struct fw_card *card, const struct card *pci)
 	card->access = FW_NOT_TAKEN;
 	switch (log_of_card(pci->pci, why)) {
 	case LOG_TOOK:
-		card->access = FW_NO_DRIVER;
+		card->access = FW_UNBOUND;
 		snprintf(card->reason, sizeof(card->reason),
 			 "the card was unbound from its driver: echo %s "
 			 ">/sys/bus/pci/drivers/" CARD_DRIVER "/bind",

@@ -94,6 +94,7 @@ enum fw_access {
 	FW_NO_PERMISSION,
 	FW_NOT_TAKEN, /* the driver is there and did not take the card, or libaipu did not */
 	FW_NOT_ANSWERING,
+	FW_UNBOUND, /* the driver is there, had the card, and somebody took it away */
 };
 
 struct fw_card {

@@ -531,7 +531,7 @@ const char *verdict_name(uint32_t result)
 
 /*
  * A card that was not asked says nothing of itself, so what it would do does not count. One that the driver did not take is
- * explained by a verdict, or does not answer. Where anything is unknown nothing is compatible.
+ * explained by a verdict, or does not answer; one that was unbound is, unless it could not be bound again. Where anything is unknown nothing is compatible.
  */
 int verdict_exit(const struct fw_card *card, const struct verdicts *verdicts, bool strict)
 {
@@ -547,6 +547,8 @@ int verdict_exit(const struct fw_card *card, const struct verdicts *verdicts, bo
 	}
 	if (has(verdicts, VERDICT_UPGRADE))
 		return FWCHECK_INCOMPATIBLE;
+	if (card->access == FW_UNBOUND)
+		return FWCHECK_NO_DRIVER;
 	if (card->access != FW_READY || has(verdicts, VERDICT_UNKNOWN))
 		return FWCHECK_NOT_ANSWERING;
 	return strict && has(verdicts, VERDICT_UPDATE) ? FWCHECK_UPDATE : FWCHECK_COMPATIBLE;
@@ -562,7 +564,7 @@ const char *verdict_summary(const struct fw_card *card, const struct verdicts *v
 	case FWCHECK_NO_PERMISSION:
 		return "no permission";
 	case FWCHECK_NO_DRIVER:
-		return "driver not loaded";
+		return card->access == FW_UNBOUND ? "not bound" : "driver not loaded";
 	case FWCHECK_UPDATE:
 		return "compatible, update available";
 	default:
