@@ -243,6 +243,10 @@ CHANGE(program_silent, machine.program.program_abi = (struct fw_range){ 0, 0 })
 CHANGE(no_driver, card.access = FW_NO_DRIVER; machine.driver_loaded = false;
        machine.driver = (struct fw_range){ 0, 0 }; machine.driver_api = 0)
 CHANGE(no_permission, card.access = FW_NO_PERMISSION)
+CHANGE(unbound, card.access = FW_UNBOUND)
+CHANGE(unbound_misfit, card.access = FW_UNBOUND; card.image.board = 8)
+CHANGE(unbound_unread, card.access = FW_UNBOUND; card.board = UNKNOWN64;
+       card.rom = (struct fw_range){ 0, 0 }; card.image.state = FW_IMAGE_NONE)
 CHANGE(not_answering, card.access = FW_NOT_ANSWERING)
 
 static const struct row rows[] = {
@@ -329,6 +333,12 @@ static const struct row rows[] = {
 	  "/lib/firmware/a.fw: firmware 1.2.1 is newer than 1.2.0, which runs", 0, 7 },
 	{ card_ready, newer_unsigned, "newer but not signed is no update", "signature",
 	  VERDICT_NOTE, "/lib/firmware/a.fw is not signed: the device may refuse it", 0, 0 },
+	{ card_in_rom, unbound, "unbound, and it would fit", "firmware and driver", VERDICT_OK,
+	  "the firmware speaks", 5, 5 },
+	{ card_in_rom, unbound_unread, "unbound, and no more is known", "image", VERDICT_UNKNOWN,
+	  "board id is not known", 5, 5 },
+	{ card_in_rom, unbound_misfit, "unbound, and it could not be bound", "image",
+	  VERDICT_UPGRADE, "install an image for board", 1, 1 },
 	{ card_in_rom, image_unsigned, "not signed", "signature", VERDICT_NOTE,
 	  "the device may refuse it", 6, 6 },
 	{ card_ready, older_on_disk, "no update", NULL, 0, NULL, 0, 0 },

@@ -16,8 +16,9 @@ static const char *const image_states[] = { "none",    "missing", "unreadable",
 static const char *const signatures[] = { "unchecked", "good", "bad", NULL };
 static const char *const signature_kinds[] = { "none", "ed25519", NULL };
 /* By enum fw_access, in the words of aipu-smi, which has some more */
-static const char *const accesses[] = { "ready",	  "no driver", "no permission", "not taken",
-					"not responding", "unbound",   NULL };
+static const char *const accesses[] = { "ready",     "no driver",      "no permission",
+					"not taken", "not responding", "unbound",
+					NULL };
 
 static const struct field image_fields[] = {
 	FIELD(struct fw_image, "state", CHOICE, state, image_states),
