@@ -104,7 +104,8 @@ cell()
 	judged
 	refused=false
 	! upgrades 'image\|firmware and driver' || refused=true
-	[ $rc -eq 1 ] || [ $rc -eq 6 ] || return 1
+	# 5: it was bound before, with another image
+	[ $rc -eq 1 ] || [ $rc -eq 5 ] || [ $rc -eq 6 ] || return 1
 	if bind; then
 		taken
 		return
