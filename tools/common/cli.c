@@ -202,6 +202,12 @@ int cli_finish(const char *tool, int code)
 	errno = 0;
 	if (!fflush(stdout) && !ferror(stdout))
 		return code;
+	/* Why a write failed earlier is not known any more. As a rule the next one says it; what is there is broken anyway. */
+	if (!errno) {
+		clearerr(stdout);
+		putchar('\n');
+		fflush(stdout);
+	}
 	err = errno;
 	if (err == EPIPE)
 		return CLI_CLOSED_PIPE;
