@@ -129,33 +129,6 @@ json_t *snapshot_make(const struct facts *facts)
 	return NULL;
 }
 
-/* Half a range says nothing: what fits it is not known */
-static void range_check(struct fw_range *range)
-{
-	if (!range->oldest || !range->newest)
-		*range = (struct fw_range){ 0, 0 };
-}
-
-static void machine_check(struct fw_machine *machine)
-{
-	range_check(&machine->library);
-	range_check(&machine->driver);
-	range_check(&machine->program.abi);
-	range_check(&machine->program.program_abi);
-}
-
-static void card_check(struct fw_card *card)
-{
-	range_check(&card->rom);
-	range_check(&card->abi);
-	range_check(&card->image.abi);
-	range_check(&card->builtin.abi);
-	for (uint32_t i = 0; i < CARD_SLOTS; i++)
-		if (!card->flash.slots[i].contract_oldest || !card->flash.slots[i].contract_newest)
-			card->flash.slots[i].contract_oldest =
-				card->flash.slots[i].contract_newest = 0;
-}
-
 static bool root_parse(struct facts *facts, const json_t *root, char why[FIELD_WHY])
 {
 	size_t count = snapfile_count(root);
@@ -166,7 +139,6 @@ static bool root_parse(struct facts *facts, const json_t *root, char why[FIELD_W
 	}
 	if (!fields_parse(machine_fields, &facts->machine, root, "", why))
 		return false;
-	machine_check(&facts->machine);
 	facts->cards = calloc(count, sizeof(*facts->cards));
 	if (!facts->cards) {
 		snprintf(why, FIELD_WHY, "out of memory");
@@ -177,7 +149,6 @@ static bool root_parse(struct facts *facts, const json_t *root, char why[FIELD_W
 		if (!snapfile_parse_card(root, facts->count, card_fields,
 					 &facts->cards[facts->count], why))
 			return false;
-		card_check(&facts->cards[facts->count]);
 	}
 	return true;
 }

@@ -35,9 +35,10 @@ say(struct verdicts *v, const char *check, enum verdict_result result, const cha
 
 /* --- ranges --------------------------------------------------------------------------------------- */
 
+/* Half a range says nothing: what fits it is not known. */
 static bool is_known(struct fw_range range)
 {
-	return range.newest != 0;
+	return range.oldest && range.newest;
 }
 
 static bool is_older(struct fw_range a, struct fw_range b)
