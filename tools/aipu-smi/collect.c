@@ -51,6 +51,9 @@ void smi_sample(const struct smi_device *device, struct smi_sample *sample)
 	if (sample->off_the_bus)
 		return;
 	sample->info_error = aipu_device_query(device->device, &sample->info);
+	/* The driver has let go of it, though sysfs may still name it */
+	if (sample->info_error == -ENODEV)
+		snprintf(sample->state, sizeof(sample->state), "no driver");
 	smi_settle(sample, aipu_device_telemetry, device->device);
 }
 
@@ -58,6 +61,8 @@ int smi_state_code(const struct smi_device *device, const struct smi_sample *sam
 {
 	if (!device->device)
 		return device->code;
+	if (sample->info_error == -ENODEV && !sample->off_the_bus)
+		return SMI_NO_DRIVER;
 	if (sample->info_error || sample->info.state == AIPU_DEVICE_WEDGED)
 		return SMI_NOT_ANSWERING;
 	return CLI_OK;
@@ -249,8 +254,11 @@ static void describe_rates(const struct smi_sample *before, const struct smi_sam
 
 static void describe_lost(const struct smi_sample *sample, struct smi_card *card)
 {
-	snprintf(card->state, sizeof(card->state), "not responding");
-	if (sample->off_the_bus)
+	snprintf(card->state, sizeof(card->state), "%s",
+		 sample->state[0] ? sample->state : "not responding");
+	if (sample->state[0])
+		snprintf(card->problem, sizeof(card->problem), "its driver has just let go of it");
+	else if (sample->off_the_bus)
 		snprintf(card->problem, sizeof(card->problem), SMI_OFF_THE_BUS);
 	else
 		snprintf(card->problem, sizeof(card->problem), "it does not tell what it is: %s",

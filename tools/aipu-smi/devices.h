@@ -72,7 +72,7 @@ struct smi_sample {
 	struct aipu_device_info info;
 	struct aipu_telemetry telemetry;
 	int info_error, telemetry_error; /* -errno */
-	char state[48]; /* of one that is not open, as in struct smi_device; else "" */
+	char state[48]; /* of one that is not open, as in struct smi_device, or that its driver let go of; else "" */
 	bool off_the_bus; /* configuration space does not answer, whatever the driver still says */
 	double at_ms; /* cli_now_ms() */
 };
