@@ -159,13 +159,12 @@ running()
 	grep -qs '^queue' "/sys/kernel/debug/accel/$card/state"
 }
 
-# busy_end [STATUSES [ERROR]]: a set of characters, and the only error that a run may have
+# busy_end [STATUSES]: a set of characters
 busy_end()
 {
 	touch stop
 	wait "$busy"
 	cat runs run_errors
-	[ $# -lt 2 ] || ! grep -qv "$2" run_errors || return 1
 	# None was killed by its time limit or by a signal.
 	! grep -qv "^[${1-013}]\$" runs
 }
@@ -361,10 +360,9 @@ inject()
 	dd if=record of=/dev/aer_inject bs=32 count=1 conv=notrunc 2>dd.log || { cat dd.log; return 1; }
 }
 
-# bus_error NAME CORRECTABLE UNCORRECTABLE TEXT STATUSES [ERROR]: three times while runs go on, which may end with these
+# bus_error NAME CORRECTABLE UNCORRECTABLE TEXT STATUSES: three times while runs go on, which may end with these
 bus_error()
 {
-	ends=$5 error=${6:-nothing}
 	dmesg | grep -cF "$4" >before
 	busy_begin
 	for i in 1 2 3; do
@@ -372,7 +370,7 @@ bus_error()
 		ok "$1 error on the bus, $i" inject "$2" "$3"
 		ok "$1 error on the bus, $i: the kernel is through with it" until_ok more_said "$4" $(($(cat before) + i))
 	done
-	ok "$1 error on the bus: how the runs ended" busy_end "$ends" "$error"
+	ok "$1 error on the bus: how the runs ended" busy_end "$5"
 	ok "$1 error on the bus: the next run is right" right
 }
 
@@ -388,8 +386,7 @@ case_aer()
 	bus_error "a non-fatal" 0 0x4000 "device recovery successful" 0
 	ok "errors that are not fatal: no reset" resets 0
 	# Who calls meanwhile waits, and loses his context: aipu-gen makes a new one.
-	# On a slow machine the next error comes before the next token, and one is met more than once.
-	bus_error "a fatal" 0 0x40000 "device recovery successful" 01 "without a new token in between, given up"
+	bus_error "a fatal" 0 0x40000 "device recovery successful" 0
 	ok "fatal errors: a reset each" resets 3
 }
 

@@ -121,6 +121,7 @@ static int lossy_device_query(struct aipu_transport_device *device, struct aipu_
 	int err = soft()->device_query(device->real, info);
 
 	info->capabilities &= ~(uint64_t)AIPU_CAP_UMA;
+	info->resets = device->lossy.resets;
 	return err;
 }
 
@@ -137,6 +138,8 @@ static int lossy_context_create(struct aipu_transport_device *device,
 	context = calloc(1, sizeof(*context));
 	assert_non_null(context);
 	context->device = device;
+	context->lost = device->lossy.echoes > 0;
+	device->lossy.echoes -= context->lost;
 	assert_int_equal(soft()->context_create(device->real, options, &context->real), 0);
 	while (i < MOST_CONTEXTS && device->contexts[i])
 		i++;

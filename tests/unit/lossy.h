@@ -19,6 +19,7 @@ struct lossy {
 	uint32_t at_wait; /* reset before this wait for a queue from now on */
 	uint32_t again, again_calls; /* and so many times again, so many calls after a reset */
 	uint32_t kill; /* reset when a job of this opcode comes, each time */
+	uint32_t echoes; /* contexts that are lost as soon as they are made, by no further reset */
 	bool refuse; /* calls on a lost queue fail, as ioctls do; else its jobs are taken and end so, as with io_uring */
 	int dead; /* -errno: the device does not come back from the next reset */
 	/* What it tells */

@@ -419,6 +419,31 @@ static void while_it_loads_again(void **state)
 	free(expected);
 }
 
+/* One reset that many calls meet, one after the other, is one reset. */
+static void a_reset_met_more_than_once(void **state)
+{
+	struct told *expected = malloc(sizeof(*expected)), *told = malloc(sizeof(*told));
+	struct lossy counts;
+
+	(void)state;
+	undisturbed(expected, &counts);
+	for (uint32_t refuse = 0; refuse < 2; refuse++) {
+		struct stage stage;
+
+		stage_open(&stage, (struct lossy){ .refuse = refuse });
+		stage.lossy->at_call = 1;
+		stage.lossy->echoes = 10;
+		tell(&stage, told);
+		same(told, expected, "met again, refuse:", refuse);
+		assert_int_equal(stage.lossy->resets, 1);
+		assert_int_equal(stage.lossy->echoes, 0);
+		assert_int_equal(rebuilds(&stage), 1);
+		stage_close(&stage);
+	}
+	free(told);
+	free(expected);
+}
+
 /* It is this job that the device cannot bear: said so, once, and the next job is right. */
 static void a_job_that_is_guilty(void **state)
 {
@@ -723,6 +748,7 @@ int main(void)
 		cmocka_unit_test(with_a_full_ring),
 		cmocka_unit_test(behind_the_last_token_of_one),
 		cmocka_unit_test(while_it_loads_again),
+		cmocka_unit_test(a_reset_met_more_than_once),
 		cmocka_unit_test(a_job_that_is_guilty),
 		cmocka_unit_test(many_resets_with_progress),
 		cmocka_unit_test(a_device_that_does_not_come_back),

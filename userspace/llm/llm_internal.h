@@ -64,7 +64,9 @@ struct aipu_llm {
 	struct aipu_message error;
 	bool usable; /* the device's part is there, and no call on it has failed */
 	uint64_t places; /* how often the device's part was made, or its making met a reset */
-	uint32_t losses; /* of the context, since the call began or the last token came */
+	uint32_t losses; /* resets that took the context, since the call began or the last token came */
+	uint32_t resets; /* the device's count of them, when last looked at */
+	uint32_t echoes; /* losses in a row that were by a reset counted before */
 
 	/* The device's part: place.c */
 	struct aipu_context *context;

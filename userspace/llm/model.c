@@ -114,6 +114,7 @@ int aipu_llm_open(struct aipu_device *device, const char *qpc,
 		  const struct aipu_llm_options *options, struct aipu_llm **llm,
 		  struct aipu_message *message)
 {
+	struct aipu_device_info info;
 	struct aipu_llm *m;
 	unsigned int i;
 	int err;
@@ -139,6 +140,8 @@ int aipu_llm_open(struct aipu_device *device, const char *qpc,
 	m->file.segment = m->weights.segment = m->constants.segment = m->kv.segment = -1;
 	m->scratch.segment = m->logits.segment = m->control.segment = m->readback.segment = -1;
 	err = load(m, qpc, options, message);
+	if (!err && !aipu_device_query(device, &info))
+		m->resets = info.resets;
 	if (!err)
 		err = llm_begin(m);
 	if (err) {

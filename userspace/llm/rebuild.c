@@ -12,6 +12,8 @@
 
 /* Without a token in between; beyond it is these jobs that the device fails at */
 #define MOST_REBUILDS 3u
+/* Calls that one reset meets: far more than there can be, but the device's count is not ours to trust for ever */
+#define MOST_ECHOES 64u
 
 /* --- jobs ----------------------------------------------------------------------------------------- */
 
@@ -59,6 +61,23 @@ int llm_run(struct aipu_llm *llm, const char *what)
 
 /* --- beginning anew ------------------------------------------------------------------------------- */
 
+/* The context was lost. By a reset that is new? One can meet several calls, one after the other: the device's count tells. */
+static bool count_loss(struct aipu_llm *llm)
+{
+	struct aipu_device_info info;
+	bool told = !aipu_device_query(llm->device, &info);
+
+	if (told && info.resets == llm->resets && llm->echoes < MOST_ECHOES) {
+		llm->echoes++;
+		return false;
+	}
+	if (told)
+		llm->resets = info.resets;
+	llm->echoes = 0;
+	llm->losses++;
+	return true;
+}
+
 /* The device may be reset while it is at this too. */
 static int place_anew(struct aipu_llm *llm)
 {
@@ -74,8 +93,7 @@ static int place_anew(struct aipu_llm *llm)
 				llm->losses);
 		llm_unplace(llm);
 		err = llm_place(llm);
-		llm->losses += err == -ECANCELED;
-		llm->places += !err || err == -ECANCELED;
+		llm->places += !err || (err == -ECANCELED && count_loss(llm));
 	} while (err == -ECANCELED);
 	if (!err) {
 		llm->usable = true;
@@ -100,7 +118,7 @@ bool llm_again(struct aipu_llm *llm, int *err)
 	if (*err != -ECANCELED)
 		return false;
 	llm->usable = false;
-	llm->losses++;
+	count_loss(llm);
 	*err = place_anew(llm);
 	return !*err;
 }
