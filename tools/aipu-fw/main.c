@@ -6,7 +6,6 @@
  */
 #include "fw.h"
 
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,31 +53,6 @@ _Noreturn void fw_help(void)
 	exit(cli_finish(FW_TOOL, CLI_OK));
 }
 
-/* What stands before the command; -1: go on with it */
-static int take_options(int argc, char **argv)
-{
-	enum { OPT_VERSION = 256 };
-	static const struct option options[] = {
-		{ "version", no_argument, NULL, OPT_VERSION },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
-	};
-	int c;
-
-	while ((c = getopt_long(argc, argv, "+:h", options, NULL)) != -1) {
-		switch (c) {
-		case OPT_VERSION:
-			cli_version(FW_TOOL);
-			return cli_finish(FW_TOOL, CLI_OK);
-		case 'h':
-			fw_help();
-		default:
-			return cli_bad_option(FW_TOOL, NULL, c, argv);
-		}
-	}
-	return -1;
-}
-
 int main(int argc, char **argv)
 {
 	static const struct {
@@ -91,13 +65,8 @@ int main(int argc, char **argv)
 	int code;
 
 	cli_start();
-	opterr = 0; /* one line, ours */
-	code = take_options(argc, argv);
-	if (code >= 0)
+	if (!cli_before_command(FW_TOOL, fw_help, &argc, &argv, &code))
 		return code;
-	argc -= optind;
-	argv += optind;
-	optind = 0; /* from the start, and options behind operands too */
 	if (!argc)
 		return fw_fail(
 			CLI_USAGE,

@@ -397,6 +397,14 @@ static int failed_at_slot(struct update *u, const char *what, int err)
 	return failed(u, what, err);
 }
 
+/* Bytes of the piece that comes after `done` */
+static uint32_t piece_bytes(const struct update *u, uint64_t done)
+{
+	uint64_t left = u->request->bytes - done;
+
+	return left < u->flash.chunk_bytes ? (uint32_t)left : u->flash.chunk_bytes;
+}
+
 static int write_pieces(struct update *u)
 {
 	const struct fw_request *request = u->request;
@@ -407,9 +415,7 @@ static int write_pieces(struct update *u)
 		if (fw_interrupted)
 			return interrupted(u);
 		progress(u, "writing", done, request->bytes);
-		bytes = request->bytes - done < u->flash.chunk_bytes
-				? (uint32_t)(request->bytes - done)
-				: u->flash.chunk_bytes;
+		bytes = piece_bytes(u, done);
 		err = aipu_flash_write(u->device, u->slot, done, request->image + done, bytes);
 		if (err)
 			return failed_at_slot(u, "not written", err);
@@ -428,9 +434,7 @@ static int compare_pieces(struct update *u, uint8_t *back)
 		if (fw_interrupted)
 			return interrupted(u);
 		progress(u, "comparing", done, request->bytes);
-		bytes = request->bytes - done < u->flash.chunk_bytes
-				? (uint32_t)(request->bytes - done)
-				: u->flash.chunk_bytes;
+		bytes = piece_bytes(u, done);
 		err = aipu_flash_read(u->device, u->slot, done, back, bytes);
 		if (err)
 			return failed_at_slot(u, "not read back", err);

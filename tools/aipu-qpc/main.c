@@ -258,43 +258,13 @@ static int verify(int argc, char **argv)
 	return CLI_OK;
 }
 
-/* What stands before the command; -1: go on with it */
-static int take_options(int argc, char **argv)
-{
-	enum { OPT_VERSION = 256 };
-	static const struct option options[] = {
-		{ "version", no_argument, NULL, OPT_VERSION },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
-	};
-	int option;
-
-	while ((option = getopt_long(argc, argv, "+:h", options, NULL)) != -1) {
-		switch (option) {
-		case OPT_VERSION:
-			cli_version(TOOL);
-			return cli_finish(TOOL, CLI_OK);
-		case 'h':
-			print_help();
-		default:
-			return cli_bad_option(TOOL, NULL, option, argv);
-		}
-	}
-	return -1;
-}
-
 int main(int argc, char **argv)
 {
 	int code;
 
 	cli_start();
-	opterr = 0; /* one line, ours */
-	code = take_options(argc, argv);
-	if (code >= 0)
+	if (!cli_before_command(TOOL, print_help, &argc, &argv, &code))
 		return code;
-	argc -= optind;
-	argv += optind;
-	optind = 0; /* from the start, and options behind operands too */
 	if (!argc)
 		return cli_fail(TOOL, CLI_USAGE,
 				"a command is missing: show or verify; see aipu-qpc --help");

@@ -104,6 +104,35 @@ int cli_bad_option(const char *tool, const char *command, int c, char **argv)
 			tool);
 }
 
+bool cli_before_command(const char *tool, void (*help)(void), int *argc, char ***argv, int *code)
+{
+	enum { OPT_VERSION = 256 };
+	static const struct option options[] = {
+		{ "version", no_argument, NULL, OPT_VERSION },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int c;
+
+	opterr = 0; /* one line, ours */
+	c = getopt_long(*argc, *argv, "+:h", options, NULL);
+	if (c == -1) {
+		*argc -= optind;
+		*argv += optind;
+		optind = 0; /* from the start, and options behind operands too */
+		return true;
+	}
+	if (c == 'h')
+		help();
+	if (c == OPT_VERSION) {
+		cli_version(tool);
+		*code = cli_finish(tool, CLI_OK);
+	} else {
+		*code = cli_bad_option(tool, NULL, c, *argv);
+	}
+	return false;
+}
+
 int cli_exit_code(int err)
 {
 	switch (err) {

@@ -41,6 +41,11 @@ int cli_fail(const char *tool, int code, const char *format, ...)
  * has no value, or has one and takes none; `command` is named in it unless NULL. CLI_USAGE
  */
 int cli_bad_option(const char *tool, const char *command, int c, char **argv);
+/*
+ * What stands before a tool's command: --help, by `help`, which does not return, and --version. True: the rest, from the command
+ * on, is in *argc and *argv, ready for a getopt_long() of its own; false: *code is what the tool ends with.
+ */
+bool cli_before_command(const char *tool, void (*help)(void), int *argc, char ***argv, int *code);
 /* The exit code for an -errno of libaipu */
 int cli_exit_code(int err);
 /* "tool 0.9.0 (contract 1.0)" on stdout */
