@@ -43,7 +43,7 @@ for program; do
 	*) unset AIPU_FIRST_CARD ;;
 	esac
 	echo "# program ${program##*/}"
-	"$program"
+	"$program" 2>&1 # where an assertion failed is on stderr
 	echo "# status $?"
 done
 rmmod aipu_accel && insmod "$module" && rmmod aipu_accel && echo "# unloaded"
