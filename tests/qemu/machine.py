@@ -125,7 +125,7 @@ def kernel_arguments(options):
              # On a loaded machine the timer's interrupts come late; a kernel with an IOMMU panics at that.
              "no_timer_check",
              # There, too, a processor that has no time looks like one that does not answer.
-             "rcupdate.rcu_cpu_stall_timeout=120"]
+             "rcupdate.rcu_cpu_stall_timeout=60"]
     if options.iommu == "intel":
         words.append("intel_iommu=on")
     return " ".join(words + options.append)

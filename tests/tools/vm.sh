@@ -178,7 +178,7 @@ tap_ok "two cards, an IOMMU, a disk" machine
 dashes()
 {
 	plan --card --msi --card 0:--trap-bar2 --append --one -- true &&
-		grep -q -- '^card .* --msi --trap-bar2$' "$work/plan" && qemu 'timeout=120 --one'
+		grep -q -- '^card .* --msi --trap-bar2$' "$work/plan" && qemu 'timeout=60 --one'
 }
 tap_ok "values that begin with dashes" dashes
 
