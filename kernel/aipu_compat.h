@@ -35,6 +35,13 @@
 #define AIPU_URING_TASK_WORK_ENTER(cmd, flags)
 #endif
 
+/* The ring of a command had no name outside io_uring. */
+#ifdef AIPU_HAS_URING_CTX_HANDLE
+#define aipu_uring_ring(cmd) io_uring_cmd_ctx_handle(cmd)
+#else
+#define aipu_uring_ring(cmd) ((const void *)cmd_to_io_kiocb(cmd)->ctx)
+#endif
+
 /* The second word of a completion was always an argument. */
 #ifdef AIPU_HAS_URING_DONE32
 #define aipu_uring_done(cmd, res, word, flags) io_uring_cmd_done32(cmd, res, word, flags)

@@ -76,7 +76,8 @@ enum aipu_state { AIPU_READY, AIPU_RESETTING, AIPU_WEDGED };
 struct aipu_device {
 	struct drm_device drm;
 	struct pci_dev *pdev;
-	void __iomem *registers; /* BAR0; touched under drm_dev_enter() only */
+	/* BAR0; touched under drm_dev_enter(), or under queue->lock of a queue that is not dead */
+	void __iomem *registers;
 	resource_size_t register_bytes;
 	resource_size_t memory_start, memory_bytes; /* BAR2 */
 	/* 0: the admin queue's, and others' where it is the only one */

@@ -118,7 +118,7 @@ static bool take(struct aipu_ioq *queue)
 	result.step_start = le32_to_cpu(entry.step_start);
 	result.step_end = le32_to_cpu(entry.step_end);
 	result.status = le16_to_cpu(entry.status);
-	result.error = aipu_status_errno(result.status);
+	result.error = result.status ? aipu_status_errno(result.status) : 0;
 	aipu_slot_end(queue, place, &result);
 	return true;
 }
@@ -131,6 +131,7 @@ static void drain(struct aipu_ioq *queue)
 
 	while (seen < queue->entries && take(queue))
 		seen++;
+	aipu_uring_flush(&queue->chain);
 	if (!seen)
 		return;
 	if (queue->file) {
@@ -271,6 +272,7 @@ static void end_jobs(struct aipu_ioq *queue, unsigned int status, int error)
 			if (queue->slots[place].state == AIPU_SLOT_QUEUED)
 				aipu_slot_end(queue, place, &result);
 		}
+		aipu_uring_flush(&queue->chain);
 		queue->lost = true;
 	}
 	wake(queue);

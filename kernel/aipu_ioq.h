@@ -16,8 +16,8 @@
  *
  * A queue's life: alive, dead (takes no job, rings no doorbell, completions are still taken),
  * lost (all jobs have ended), forgotten (the card does not have it: its rings are freed). Giving a
- * job needs neither reset_lock nor context->lock: `dead`, which every way to an end sets first, and
- * drm_dev_enter() suffice.
+ * job needs neither drm_dev_enter() nor reset_lock nor context->lock: `dead` suffices, which every
+ * way to an end sets first, and removal sets before the registers go.
  */
 #ifndef AIPU_IOQ_H
 #define AIPU_IOQ_H
@@ -68,6 +68,11 @@ struct aipu_slot {
 	struct drm_aipu_result result;
 };
 
+/* Commands of one ring that have ended, in their order; empty whenever queue->lock is let go */
+struct aipu_chain {
+	struct io_uring_cmd *first, *last;
+};
+
 /*
  * struct aipu_ioq - an I/O queue; what is not told here is told beside it
  * @refs: one of context->queues until it is forgotten, one of the file's handle or the device, one
@@ -115,6 +120,7 @@ struct aipu_ioq {
 	struct aipu_slot *slots; /* entries */
 	u32 *ended; /* places of ENDED slots in the order of their ends: a ring of `entries` */
 	u32 ended_first, ended_count;
+	struct aipu_chain chain;
 	bool token_event; /* an interrupt came, with or without a completion; cleared by WAIT */
 	u64 strange; /* completions that were dropped */
 	u64 doorbells, interrupts, jobs; /* for debugfs */
@@ -217,16 +223,16 @@ struct aipu_give {
 };
 
 /*
- * The one way to put a job on a queue, for both doors and the kernel. Does not sleep. Under
- * drm_dev_enter(). 0, -ESTALE (another sequence is expected), -EAGAIN (full), or as
- * aipu_ioq_error(); on every failure the doorbell is rung for what waits.
+ * The one way to put a job on a queue, for both doors and the kernel. Does not sleep. 0, -ESTALE
+ * (another sequence is expected), -EAGAIN (full), or as aipu_ioq_error(); on every failure the
+ * doorbell is rung for what waits.
  */
 int aipu_job_give(struct aipu_ioq *queue, struct aipu_give *give);
-/* Rings the doorbell if jobs wait for it. Under queue->lock and drm_dev_enter(). */
+/* Rings the doorbell if jobs wait for it. Under queue->lock */
 void aipu_ioq_ring(struct aipu_ioq *queue);
 /*
- * Ends a slot with a result: ENDED, FREE, its command or callback. Under queue->lock; interrupt
- * context.
+ * Ends a slot with a result: ENDED, FREE, its command or callback. Under queue->lock, before
+ * aipu_uring_flush(); interrupt context.
  */
 void aipu_slot_end(struct aipu_ioq *queue, u32 place, const struct drm_aipu_result *result);
 int aipu_submit_ioctl(struct drm_device *drm, void *data, struct drm_file *file);
@@ -243,8 +249,10 @@ void aipu_abort_work(struct work_struct *work); /* of struct aipu_ioq.abort_work
 
 /* aipu_uring.c */
 int aipu_uring_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags);
-/* Completes a command by task work. Any context, also under queue->lock. */
-void aipu_uring_end(struct io_uring_cmd *cmd, const struct drm_aipu_result *result);
+/* Completes a command by task work, with the next aipu_uring_flush(). Both under queue->lock. */
+void aipu_uring_end(struct aipu_chain *chain, struct io_uring_cmd *cmd,
+		    const struct drm_aipu_result *result);
+void aipu_uring_flush(struct aipu_chain *chain);
 
 /*
  * A completion that the card may write to meanwhile. Read once, as the barrier makes it: what is

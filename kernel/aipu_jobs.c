@@ -160,7 +160,7 @@ void aipu_slot_end(struct aipu_ioq *queue, u32 place, const struct drm_aipu_resu
 	queue->jobs++;
 	queue->busy_ns += result->time_ns;
 	if (slot->cmd) {
-		aipu_uring_end(slot->cmd, &slot->result);
+		aipu_uring_end(&queue->chain, slot->cmd, &slot->result);
 		slot->cmd = NULL;
 	} else if (slot->ended) {
 		slot->ended(slot->arg, &slot->result);
@@ -213,20 +213,17 @@ static int submit(struct aipu_ioq *queue, struct drm_aipu_submit *args)
 	const struct aipu_job __user *from = u64_to_user_ptr(args->jobs);
 	struct aipu_job jobs[CHUNK];
 	u64 first = args->sequence;
-	int idx, err = 0;
+	int err = 0;
 
 	while (args->taken < args->count && !err) {
 		u32 count = min(args->count - args->taken, CHUNK);
 		bool fault = copy_from_user(jobs, from + args->taken, count * sizeof(*jobs));
 
-		if (!drm_dev_enter(&queue->aipu->drm, &idx))
-			return -ENODEV;
 		err = submit_chunk(queue, args, first, jobs, fault ? 0 : count);
 		if (fault) {
 			ring_now(queue);
 			err = -EFAULT;
 		}
-		drm_dev_exit(idx);
 	}
 	return err;
 }

@@ -9,3 +9,4 @@ ccflags-y += $(call aipu_try,AIPU_HAS_DRIVER_DATE,drm/drm_drv.h,const char *t(st
 ccflags-y += $(call aipu_try,AIPU_HAS_NAMESPACE_TOKEN,linux/module.h,MODULE_IMPORT_NS(DMA_BUF);)
 ccflags-y += $(call aipu_try,AIPU_HAS_URING_TW_REQ,linux/io_uring/cmd.h,void *t(struct io_tw_req r) { return io_uring_cmd_from_tw(r); })
 ccflags-y += $(call aipu_try,AIPU_HAS_URING_DONE32,linux/io_uring/cmd.h,void *t(void) { return &io_uring_cmd_done32; })
+ccflags-y += $(call aipu_try,AIPU_HAS_URING_CTX_HANDLE,linux/io_uring/cmd.h,void *t(void) { return &io_uring_cmd_ctx_handle; })

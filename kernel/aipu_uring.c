@@ -6,10 +6,12 @@
  *
  * A command holds its file open, so the file is there as long as the command is; a queue is looked
  * up by its handle each time, so a command holds no queue. drm_ioctl() is not passed on this way:
- * what it checks is checked here.
+ * what it checks is checked here, or is the queue's to know: that of a device that is gone is dead.
+ *
+ * Commands of one ring that end together, as their card told of them, are done by one task work:
+ * the first one's, to which the others are chained.
  */
 #include <linux/io_uring/cmd.h>
-#include <drm/drm_drv.h>
 #include <drm/drm_file.h>
 
 #include "aipu_check.h"
@@ -22,6 +24,7 @@ struct aipu_uring {
 	u64 word; /* the second one of its completion */
 	u32 queue; /* handle */
 	s32 res;
+	struct io_uring_cmd *next; /* in its chain */
 };
 
 static struct aipu_uring *to_uring(struct io_uring_cmd *cmd)
@@ -29,30 +32,56 @@ static struct aipu_uring *to_uring(struct io_uring_cmd *cmd)
 	return io_uring_cmd_to_pdu(cmd, struct aipu_uring);
 }
 
-static struct drm_file *drm_file_of(struct io_uring_cmd *cmd)
+static struct aipu_file *file_of(struct io_uring_cmd *cmd)
 {
-	return cmd->file->private_data;
+	struct drm_file *file = cmd->file->private_data;
+
+	return file->driver_priv;
 }
 
-/* In the task that submitted, or where its ring ends */
+/* In the task that submitted, or where its ring ends: the command, and all that it was done with */
 AIPU_URING_TASK_WORK(uring_done, cmd, issue_flags)
 {
 	AIPU_URING_TASK_WORK_ENTER(cmd, issue_flags);
+	struct aipu_uring uring;
 
-	aipu_uring_done(cmd, to_uring(cmd)->res, to_uring(cmd)->word, issue_flags);
+	for (; cmd; cmd = uring.next) {
+		uring = *to_uring(cmd);
+		aipu_uring_done(cmd, uring.res, uring.word, issue_flags);
+	}
 }
 
-void aipu_uring_end(struct io_uring_cmd *cmd, const struct drm_aipu_result *result)
+void aipu_uring_flush(struct aipu_chain *chain)
+{
+	/* Who waits for many is woken by what came together, and not by each that came alone. */
+	if (chain->first != chain->last)
+		io_uring_cmd_complete_in_task(chain->first, uring_done);
+	else if (chain->first)
+		io_uring_cmd_do_in_task_lazy(chain->first, uring_done);
+	*chain = (struct aipu_chain){};
+}
+
+void aipu_uring_end(struct aipu_chain *chain, struct io_uring_cmd *cmd,
+		    const struct drm_aipu_result *result)
 {
 	struct aipu_uring *uring = to_uring(cmd);
 
 	uring->res = result->error;
 	uring->word =
 		AIPU_URING_WORD(result->status, result->status ? result->detail : result->time_ns);
-	io_uring_cmd_do_in_task_lazy(cmd, uring_done);
+	uring->next = NULL;
+	/* Task work is a ring's and a task's. */
+	if (chain->first && (aipu_uring_ring(chain->first) != aipu_uring_ring(cmd) ||
+			     io_uring_cmd_get_task(chain->first) != io_uring_cmd_get_task(cmd)))
+		aipu_uring_flush(chain);
+	if (chain->first)
+		to_uring(chain->last)->next = cmd;
+	else
+		chain->first = cmd;
+	chain->last = cmd;
 }
 
-static int give_job(struct drm_file *file, struct io_uring_cmd *cmd,
+static int give_job(struct aipu_file *file, struct io_uring_cmd *cmd,
 		    const struct drm_aipu_uring_submit *submit)
 {
 	struct aipu_give give = {
@@ -61,21 +90,14 @@ static int give_job(struct drm_file *file, struct io_uring_cmd *cmd,
 		.more = submit->flags & DRM_AIPU_SUBMIT_MORE,
 		.cmd = cmd,
 	};
-	struct aipu_file *aipu_file = file->driver_priv;
 	struct aipu_ioq *queue;
-	int idx, err;
 
-	if (!drm_dev_enter(file->minor->dev, &idx))
-		return -ENODEV;
 	/* Without a reference: a queue that goes meanwhile is dead, and stays for as long. */
-	scoped_guard(rcu) {
-		queue = xa_load(&aipu_file->queues, submit->queue);
-		err = queue ? aipu_job_check(&submit->job, queue->kind) : -ENOENT;
-		if (!err)
-			err = aipu_job_give(queue, &give);
-	}
-	drm_dev_exit(idx);
-	return err;
+	guard(rcu)();
+	queue = xa_load(&file->queues, submit->queue);
+	if (!queue)
+		return -ENOENT;
+	return aipu_job_check(&submit->job, queue->kind) ?: aipu_job_give(queue, &give);
 }
 
 static int submit_job(struct io_uring_cmd *cmd, unsigned int issue_flags)
@@ -91,7 +113,7 @@ static int submit_job(struct io_uring_cmd *cmd, unsigned int issue_flags)
 	to_uring(cmd)->queue = submit.queue;
 	/* Before the job is on its slot: from then on it may end at any time. */
 	io_uring_cmd_mark_cancelable(cmd, issue_flags);
-	err = give_job(drm_file_of(cmd), cmd, &submit);
+	err = give_job(file_of(cmd), cmd, &submit);
 	/*
 	 * Not returned: -EAGAIN would have the command issued again, after those that came later.
 	 */
@@ -107,7 +129,7 @@ static int submit_job(struct io_uring_cmd *cmd, unsigned int issue_flags)
 static void cancel(struct io_uring_cmd *cmd, unsigned int issue_flags)
 {
 	const struct aipu_uring *uring = to_uring(cmd);
-	struct aipu_ioq *queue = aipu_ioq_get(drm_file_of(cmd)->driver_priv, uring->queue);
+	struct aipu_ioq *queue = aipu_ioq_get(file_of(cmd), uring->queue);
 
 	if (queue && aipu_job_detach(queue, uring->sequence, cmd))
 		aipu_uring_done(cmd, -ECANCELED, AIPU_URING_WORD(AIPU_STATUS_ABORTED, 0),

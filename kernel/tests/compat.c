@@ -55,6 +55,21 @@ static void task_work_gets_its_command(struct kunit *test)
 #endif
 }
 
+/* Two commands are of one ring, or not. */
+static void a_command_knows_its_ring(struct kunit *test)
+{
+	struct io_kiocb *requests = kunit_kcalloc(test, 3, sizeof(*requests), GFP_KERNEL);
+	const void *rings[3];
+
+	KUNIT_ASSERT_NOT_NULL(test, requests);
+	for (unsigned int i = 0; i < ARRAY_SIZE(rings); i++) {
+		requests[i].ctx = (struct io_ring_ctx *)&rings[i % 2];
+		rings[i] = aipu_uring_ring((struct io_uring_cmd *)&requests[i]);
+	}
+	KUNIT_EXPECT_PTR_EQ(test, rings[0], rings[2]);
+	KUNIT_EXPECT_PTR_NE(test, rings[0], rings[1]);
+}
+
 /* Where drivers have a date it is eight digits. */
 static void drivers_are_described(struct kunit *test)
 {
@@ -69,6 +84,7 @@ static void drivers_are_described(struct kunit *test)
 
 static struct kunit_case compat_cases[] = { KUNIT_CASE(trials_tell_what_compiles),
 					    KUNIT_CASE(task_work_gets_its_command),
+					    KUNIT_CASE(a_command_knows_its_ring),
 					    KUNIT_CASE(drivers_are_described),
 					    {} };
 

@@ -12,6 +12,8 @@
 #include "jobs.h"
 #include "ring.h"
 
+#define BATCH 32u
+
 /* 0, and its completion's res and word; or -errno */
 static int take_one(struct io_uring *ring, uint64_t *sequence, int *res, uint64_t *word)
 {
@@ -67,6 +69,64 @@ TEST_F(ring, batches)
 	EXPECT_GE(doorbells, shadows(self->fd) ? 1 : 20);
 	EXPECT_LE(doorbells, 40);
 	io_uring_queue_exit(&ring);
+}
+
+/*
+ * Takes `count` completions of jobs that went well, which are numbered `first`, `first + step`, ...; 0, or which of them it was
+ * not, from 1
+ */
+static int take_run(struct io_uring *ring, uint64_t first, uint64_t step, unsigned int count)
+{
+	uint64_t sequence, word;
+	int res, err;
+
+	for (unsigned int i = 0; i < count; i++) {
+		err = take_one(ring, &sequence, &res, &word);
+		if (err || res || sequence != first + i * step)
+			return (int)i + 1;
+	}
+	return 0;
+}
+
+/* What the card tells of at once is several rings': each gets its own, in order, and nobody waits for ever. */
+TEST_F(ring, two_that_share_a_queue)
+{
+	struct io_uring rings[2];
+	uint32_t queue;
+
+	ASSERT_EQ(0, make_queue(self->fd, self->context, ENTRIES, BATCH, -1, &queue));
+	for (int i = 0; i < 2; i++)
+		ASSERT_EQ(0, io_uring_queue_init(64, &rings[i], variant->flags));
+	for (int round = 0; round < 10; round++) {
+		for (uint32_t i = 0; i < BATCH; i++, self->next++) {
+			put_job(&rings[i % 2], self->fd, queue, self->next, NULL,
+				i < BATCH - 1 ? DRM_AIPU_SUBMIT_MORE : 0);
+			ASSERT_EQ(1, io_uring_submit(&rings[i % 2]));
+		}
+		for (int i = 0; i < 2; i++)
+			EXPECT_EQ(0, take_run(&rings[i], self->next - BATCH + i, 2, BATCH / 2));
+	}
+	for (int i = 0; i < 2; i++)
+		io_uring_queue_exit(&rings[i]);
+	EXPECT_EQ(0, end_queue(self->fd, queue));
+}
+
+/* As many wait for as several interrupts bring, of which each brings many. */
+TEST_F(ring, waits_for_several_interrupts)
+{
+	struct io_uring ring;
+	uint32_t queue;
+
+	ASSERT_EQ(0, make_queue(self->fd, self->context, ENTRIES, 8, -1, &queue));
+	ASSERT_EQ(0, io_uring_queue_init(64, &ring, variant->flags));
+	for (int round = 0; round < 10; round++) {
+		put_nops(&ring, self->fd, queue, &self->next, BATCH);
+		ASSERT_EQ(BATCH, io_uring_submit_and_wait(&ring, BATCH));
+		EXPECT_EQ(BATCH, io_uring_cq_ready(&ring));
+		EXPECT_EQ(0, take_run(&ring, self->next - BATCH, 1, BATCH));
+	}
+	io_uring_queue_exit(&ring);
+	EXPECT_EQ(0, end_queue(self->fd, queue));
 }
 
 /* From io_uring's workers, where the ring is not locked: one at a time, since they keep no order */
@@ -361,6 +421,60 @@ TEST_F(fills, and_a_process_that_dies)
 /* --- races ------------------------------------------------------------------------------------ */
 
 QUEUE_FIXTURE(uring)
+
+struct sharer {
+	struct io_uring *ring;
+	int fd;
+	uint32_t queue;
+	uint64_t next;
+	pthread_barrier_t barrier; /* given, and taken */
+	int submitted;
+};
+
+static void *share_thread(void *arg)
+{
+	struct sharer *sharer = arg;
+
+	put_nops(sharer->ring, sharer->fd, sharer->queue, &sharer->next, BATCH / 2);
+	sharer->submitted = io_uring_submit(sharer->ring);
+	pthread_barrier_wait(&sharer->barrier);
+	pthread_barrier_wait(&sharer->barrier);
+	return NULL;
+}
+
+/* What the card tells of at once is two threads', of one ring. */
+TEST_F(uring, two_threads_that_share_a_ring)
+{
+	struct sharer sharer = { .fd = self->fd, .next = 1 };
+	struct io_uring_cqe *cqe;
+	struct io_uring ring;
+	uint64_t seen = 0;
+	pthread_t thread;
+
+	ASSERT_EQ(0, make_queue(self->fd, self->context, ENTRIES, BATCH, -1, &sharer.queue));
+	ASSERT_EQ(0, io_uring_queue_init(64, &ring, RING_FLAGS));
+	sharer.ring = &ring;
+	ASSERT_EQ(0, pthread_barrier_init(&sharer.barrier, NULL, 2));
+	for (int round = 0; round < 10; round++, seen = 0) {
+		ASSERT_EQ(0, pthread_create(&thread, NULL, share_thread, &sharer));
+		pthread_barrier_wait(&sharer.barrier);
+		ASSERT_EQ(BATCH / 2, sharer.submitted);
+		put_nops(&ring, self->fd, sharer.queue, &sharer.next, BATCH / 2);
+		ASSERT_EQ(BATCH / 2, io_uring_submit(&ring));
+		for (uint32_t i = 0; i < BATCH; i++) {
+			ASSERT_EQ(0, io_uring_wait_cqe(&ring, &cqe));
+			EXPECT_EQ(0, cqe->res);
+			seen |= 1ull << (sharer.next - 1 - cqe->user_data);
+			io_uring_cqe_seen(&ring, cqe);
+		}
+		EXPECT_EQ((1ull << BATCH) - 1, seen);
+		pthread_barrier_wait(&sharer.barrier);
+		pthread_join(thread, NULL);
+	}
+	pthread_barrier_destroy(&sharer.barrier);
+	io_uring_queue_exit(&ring);
+	EXPECT_EQ(0, end_queue(self->fd, sharer.queue));
+}
 
 struct racer {
 	int fd;
