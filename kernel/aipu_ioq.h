@@ -17,7 +17,7 @@
  * A queue's life: alive, dead (takes no job, rings no doorbell, completions are still taken),
  * lost (all jobs have ended), forgotten (the card does not have it: its rings are freed). Giving a
  * job needs neither drm_dev_enter() nor reset_lock nor context->lock: `dead` suffices, which every
- * way to an end sets first, and removal sets before the registers go.
+ * way to an end sets, before the card starts anew or the registers go.
  */
 #ifndef AIPU_IOQ_H
 #define AIPU_IOQ_H
