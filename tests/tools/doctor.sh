@@ -198,6 +198,9 @@ good; mkdir -p "$root/lib/firmware/updates/aipu"; cp "$BUILD/firmware/aipu-soft.
 machine_unload
 doctor >/dev/null
 tap_ok "the first directory of the kernel's has it" has ok firmware "/lib/firmware/updates/aipu/534f4654.fw"
+mkdir -p "$root/lib/firmware/updates/$machine_kernel/aipu"; : >"$root/lib/firmware/updates/$machine_kernel/aipu/534f4654.fw.zst"
+doctor >/dev/null
+tap_ok "that of this very kernel, compressed" has "not checked" firmware "/lib/firmware/updates/$machine_kernel/aipu/534f4654.fw.zst is compressed"
 good; machine_registers 2 0 0x20000 0x20005
 tap_ok "firmware is too new" cause_is 1 contract "firmware speaks the contract from 2.0 to 2.5" "a newer driver is needed"
 good; machine_registers 2 0 1 8

@@ -20,6 +20,7 @@
 #include "aipu_qpc.h"
 #include "cards.h"
 #include "doctor_text.h"
+#include "hostimage.h"
 #include "picks.h"
 #include "smi.h"
 
@@ -82,9 +83,8 @@ struct doctor_registers {
 struct doctor_image {
 	uint32_t board; /* of the card; 0: unknown, and then nothing below is known but `any` */
 	bool any; /* there is an image for some board */
-	char path[PATH_MAX]; /* that was read, or where it would belong */
+	struct hostimage file; /* that was read, unless it is compressed, or where it would belong */
 	int error; /* 0, or errno: ENOENT: none */
-	bool compressed; /* there, and not looked into */
 	uint64_t changed; /* when it came there, in microseconds since boot; 0: before, or unknown */
 	unsigned int fault; /* enum aipu_error of the checks that need no key; NONE: good */
 	struct aipu_firmware_header header; /* zero if it is too short */

@@ -22,7 +22,6 @@
 
 #define PCI_DEVICES "/sys/bus/pci/devices"
 #define PCI_COMMAND_MEMORY 2u /* PCI 3.0, 6.2.2: the function answers at its BARs */
-#define FIRMWARE "/lib/firmware"
 
 /* --- BAR0 ----------------------------------------------------------------------------------------- */
 
@@ -125,12 +124,11 @@ static unsigned int image_fault(const void *data, size_t bytes,
 
 static void look_into_image(struct doctor_image *image)
 {
-	char path[PATH_MAX], *data;
+	char *data;
 	size_t bytes;
 
-	cards_path(path, "%s", image->path);
-	image->changed = doctor_changed(path);
-	data = doctor_read(path, AIPU_FIRMWARE_MAX_BYTES, &bytes);
+	image->changed = doctor_changed(image->file.real);
+	data = doctor_read(image->file.real, AIPU_FIRMWARE_MAX_BYTES, &bytes);
 	if (!data) {
 		image->error = errno;
 		return;
@@ -141,70 +139,28 @@ static void look_into_image(struct doctor_image *image)
 	free(data);
 }
 
-static bool exists(const char *path)
+static void find_image(struct doctor_image *image)
 {
-	char full[PATH_MAX];
-
-	cards_path(full, "%s", path);
-	return !access(full, F_OK);
-}
-
-/* Packed by distributions; the kernel takes both */
-static bool is_compressed(struct doctor_image *image)
-{
-	static const char *const ends[] = { ".xz", ".zst" };
-	size_t length = strlen(image->path);
-
-	for (size_t i = 0; i < 2 && length + 5 < sizeof(image->path); i++) {
-		strcpy(image->path + length, ends[i]);
-		if (exists(image->path))
-			return true;
-	}
-	image->path[length] = '\0';
-	return false;
-}
-
-/* Documentation/driver-api/firmware/fw_search_path.rst */
-static void find_image(const struct doctor_machine *machine, struct doctor_image *image)
-{
-	char given[PATH_MAX], directories[5][PATH_MAX + 128];
-
-	cards_read_line(given, sizeof(given), "/sys/module/firmware_class/parameters/path");
-	snprintf(directories[0], sizeof(directories[0]), "%s", given);
-	snprintf(directories[1], sizeof(directories[1]), FIRMWARE "/updates/%s", machine->kernel);
-	snprintf(directories[2], sizeof(directories[2]), FIRMWARE "/updates");
-	snprintf(directories[3], sizeof(directories[3]), FIRMWARE "/%s", machine->kernel);
-	snprintf(directories[4], sizeof(directories[4]), FIRMWARE);
-	for (size_t i = 0; i < 5; i++) {
-		if (!directories[i][0])
-			continue;
-		if (snprintf(image->path, sizeof(image->path), "%s/aipu/%08x.fw", directories[i],
-			     image->board) >= (int)sizeof(image->path))
-			continue;
-		if (exists(image->path)) {
-			look_into_image(image);
-			return;
-		}
-		if (is_compressed(image)) {
-			image->compressed = true;
-			return;
-		}
-	}
-	image->error = ENOENT;
+	if (!hostimage_find(&image->file, image->board))
+		image->error = ENOENT;
+	else if (!image->file.compressed)
+		look_into_image(image);
 }
 
 static void gather_image(const struct doctor_machine *machine, struct doctor_card *card)
 {
 	const char *reason = doctor_log_reason(&machine->log, card->pci.pci);
 	struct doctor_image *image = &card->image;
+	char path[PATH_MAX];
 
-	image->any = exists(FIRMWARE "/aipu");
+	cards_path(path, "/lib/firmware/aipu");
+	image->any = !access(path, F_OK);
 	if (!card->registers.unread[0] && card->registers.magic == AIPU_MAGIC)
 		image->board = card->registers.board;
 	else if (reason)
 		image->board = doctor_log_board(reason);
 	if (image->board)
-		find_image(machine, image);
+		find_image(image);
 }
 
 /* --- the node ------------------------------------------------------------------------------------- */

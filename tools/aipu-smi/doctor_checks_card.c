@@ -206,37 +206,39 @@ static void look_at_image(const struct doctor_card *card, struct doctor_result *
 	const struct doctor_image *image = &card->image;
 	const struct aipu_firmware_header *header = &image->header;
 
-	if (image->compressed) {
-		doctor_say(result, DOCTOR_NOT_CHECKED, "%s is compressed", image->path);
+	if (image->file.compressed) {
+		doctor_say(result, DOCTOR_NOT_CHECKED, "%s is compressed", image->file.path);
 	} else if (image->error == ENOENT) {
 		doctor_problem(result, CLI_FAILED, "%s is missing, and the card runs no firmware",
-			       image->path);
+			       image->file.path);
 		image_remedy(card, result);
 	} else if (image->error == EACCES) {
-		doctor_say(result, DOCTOR_NOT_CHECKED, "%s: only root may read it", image->path);
+		doctor_say(result, DOCTOR_NOT_CHECKED, "%s: only root may read it",
+			   image->file.path);
 	} else if (image->error) {
-		doctor_problem(result, CLI_FAILED, "%s: %s", image->path, strerror(image->error));
+		doctor_problem(result, CLI_FAILED, "%s: %s", image->file.path,
+			       strerror(image->error));
 		image_remedy(card, result);
 	} else if (image->fault) {
-		doctor_problem(result, CLI_FAILED, "%s: %s", image->path,
+		doctor_problem(result, CLI_FAILED, "%s: %s", image->file.path,
 			       aipu_error_text(image->fault));
 		image_remedy(card, result);
 	} else if (!image_fits_rom(card)) {
 		doctor_problem(result, CLI_FAILED,
 			       "%s is for the contract from %u.%u to %u.%u, the card's boot ROM "
 			       "speaks %u.%u to %u.%u",
-			       image->path, ABI(header->abi_oldest), ABI(header->abi_newest),
+			       image->file.path, ABI(header->abi_oldest), ABI(header->abi_newest),
 			       ABI(card->registers.abi_oldest), ABI(card->registers.abi_newest));
 		image_remedy(card, result);
 	} else if (registers_known(card) && state_of(card) != AIPU_STATE_RUNNING &&
 		   header->rollback < card->registers.rollback) {
 		doctor_problem(result, CLI_FAILED,
 			       "%s has the anti-rollback counter %u, the card takes %u and up",
-			       image->path, header->rollback, card->registers.rollback);
+			       image->file.path, header->rollback, card->registers.rollback);
 		image_remedy(card, result);
 	} else {
 		doctor_ok(result, "%s is whole and fits; its signature only the card can check",
-			  image->path);
+			  image->file.path);
 	}
 }
 
@@ -301,13 +303,13 @@ void doctor_check_firmware(const struct doctor_facts *facts, const struct doctor
 		doctor_problem(result, CLI_FAILED,
 			       "the card refused an image, and %s, which is whole and fits, came "
 			       "there since: it was not tried yet",
-			       card->image.path);
+			       card->image.file.path);
 		doctor_remedy_script(result, true, BIND, card->pci.pci);
 		return;
 	}
 	if (by_card)
 		doctor_problem(result, CLI_FAILED, "the card refused %s: %s (error %u)",
-			       card->image.path, aipu_error_text(registers->error),
+			       card->image.file.path, aipu_error_text(registers->error),
 			       registers->error);
 	else
 		doctor_problem(result, CLI_FAILED, "%s", reason);

@@ -15,7 +15,6 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <linux/capability.h>
@@ -232,15 +231,7 @@ static bool has_iommu(void)
 
 static void gather_machine(struct doctor_machine *machine)
 {
-	struct utsname name;
-
-	if (!cards_read_line(machine->kernel, sizeof(machine->kernel),
-			     "/proc/sys/kernel/osrelease") &&
-	    !cards_root()[0] && !uname(&name))
-		snprintf(machine->kernel, sizeof(machine->kernel), "%s", name.release);
-	/* It becomes a part of paths. */
-	if (strchr(machine->kernel, '/'))
-		machine->kernel[0] = '\0';
+	cards_kernel(machine->kernel, sizeof(machine->kernel));
 	machine->has_iommu = has_iommu();
 	doctor_module_gather(machine);
 }

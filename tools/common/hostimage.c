@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "aipu_firmware.h"
@@ -39,19 +38,21 @@ static bool try_place(struct hostimage *image, const char *directory, uint32_t b
 
 bool hostimage_find(struct hostimage *image, uint32_t board)
 {
-	char given[PATH_MAX], directory[PATH_MAX];
-	struct utsname system;
+	char given[PATH_MAX], kernel[128], updates[192] = "", own[192] = "";
+	const char *const places[] = { given, updates, "/lib/firmware/updates", own,
+				       "/lib/firmware" };
 
 	*image = (struct hostimage){ .compressed = false };
-	if (cards_read_line(given, sizeof(given), FIRMWARE_PATH_PARAMETER) && given[0] &&
-	    try_place(image, given, board))
-		return true;
-	uname(&system);
-	snprintf(directory, sizeof(directory), "/lib/firmware/updates/%s", system.release);
-	if (try_place(image, directory, board) || try_place(image, "/lib/firmware/updates", board))
-		return true;
-	snprintf(directory, sizeof(directory), "/lib/firmware/%s", system.release);
-	return try_place(image, directory, board) || try_place(image, "/lib/firmware", board);
+	cards_read_line(given, sizeof(given), FIRMWARE_PATH_PARAMETER);
+	cards_kernel(kernel, sizeof(kernel));
+	if (kernel[0]) {
+		snprintf(updates, sizeof(updates), "/lib/firmware/updates/%s", kernel);
+		snprintf(own, sizeof(own), "/lib/firmware/%s", kernel);
+	}
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
+		if (places[i][0] && try_place(image, places[i], board))
+			return true;
+	return false;
 }
 
 bool hostimage_rollback(const struct hostimage *image, uint32_t *rollback)

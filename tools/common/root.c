@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 const char *cards_root(void)
@@ -67,6 +68,17 @@ void cards_link_name(char *name, size_t bytes, const char *format, ...)
 	target[count > 0 ? count : 0] = '\0';
 	last = strrchr(target, '/');
 	snprintf(name, bytes, "%.*s", (int)bytes - 1, last ? last + 1 : target);
+}
+
+void cards_kernel(char *release, size_t bytes)
+{
+	struct utsname name;
+
+	if (!cards_read_line(release, bytes, "/proc/sys/kernel/osrelease") && !cards_root()[0] &&
+	    !uname(&name))
+		snprintf(release, bytes, "%s", name.release);
+	if (strchr(release, '/'))
+		release[0] = '\0';
 }
 
 /* The node has a directory of its own below the function's */

@@ -20,6 +20,8 @@ bool cards_read_line(char *line, size_t bytes, const char *format, ...)
 /* What a symbolic link below it points to, without the way there; "": nothing */
 void cards_link_name(char *name, size_t bytes, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+/* The release of the kernel, which has no '/', so it may become a part of a path; "": unknown */
+void cards_kernel(char *release, size_t bytes);
 /* The index of the node that a driver made for a PCI function, -1: none */
 int cards_node_index(const char *pci);
 
