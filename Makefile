@@ -115,7 +115,7 @@ part_names := $(filter-out include device-model libaipu llm,$(patsubst userspace
 part_src = $(sort $(wildcard userspace/$(1)/*.c))
 all_part_src := $(foreach p,$(part_names),$(call part_src,$(p)))
 common_src := $(sort $(wildcard tools/common/*.c))
-# What needs libpci (GPL): linked by the tools that say so in libs.mk
+# Of cards, GPL, partly since it needs libpci: linked by the tools that say so in libs.mk
 cards_src := $(sort $(wildcard tools/cards/*.c))
 tool_names := $(patsubst tools/%/main.c,%,$(sort $(wildcard tools/*/main.c)))
 tool_src = $(sort $(wildcard tools/$(1)/*.c))

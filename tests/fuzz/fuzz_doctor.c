@@ -10,6 +10,7 @@
 
 #include "aipu-smi/doctor_text.h"
 #include "aipu-smi/report.h"
+#include "cardlog.h"
 
 #define SECRET "secret"
 
@@ -23,25 +24,26 @@ static void log_of(const char *text, size_t bytes)
 {
 	struct card card = { .pci = "0000:01:00.0" };
 	const struct card_list cards = { &card, 1 };
-	struct doctor_log_line line;
-	struct doctor_log log = { 0, &line, 1 };
+	struct cardlog_line line;
+	struct cardlog log = { 0, &line, 1 };
 	const char *reason;
 
-	if (!doctor_kmsg_parse(text, bytes, &line))
+	if (!cardlog_parse(text, bytes, &line))
 		return;
 	require(line.level <= 7 && strlen(line.text) < sizeof(line.text));
 	for (const char *c = line.text; *c; c++)
 		require(*c >= ' ' && *c < 0x7f);
-	reason = doctor_log_reason(&log, card.pci);
-	require(!reason || doctor_log_concerns(line.text, &cards));
+	reason = cardlog_reason(&log, card.pci);
+	require(!reason || cardlog_concerns(line.text, &cards));
 	if (reason)
-		doctor_log_board(reason);
-	doctor_log_refusal(&log, 0);
-	require(!reason || doctor_log_time(&log, reason) == line.microseconds);
-	require(doctor_log_time(&log, text) == 0);
+		cardlog_board(reason);
+	cardlog_refusal(&log, 0);
+	require(!reason || cardlog_time(&log, reason) == line.microseconds);
+	require(cardlog_time(&log, text) == 0);
 	/* It took the card and said nothing of why not, or the other way round */
-	require(!doctor_log_taken(&log, card.pci) || !reason);
-	doctor_log_hot(&log, card.pci);
+	require(!cardlog_taken(&log, card.pci) || !reason);
+	require(cardlog_says(&log, card.pci, &reason) != CARDLOG_TOOK || !reason);
+	cardlog_hot(&log, card.pci);
 }
 
 static bool is_name_part(char c)

@@ -183,7 +183,7 @@ static void a_card_that_is_too_hot(void **state)
 		CARD_DRIVER " " PCI ": [drm] the card failed: resetting the card, all is lost",
 		CARD_DRIVER " 0000:04:00.0: [drm] the card is too hot: resetting the card",
 	};
-	struct doctor_log_line log[6] = { { .level = 4 } };
+	struct cardlog_line log[6] = { { .level = 4 } };
 	struct doctor_facts facts;
 	struct doctor_card card;
 
@@ -378,13 +378,13 @@ static void records_of_the_log(void **state)
 					   "6,1,99999999999999999999,-;t" };
 	static const char good[] =
 		"3,77,5000001,-,caller=T1;aipu_accel 0000:03:00.0: a\x1b;b  \nrest";
-	struct doctor_log_line line;
+	struct cardlog_line line;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		if (doctor_kmsg_parse(bad[i], strlen(bad[i]), &line))
+		if (cardlog_parse(bad[i], strlen(bad[i]), &line))
 			fail_msg("taken: %s", bad[i]);
-	assert_true(doctor_kmsg_parse(good, strlen(good), &line));
+	assert_true(cardlog_parse(good, strlen(good), &line));
 	assert_int_equal(line.level, 3);
 	assert_int_equal(line.microseconds, 5000001);
 	assert_string_equal(line.text, "aipu_accel 0000:03:00.0: a?;b");
@@ -396,14 +396,14 @@ static void lines_that_concern_a_card(void **state)
 	struct card_list cards = { &card, 1 };
 
 	(void)state;
-	assert_true(doctor_log_concerns("aipu_accel: loading", &cards));
-	assert_true(doctor_log_concerns("aipu_accel 0000:09:00.0: of a card that left", &cards));
-	assert_true(doctor_log_concerns("pci " PCI ": BAR 2: no space", &cards));
-	assert_false(doctor_log_concerns("aipu_accelerate: x", &cards));
-	assert_false(doctor_log_concerns("pci 0000:03:00.1: x", &cards));
-	assert_false(doctor_log_concerns("pci x " PCI ": x", &cards));
-	assert_false(doctor_log_concerns(" " PCI, &cards));
-	assert_false(doctor_log_concerns("", &cards));
+	assert_true(cardlog_concerns("aipu_accel: loading", &cards));
+	assert_true(cardlog_concerns("aipu_accel 0000:09:00.0: of a card that left", &cards));
+	assert_true(cardlog_concerns("pci " PCI ": BAR 2: no space", &cards));
+	assert_false(cardlog_concerns("aipu_accelerate: x", &cards));
+	assert_false(cardlog_concerns("pci 0000:03:00.1: x", &cards));
+	assert_false(cardlog_concerns("pci x " PCI ": x", &cards));
+	assert_false(cardlog_concerns(" " PCI, &cards));
+	assert_false(cardlog_concerns("", &cards));
 }
 
 static void modules_and_lists(void **state)

@@ -14,6 +14,7 @@
 
 #include "aipu/manage.h"
 #include "aipu_firmware.h"
+#include "cardlog.h"
 #include "softflash.h"
 #include "sources.h"
 
@@ -178,18 +179,22 @@ static void pci_take(struct fw_card *card, const struct card *pci)
 /* The driver is loaded, and no driver has the card */
 static void unbound(struct fw_card *card, const struct card *pci)
 {
-	char why[256];
+	struct card card_of_log = *pci;
+	const struct card_list only = { &card_of_log, 1 };
+	struct cardlog log = { .error = 0 };
+	const char *why;
 
+	cardlog_read(&log, &only);
 	card->access = FW_NOT_TAKEN;
-	switch (log_of_card(pci->pci, why)) {
-	case LOG_TOOK:
+	switch (cardlog_says(&log, pci->pci, &why)) {
+	case CARDLOG_TOOK:
 		card->access = FW_UNBOUND;
 		snprintf(card->reason, sizeof(card->reason),
 			 "the card was unbound from its driver: echo %s "
 			 ">/sys/bus/pci/drivers/" CARD_DRIVER "/bind",
 			 pci->pci);
 		break;
-	case LOG_REFUSED:
+	case CARDLOG_REFUSED:
 		snprintf(card->reason, sizeof(card->reason),
 			 "the driver did not take the card: %.200s", why);
 		break;
@@ -197,6 +202,7 @@ static void unbound(struct fw_card *card, const struct card *pci)
 		snprintf(card->reason, sizeof(card->reason),
 			 "the driver did not take the card: aipu-smi doctor looks for the reason");
 	}
+	cardlog_free(&log);
 }
 
 static void without_driver(struct fw_card *card, const struct fw_machine *machine,

@@ -29,14 +29,6 @@ int registers_read(struct fw_card *card, const struct card *pci);
 /* Of 4096 bytes of BAR0 */
 int registers_parse(struct fw_card *card, const volatile uint32_t *words);
 
-/* log.c. What the kernel's log says last of a card that no driver has; *reason: why the driver refused it */
-enum log_says {
-	LOG_SILENT, /* nothing, or it cannot be read */
-	LOG_TOOK, /* the driver had it, and nothing went wrong since: somebody unbound it */
-	LOG_REFUSED,
-};
-enum log_says log_of_card(const char *pci, char reason[256]);
-
 struct aipu_device_info;
 
 /* collect.c. firmware: a file, or NULL */

@@ -16,7 +16,7 @@
 #define SETTLE_READINGS 5
 
 /* A member of a card from bytes that need not end with zero */
-#define TAKE(to, from) smi_text_clean(to, sizeof(to), from, sizeof(from))
+#define TAKE(to, from) text_clean(to, sizeof(to), from, sizeof(from))
 
 /*
  * A driver reads counters one after another, and a step that ends in between is in some and not in others: a card with bandwidth

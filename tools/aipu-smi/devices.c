@@ -53,7 +53,7 @@ static void not_open(struct smi_device *d, int code, const char *state, const ch
 {
 	d->code = code;
 	snprintf(d->state, sizeof(d->state), "%s", state);
-	smi_text_clean(d->problem, sizeof(d->problem), problem, strlen(problem) + 1);
+	text_clean(d->problem, sizeof(d->problem), problem, strlen(problem) + 1);
 }
 
 int smi_error_code(int err)

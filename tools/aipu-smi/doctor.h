@@ -18,7 +18,7 @@
 #include "aipu/manage.h"
 #include "aipu_firmware.h"
 #include "aipu_qpc.h"
-#include "cards.h"
+#include "cardlog.h"
 #include "doctor_text.h"
 #include "hostimage.h"
 #include "picks.h"
@@ -69,7 +69,7 @@ struct doctor_machine {
 	bool has_iommu; /* any is at work */
 	struct doctor_module module;
 	struct doctor_process process;
-	struct doctor_log log;
+	struct cardlog log;
 };
 
 /* BAR0, read past the driver: only where none is bound */

@@ -8,8 +8,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <pwd.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -149,7 +147,7 @@ static void find_image(struct doctor_image *image)
 
 static void gather_image(const struct doctor_machine *machine, struct doctor_card *card)
 {
-	const char *reason = doctor_log_reason(&machine->log, card->pci.pci);
+	const char *reason = cardlog_reason(&machine->log, card->pci.pci);
 	struct doctor_image *image = &card->image;
 	char path[PATH_MAX];
 
@@ -158,7 +156,7 @@ static void gather_image(const struct doctor_machine *machine, struct doctor_car
 	if (!card->registers.unread[0] && card->registers.magic == AIPU_MAGIC)
 		image->board = card->registers.board;
 	else if (reason)
-		image->board = doctor_log_board(reason);
+		image->board = cardlog_board(reason);
 	if (image->board)
 		find_image(image);
 }
@@ -181,7 +179,7 @@ static bool group_entry(gid_t group, const char *user, char *name, size_t bytes)
 	} else {
 		entry = getgrgid(group);
 	}
-	smi_text_clean(name, bytes, entry ? entry->gr_name : "", bytes);
+	text_clean(name, bytes, entry ? entry->gr_name : "", bytes);
 	for (char **member = entry ? entry->gr_mem : NULL; member && *member; member++)
 		listed = listed || !strcmp(*member, user);
 	if (list)
@@ -245,7 +243,7 @@ static void open_card(struct doctor_card *card)
 		return;
 	open->tried = true;
 	open->error = aipu_device_open(&device, card->pci.pci, NULL, &message);
-	smi_text_clean(open->message, sizeof(open->message), message.text, sizeof(message.text));
+	text_clean(open->message, sizeof(open->message), message.text, sizeof(message.text));
 	if (open->error)
 		return;
 	open->error = aipu_device_query(device, &open->info);

@@ -137,7 +137,7 @@ static bool is_hot(const struct doctor_facts *facts, const struct doctor_card *c
 	if (is_bound(card) &&
 	    !(open->tried && !open->error && open->info.state == AIPU_DEVICE_WEDGED))
 		return false;
-	return doctor_log_hot(&facts->machine.log, card->pci.pci);
+	return cardlog_hot(&facts->machine.log, card->pci.pci);
 }
 
 void doctor_check_temperature(const struct doctor_facts *facts, const struct doctor_card *card,
@@ -246,7 +246,7 @@ static void look_at_image(const struct doctor_card *card, struct doctor_result *
 static bool is_newer(const struct doctor_facts *facts, const struct doctor_card *card,
 		     const char *reason)
 {
-	uint64_t said = reason ? doctor_log_time(&facts->machine.log, reason) : 0;
+	uint64_t said = reason ? cardlog_time(&facts->machine.log, reason) : 0;
 
 	return said && card->image.changed > said + CLOCKS_US;
 }
@@ -256,7 +256,7 @@ void doctor_check_firmware(const struct doctor_facts *facts, const struct doctor
 {
 	/* As the driver says it (kernel/aipu_boot.c); a card that it has reset since does not know any more */
 	static const char refused[] = "the card refused firmware";
-	const char *reason = doctor_log_reason(&facts->machine.log, card->pci.pci);
+	const char *reason = cardlog_reason(&facts->machine.log, card->pci.pci);
 	const struct doctor_registers *registers = &card->registers;
 	bool by_card;
 
@@ -387,7 +387,7 @@ void doctor_check_slots(const struct doctor_facts *facts, const struct doctor_ca
 void doctor_check_probe(const struct doctor_facts *facts, const struct doctor_card *card,
 			struct doctor_result *result)
 {
-	const char *reason = doctor_log_reason(&facts->machine.log, card->pci.pci);
+	const char *reason = cardlog_reason(&facts->machine.log, card->pci.pci);
 
 	if (is_bound(card)) {
 		doctor_ok(result, CARD_DRIVER " took the card");
@@ -405,7 +405,7 @@ void doctor_check_probe(const struct doctor_facts *facts, const struct doctor_ca
 				     card->pci.pci, card->pci.pci);
 		return;
 	}
-	if (!reason && doctor_log_taken(&facts->machine.log, card->pci.pci)) {
+	if (!reason && cardlog_taken(&facts->machine.log, card->pci.pci)) {
 		doctor_problem(result, SMI_NO_DRIVER,
 			       CARD_DRIVER " is loaded, had the card and was unbound from it");
 		doctor_remedy_script(result, true, BIND, card->pci.pci);

@@ -189,7 +189,7 @@ void doctor_check_loaded(const struct doctor_facts *facts, const struct doctor_c
 		doctor_ok(result, CARD_DRIVER " is loaded");
 		return;
 	}
-	reason = doctor_log_refusal(&facts->machine.log, facts->machine.module.changed);
+	reason = cardlog_refusal(&facts->machine.log, facts->machine.module.changed);
 	if (reason) {
 		doctor_problem(result, SMI_NO_DRIVER, "the kernel refused " CARD_DRIVER ": %s",
 			       reason);

@@ -5,10 +5,8 @@
  */
 #include "doctor.h"
 
-#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <pwd.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -19,9 +17,6 @@
 
 #include <linux/capability.h>
 #include <linux/io_uring.h>
-
-#define LOG_BYTES (16ull << 20) /* that are read at most */
-#define RECORD_BYTES 8192u /* of the kernel's log, CONSOLE_EXT_LOG_MAX */
 
 char *doctor_read(const char *path, size_t limit, size_t *bytes)
 {
@@ -127,8 +122,8 @@ static void gather_process(struct doctor_process *process)
 	struct rlimit limit = { RLIM_INFINITY, RLIM_INFINITY };
 
 	process->uid = geteuid();
-	smi_text_clean(process->user, sizeof(process->user), user ? user->pw_name : "",
-		       sizeof(process->user));
+	text_clean(process->user, sizeof(process->user), user ? user->pw_name : "",
+		   sizeof(process->user));
 	process->in_container = is_container();
 	getrlimit(RLIMIT_MEMLOCK, &limit);
 	process->memlock = limit_of(limit.rlim_cur);
@@ -138,77 +133,6 @@ static void gather_process(struct doctor_process *process)
 		(int)doctor_number(DOCTOR_UNKNOWN, "/proc/sys/kernel/io_uring_disabled");
 	process->uring_group = doctor_number(-1, "/proc/sys/kernel/io_uring_group");
 	process->uring_error = cards_root()[0] ? DOCTOR_UNKNOWN : try_uring();
-}
-
-/* --- the kernel's log ----------------------------------------------------------------------------- */
-
-static bool add_line(struct doctor_log *log, const struct doctor_log_line *line)
-{
-	if (!log->lines)
-		log->lines = calloc(DOCTOR_LOG_LINES, sizeof(*log->lines));
-	if (!log->lines)
-		return false;
-	if (log->count == DOCTOR_LOG_LINES) {
-		memmove(log->lines, log->lines + 1, (log->count - 1) * sizeof(*log->lines));
-		log->count--;
-	}
-	log->lines[log->count++] = *line;
-	return true;
-}
-
-/* Records end with a line; lines that begin with a space belong to the one before and say of which device it is. */
-static void take_records(struct doctor_log *log, char *text, const struct card_list *cards)
-{
-	char *rest = NULL;
-
-	for (char *record = strtok_r(text, "\n", &rest); record;
-	     record = strtok_r(NULL, "\n", &rest)) {
-		struct doctor_log_line line;
-
-		if (doctor_kmsg_parse(record, strlen(record), &line) &&
-		    doctor_log_concerns(line.text, cards) && !add_line(log, &line))
-			return;
-	}
-}
-
-/* The device gives a record a read, and EPIPE where some were overwritten meanwhile; a captured one is a file. */
-static void read_log(struct doctor_log *log, const struct card_list *cards)
-{
-	char path[PATH_MAX], record[RECORD_BYTES + 1];
-	uint64_t total = 0;
-	size_t kept = 0;
-	int fd;
-
-	cards_path(path, "/dev/kmsg");
-	fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	if (fd < 0) {
-		log->error = errno;
-		return;
-	}
-	while (total < LOG_BYTES) {
-		ssize_t count = read(fd, record + kept, RECORD_BYTES - kept);
-		char *end;
-
-		if (count < 0 && (errno == EPIPE || errno == EINTR))
-			continue;
-		if (count < 0 && errno != EAGAIN)
-			log->error = errno;
-		if (count <= 0)
-			break;
-		total += (uint64_t)count;
-		kept += (size_t)count;
-		record[kept] = '\0';
-		/* What follows the last end of a line is the beginning of a next one. */
-		end = memrchr(record, '\n', kept);
-		if (!end && kept < RECORD_BYTES)
-			continue;
-		end = end ? end : record + kept - 1;
-		*end = '\0';
-		take_records(log, record, cards);
-		kept -= (size_t)(end + 1 - record);
-		memmove(record, end + 1, kept);
-	}
-	close(fd);
 }
 
 /* --- all of it ------------------------------------------------------------------------------------ */
@@ -344,7 +268,7 @@ int doctor_gather(struct doctor_facts *facts, const struct picks *picks, const c
 		gather_machine(&facts->machine);
 		facts->machine.pci_error = cards_list(&g.list);
 		facts->machine.pci_cards = g.list.count;
-		read_log(&facts->machine.log, &g.list);
+		cardlog_read(&facts->machine.log, &g.list);
 	}
 	code = gather_cards(&g, picks);
 	cards_free(&g.list);
@@ -353,7 +277,7 @@ int doctor_gather(struct doctor_facts *facts, const struct picks *picks, const c
 
 void doctor_free(struct doctor_facts *facts)
 {
-	free(facts->machine.log.lines);
+	cardlog_free(&facts->machine.log);
 	free(facts->cards);
 	*facts = (struct doctor_facts){ 0 };
 }

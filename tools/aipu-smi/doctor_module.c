@@ -74,8 +74,8 @@ static void find_elsewhere(const char *kernel, struct doctor_module *module)
 			continue;
 		snprintf(path, sizeof(path), "%s/%s", modules, entry->d_name);
 		if (find_below(path, DEPTH, found, sizeof(found)))
-			smi_text_clean(module->elsewhere, sizeof(module->elsewhere), entry->d_name,
-				       sizeof(entry->d_name));
+			text_clean(module->elsewhere, sizeof(module->elsewhere), entry->d_name,
+				   sizeof(entry->d_name));
 	}
 	if (entries)
 		closedir(entries);
@@ -236,8 +236,8 @@ static void read_lockdown(struct doctor_module *module)
 	open = strchr(line, '[');
 	close = open ? strchr(open, ']') : NULL;
 	if (close)
-		smi_text_clean(module->lockdown, sizeof(module->lockdown), open + 1,
-			       (size_t)(close - open - 1));
+		text_clean(module->lockdown, sizeof(module->lockdown), open + 1,
+			   (size_t)(close - open - 1));
 }
 
 /* A variable of EFI: four bytes of attributes, then its value */
@@ -270,8 +270,8 @@ static void find_source(struct doctor_module *module)
 		    entry->d_name[5] <= '9') {
 			char version[64];
 
-			smi_text_clean(version, sizeof(version), entry->d_name + 5,
-				       sizeof(entry->d_name) - 5);
+			text_clean(version, sizeof(version), entry->d_name + 5,
+				   sizeof(entry->d_name) - 5);
 			snprintf(module->source, sizeof(module->source), "aipu/%s", version);
 		}
 	if (entries)

@@ -95,8 +95,7 @@ void doctor_qpc_gather(struct doctor_qpc *qpc)
 
 	qpc->error = aipu_qpc_open(qpc->path, &file, &message);
 	if (qpc->error) {
-		smi_text_clean(qpc->message, sizeof(qpc->message), message.text,
-			       sizeof(message.text));
+		text_clean(qpc->message, sizeof(qpc->message), message.text, sizeof(message.text));
 		if (!qpc->message[0])
 			snprintf(qpc->message, sizeof(qpc->message), "%s: %s", qpc->path,
 				 strerror(-qpc->error));

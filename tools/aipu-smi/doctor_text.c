@@ -4,12 +4,9 @@
 
 #include <ctype.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "smi.h"
-
-#define LEVEL_ERROR 3u
 
 /* The next line of [*at, end), without its end; false: there is none */
 static bool next_line(const char **at, const char *end, const char **line, size_t *bytes)
@@ -58,183 +55,6 @@ static bool is_module(const char *word, size_t bytes, const char *module)
 	return true;
 }
 
-/* --- the kernel's log ----------------------------------------------------------------------------- */
-
-/* A number that `stop` ends; false: it is none, or has more than 19 digits */
-static bool take_number(const char **at, const char *end, char stop, uint64_t *value)
-{
-	const char *first = *at;
-
-	*value = 0;
-	while (*at < end && isdigit((unsigned char)**at) && *at - first < 19)
-		*value = 10 * *value + (uint64_t)(*(*at)++ - '0');
-	if (*at == first || *at >= end || **at != stop)
-		return false;
-	(*at)++;
-	return true;
-}
-
-bool doctor_kmsg_parse(const char *record, size_t bytes, struct doctor_log_line *line)
-{
-	const char *at = record, *end = record + bytes, *text, *stop;
-	uint64_t priority, sequence;
-
-	if (!take_number(&at, end, ',', &priority) || !take_number(&at, end, ',', &sequence) ||
-	    !take_number(&at, end, ',', &line->microseconds))
-		return false;
-	/* The number is facility * 8 + level; the kernel's own facility is 0. */
-	if (priority > 7)
-		return false;
-	line->level = (unsigned int)priority;
-	text = memchr(at, ';', (size_t)(end - at));
-	if (!text)
-		return false;
-	text++;
-	stop = memchr(text, '\n', (size_t)(end - text));
-	smi_text_clean(line->text, sizeof(line->text), text, (size_t)((stop ? stop : end) - text));
-	return true;
-}
-
-/* "WORD ADDRESS: ", as the kernel begins what is said of a device; the text behind it, or NULL */
-static const char *behind_device(const char *text, const char *word, const char *pci)
-{
-	size_t length = strlen(pci);
-
-	if (word) {
-		if (strncmp(text, word, strlen(word)))
-			return NULL;
-		text += strlen(word);
-	} else {
-		text += strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_-");
-	}
-	if (text[0] != ' ' || strncmp(text + 1, pci, length) || text[1 + length] != ':')
-		return NULL;
-	text += length + 2;
-	return text + strspn(text, " ");
-}
-
-bool doctor_log_concerns(const char *text, const struct card_list *cards)
-{
-	const size_t length = strlen(CARD_DRIVER);
-
-	if (!strncmp(text, CARD_DRIVER, length) && (text[length] == ':' || text[length] == ' '))
-		return true;
-	for (size_t i = 0; i < cards->count; i++)
-		if (behind_device(text, NULL, cards->cards[i].pci))
-			return true;
-	return false;
-}
-
-/* Its line of success: "[drm] MODEL, firmware 1.0.0, contract 1.0, ..." */
-static bool says_taken(const struct doctor_log_line *line, const char *text)
-{
-	return line->level > LEVEL_ERROR && strstr(text, ", firmware ");
-}
-
-const char *doctor_log_reason(const struct doctor_log *log, const char *pci)
-{
-	static const char mark[] = "*ERROR* ";
-	const char *other = NULL;
-
-	for (size_t i = log->count; i--;) {
-		const char *text = behind_device(log->lines[i].text, CARD_DRIVER, pci), *error;
-
-		if (!text)
-			continue;
-		if (says_taken(&log->lines[i], text))
-			break;
-		error = strstr(text, mark);
-		text = error ? error + strlen(mark) : text;
-		if (!strncmp(text, "probe with driver ", 18) || !strncmp(text, "boot failed", 11))
-			other = other ? other : text;
-		else if (log->lines[i].level <= LEVEL_ERROR)
-			return text;
-	}
-	return other;
-}
-
-uint64_t doctor_log_time(const struct doctor_log *log, const char *reason)
-{
-	for (size_t i = 0; i < log->count; i++) {
-		const char *text = log->lines[i].text;
-
-		if (reason >= text && reason < text + sizeof(log->lines[i].text))
-			return log->lines[i].microseconds;
-	}
-	return 0;
-}
-
-bool doctor_log_taken(const struct doctor_log *log, const char *pci)
-{
-	for (size_t i = log->count; i--;) {
-		const char *text = behind_device(log->lines[i].text, CARD_DRIVER, pci);
-
-		if (text && says_taken(&log->lines[i], text))
-			return true;
-		if (text && (log->lines[i].level <= LEVEL_ERROR ||
-			     !strncmp(text, "probe with driver ", 18)))
-			return false;
-	}
-	return false;
-}
-
-bool doctor_log_hot(const struct doctor_log *log, const char *pci)
-{
-	/* As kernel/aipu_watch.c says it, in front of what it does about it */
-	static const char hot[] = "the card is too hot";
-
-	for (size_t i = log->count; i--;) {
-		const char *text = behind_device(log->lines[i].text, CARD_DRIVER, pci), *mark;
-
-		if (!text)
-			continue;
-		for (mark = text; (mark = strstr(mark, hot)); mark++)
-			if (mark == text || mark[-1] == ' ')
-				return true;
-		/* A reset that an administrator asks for ends with nothing else in the log, whether the card is cool or not */
-		if (says_taken(&log->lines[i], text) ||
-		    (strstr(text, ": resetting the card") && !strstr(text, "administrator")))
-			return false;
-	}
-	return false;
-}
-
-const char *doctor_log_refusal(const struct doctor_log *log, uint64_t since)
-{
-	static const char *const marks[] = { "version magic '",
-					     "disagrees about version of symbol ",
-					     "Unknown symbol " };
-	static const char front[] = CARD_DRIVER ": ";
-
-	for (size_t i = log->count; i--;) {
-		const char *text = log->lines[i].text;
-
-		if (log->lines[i].microseconds < since)
-			break;
-		if (strncmp(text, front, strlen(front)))
-			continue;
-		text += strlen(front);
-		for (size_t j = 0; j < sizeof(marks) / sizeof(marks[0]); j++)
-			if (!strncmp(text, marks[j], strlen(marks[j])))
-				return text;
-	}
-	return NULL;
-}
-
-uint32_t doctor_log_board(const char *text)
-{
-	static const char mark[] = "(board ";
-	const char *at = strstr(text, mark);
-	char *end;
-	unsigned long board;
-
-	if (!at)
-		return 0;
-	at += strlen(mark);
-	board = strtoul(at, &end, 16);
-	return end == at + 8 && *end == ')' ? (uint32_t)board : 0;
-}
-
 /* --- modules -------------------------------------------------------------------------------------- */
 
 /* Of section .modinfo the strings are found by themselves: each stands behind a NUL, and ends with one. */
@@ -249,7 +69,7 @@ bool doctor_vermagic(const char *file, size_t bytes, char *text, size_t text_byt
 	end = memchr(at, '\0', bytes - (size_t)(at - file));
 	if (!end)
 		return false;
-	smi_text_clean(text, text_bytes, at, (size_t)(end - at));
+	text_clean(text, text_bytes, at, (size_t)(end - at));
 	return true;
 }
 

@@ -105,7 +105,7 @@ static void take(const struct line *line, struct smi_client *client, struct seen
 		seen->driver = line->value_bytes == strlen(CARD_DRIVER) &&
 			       !memcmp(line->value, CARD_DRIVER, line->value_bytes);
 	} else if (key_is(line, "drm-pdev")) {
-		smi_text_clean(client->pci, sizeof(client->pci), line->value, line->value_bytes);
+		text_clean(client->pci, sizeof(client->pci), line->value, line->value_bytes);
 		seen->card = client->pci[0];
 	} else if (key_is(line, "drm-client-id")) {
 		seen->id = digits(line, &number, &used) && used == line->value_bytes;

@@ -174,8 +174,8 @@ void smi_card_slots(struct smi_card *card)
 		uint32_t error = card->flash.slots[i].error;
 
 		if (error != UNKNOWN32)
-			smi_text_clean(texts[i], sizeof(card->slot_a_error), aipu_error_text(error),
-				       SIZE_MAX);
+			text_clean(texts[i], sizeof(card->slot_a_error), aipu_error_text(error),
+				   SIZE_MAX);
 	}
 }
 

@@ -63,7 +63,7 @@ static struct smi_process *row_of(struct smi_process_list *p, pid_t pid,
 	row->sum.id = client->id;
 	snprintf(row->sum.pci, sizeof(row->sum.pci), "%s", client->pci);
 	if (cards_read_line(name, sizeof(name), "/proc/%d/comm", pid))
-		smi_text_clean(row->name, sizeof(row->name), name, sizeof(name));
+		text_clean(row->name, sizeof(row->name), name, sizeof(name));
 	return row;
 }
 

@@ -28,7 +28,7 @@ void report_line(FILE *out, const char *name, const char *path)
 
 	if (!cards_read_line(line, sizeof(line), "%s", path))
 		return;
-	smi_text_clean(clean, sizeof(clean), line, sizeof(line));
+	text_clean(clean, sizeof(clean), line, sizeof(line));
 	fprintf(out, "%s: %s\n", name, clean);
 }
 
@@ -49,7 +49,7 @@ static void some_lines(FILE *out, const char *path, const char *const *wanted, b
 			if (strncmp(line, wanted[i], strlen(wanted[i])) || (once && seen >> i & 1))
 				continue;
 			seen |= 1u << i;
-			smi_text_clean(clean, sizeof(clean), line, sizeof(line));
+			text_clean(clean, sizeof(clean), line, sizeof(line));
 			fprintf(out, "%s\n", clean);
 		}
 	}
@@ -143,7 +143,7 @@ static void command_line(FILE *out)
 		return;
 	for (char *word = strtok_r(line, " \n", &rest); word; word = strtok_r(NULL, " \n", &rest))
 		if (is_harmless(word)) {
-			smi_text_clean(clean, sizeof(clean), word, strlen(word));
+			text_clean(clean, sizeof(clean), word, strlen(word));
 			fprintf(out, "kernel parameter: %s\n", clean);
 		}
 	free(line);
@@ -220,7 +220,7 @@ static void findings(const struct doctor_facts *facts, FILE *out)
 	doctor_report_free(&report);
 }
 
-static void kernel_log(const struct doctor_log *log, FILE *out)
+static void kernel_log(const struct cardlog *log, FILE *out)
 {
 	if (log->error)
 		fprintf(out, "cannot be read: %s (root can)\n", strerror(log->error));

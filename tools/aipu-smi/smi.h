@@ -44,7 +44,5 @@ _Noreturn void smi_help(void);
 int smi_flush(int code);
 /* Of "NAME: text" the text: for a line that begins with the device's name already. Any other as it is */
 const char *smi_without_name(const char *name, const char *message);
-/* Text from a device, a file or a process, for terminals */
-#define smi_text_clean(...) text_clean(__VA_ARGS__)
 
 #endif

@@ -4,7 +4,7 @@
  * snapshot_json.c. Every field of a card stands once in the table of fields.c; what shows or reads cards goes through it, so a
  * new field is a line there.
  *
- * Texts in a snapshot are printable ASCII whatever a device or a file says (smi_text_clean): they may go to a terminal.
+ * Texts in a snapshot are printable ASCII whatever a device or a file says (text_clean): they may go to a terminal.
  */
 #ifndef AIPU_SMI_SNAPSHOT_H
 #define AIPU_SMI_SNAPSHOT_H
