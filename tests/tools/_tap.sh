@@ -65,6 +65,27 @@ tap_refuses()
 		grep -q "^${tap_program##*/}: " "$work/err" && grep -qF -- "$tap_text" "$work/err"
 }
 
+# tap_line STATUS WORD... -- COMMAND...: that exit status, nothing on stdout, one line on stderr that has all of the words. What it said
+# is left in $work/out and $work/err.
+tap_line()
+{
+	tap_want=$1 tap_words=() tap_got=0
+	shift
+	while [ "$1" != -- ]; do
+		tap_words+=("$1")
+		shift
+	done
+	shift
+	"$@" >"$work/out" 2>"$work/err" </dev/null || tap_got=$?
+	cat "$work/out" "$work/err"
+	[ "$tap_got" -eq "$tap_want" ] || { echo "exit status $tap_got, expected $tap_want"; return 1; }
+	[ ! -s "$work/out" ] || { echo "something on stdout"; return 1; }
+	[ "$(grep -c . "$work/err")" -eq 1 ] || { echo "not one line"; return 1; }
+	for tap_word in "${tap_words[@]}"; do
+		grep -qF -- "$tap_word" "$work/err" || { echo "no '$tap_word'"; return 1; }
+	done
+}
+
 # tap_whole FILE: a program's TAP is all there: results, and as many as the plan says.
 tap_whole()
 {

@@ -11,19 +11,6 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 small=(--shape dim=64,hidden=96,layers=2,heads=4,kv_heads=2,vocab=200 -p 16 -n 8 -r 2)
 
-# line STATUS WORD COMMAND...: nothing on stdout, one line with the word on stderr
-line()
-{
-	local status=$1 word=$2 got=0
-	shift 2
-	"$@" >"$work/out" 2>"$work/err" </dev/null || got=$?
-	[ "$got" -eq "$status" ] && [ ! -s "$work/out" ] && [ "$(grep -c . "$work/err")" -eq 1 ] &&
-		grep -qF -- "$word" "$work/err" && return
-	echo "exit status $got, expected $status and one line with '$word'"
-	cat "$work/out" "$work/err"
-	return 1
-}
-
 json()
 {
 	"$bench" "${small[@]}" --cores 1,2 -o json >"$work/j" || return 1
@@ -85,23 +72,23 @@ tap_ok "table" table
 tap_ok "csv" csv
 tap_ok "every precision" precisions
 tap_ok "a compiled model" compiled
-tap_ok "neither model nor shape" line 2 --shape "$bench"
-tap_ok "an unknown option" line 2 "aipu-bench: unknown option '--bogus'; see aipu-bench --help" "$bench" --bogus
-tap_ok "an unknown letter" line 2 "aipu-bench: unknown option '-x'" "$bench" -x
-tap_ok "an unknown letter before another" line 2 "aipu-bench: unknown option '-x'" "$bench" --cores=1 -xp
-tap_ok "an option without its value" line 2 "aipu-bench: a value is missing after '-p'" "$bench" -p
-tap_ok "unknown shape" line 2 "'gpt-9'" "$bench" --shape gpt-9
-tap_ok "impossible shape" line 2 "dim=7" "$bench" --shape dim=7,heads=3
-tap_ok "a number of more than 32 bits" line 2 "4294967360" "$bench" --shape dim=4294967360
-tap_ok "a key given twice" line 2 "dim=64,dim=128" "$bench" --shape dim=64,dim=128
-tap_ok "model and shape" line 2 "only one" "$bench" --shape stories15m --qpc x
-tap_ok "precision of a compiled model" line 2 "--precision" "$bench" --qpc x --precision fp16
-tap_ok "unknown precision" line 2 "'int3'" "$bench" --shape stories15m --precision int3
-tap_ok "nothing to measure" line 2 "nothing" "$bench" --shape stories15m -p 0 -n 0
-tap_ok "a bad list" line 2 "'x'" "$bench" --shape stories15m --cores 1,x
-tap_ok "bad format" line 2 "'xml'" "$bench" --shape stories15m -o xml
-tap_ok "no such container" line 1 "$work/none" "$bench" --qpc "$work/none"
-tap_ok "longer than the context" line 1 "context" "$bench" --qpc "$work/demo" -p 4096 -n 0
-tap_ok "more tokens than the context" line 1 "--n-gen 600" "$bench" --qpc "$work/demo" -p 0 -n 600
-tap_ok "no such device" line 3 "accel9" "$bench" --qpc "$work/demo" --device accel9
+tap_ok "neither model nor shape" tap_line 2 --shape -- "$bench"
+tap_ok "an unknown option" tap_line 2 "aipu-bench: unknown option '--bogus'; see aipu-bench --help" -- "$bench" --bogus
+tap_ok "an unknown letter" tap_line 2 "aipu-bench: unknown option '-x'" -- "$bench" -x
+tap_ok "an unknown letter before another" tap_line 2 "aipu-bench: unknown option '-x'" -- "$bench" --cores=1 -xp
+tap_ok "an option without its value" tap_line 2 "aipu-bench: a value is missing after '-p'" -- "$bench" -p
+tap_ok "unknown shape" tap_line 2 "'gpt-9'" -- "$bench" --shape gpt-9
+tap_ok "impossible shape" tap_line 2 "dim=7" -- "$bench" --shape dim=7,heads=3
+tap_ok "a number of more than 32 bits" tap_line 2 "4294967360" -- "$bench" --shape dim=4294967360
+tap_ok "a key given twice" tap_line 2 "dim=64,dim=128" -- "$bench" --shape dim=64,dim=128
+tap_ok "model and shape" tap_line 2 "only one" -- "$bench" --shape stories15m --qpc x
+tap_ok "precision of a compiled model" tap_line 2 "--precision" -- "$bench" --qpc x --precision fp16
+tap_ok "unknown precision" tap_line 2 "'int3'" -- "$bench" --shape stories15m --precision int3
+tap_ok "nothing to measure" tap_line 2 "nothing" -- "$bench" --shape stories15m -p 0 -n 0
+tap_ok "a bad list" tap_line 2 "'x'" -- "$bench" --shape stories15m --cores 1,x
+tap_ok "bad format" tap_line 2 "'xml'" -- "$bench" --shape stories15m -o xml
+tap_ok "no such container" tap_line 1 "$work/none" -- "$bench" --qpc "$work/none"
+tap_ok "longer than the context" tap_line 1 "context" -- "$bench" --qpc "$work/demo" -p 4096 -n 0
+tap_ok "more tokens than the context" tap_line 1 "--n-gen 600" -- "$bench" --qpc "$work/demo" -p 0 -n 600
+tap_ok "no such device" tap_line 3 "accel9" -- "$bench" --qpc "$work/demo" --device accel9
 tap_done

@@ -12,25 +12,6 @@ demo=$SRC/models/demo
 work=$(mktemp -d)
 trap 'umount "$work/small" "$work/readonly" 2>/dev/null; rm -rf "$work"' EXIT
 
-# line STATUS WORD... -- COMMAND: one line on stderr with all words, nothing on stdout, that exit status
-line()
-{
-	local status=$1 words=() got=0 word
-	shift
-	while [ "$1" != -- ]; do
-		words+=("$1")
-		shift
-	done
-	shift
-	"$@" >"$work/out" 2>"$work/err" </dev/null || got=$?
-	[ "$got" -eq "$status" ] || { echo "exit status $got, expected $status"; cat "$work/err"; return 1; }
-	[ ! -s "$work/out" ] || { echo "something on stdout"; return 1; }
-	[ "$(grep -c . "$work/err")" -eq 1 ] || { echo "not one line:"; cat "$work/err"; return 1; }
-	for word in "${words[@]}"; do
-		grep -qF -- "$word" "$work/err" || { echo "no '$word' in:"; cat "$work/err"; return 1; }
-	done
-}
-
 # Nothing but what is named after the directory stands in it, hidden files included.
 only()
 {
@@ -77,7 +58,7 @@ assert [x["seq_len"] for x in s] == [32, 1] and s[0]["ctx_len"] == 512, s'
 force()
 {
 	"$compile" "$demo" -o "$work/force" || return 1
-	line 1 "$work/force" "exists already; --force" -- "$compile" "$demo" -o "$work/force" --precision fp16 || return 1
+	tap_line 1 "$work/force" "exists already; --force" -- "$compile" "$demo" -o "$work/force" --precision fp16 || return 1
 	"$qpc" show "$work/force" | grep -q int8 || return 1
 	"$compile" "$demo" -o "$work/force" --precision fp16 --force || return 1
 	"$qpc" show "$work/force" | grep -q fp16 || return 1
@@ -87,19 +68,19 @@ force()
 force_spares_others()
 {
 	mkdir "$work/mine" && echo precious >"$work/mine/thesis" || return 1
-	line 1 "not a QPC directory" "thesis" -- "$compile" "$demo" -o "$work/mine" --force || return 1
+	tap_line 1 "not a QPC directory" "thesis" -- "$compile" "$demo" -o "$work/mine" --force || return 1
 	# Not even from a directory that holds a container too, nor through a link
 	"$compile" "$demo" -o "$work/mixed" && mv "$work/mine/thesis" "$work/mixed/" || return 1
-	line 1 "thesis" -- "$compile" "$demo" -o "$work/mixed" --force || return 1
-	ln -s "$work/mixed" "$work/link" && line 1 "not a QPC directory" -- "$compile" "$demo" -o "$work/link" --force &&
+	tap_line 1 "thesis" -- "$compile" "$demo" -o "$work/mixed" --force || return 1
+	ln -s "$work/mixed" "$work/link" && tap_line 1 "not a QPC directory" -- "$compile" "$demo" -o "$work/link" --force &&
 		[ "$(cat "$work/mixed/thesis")" = precious ] && "$qpc" verify "$work/mixed"
 }
 
 no_tokenizer()
 {
 	mkdir "$work/notok" && cp "$demo"/*.json "$demo"/model.safetensors "$work/notok/" || return 1
-	line 1 "notok/tokenizer.model: tokenizer missing" --tokenizer -- "$compile" "$work/notok" -o "$work/x" &&
-		line 1 "nowhere: tokenizer missing" -- "$compile" "$work/notok" -o "$work/x" --tokenizer nowhere &&
+	tap_line 1 "notok/tokenizer.model: tokenizer missing" --tokenizer -- "$compile" "$work/notok" -o "$work/x" &&
+		tap_line 1 "nowhere: tokenizer missing" -- "$compile" "$work/notok" -o "$work/x" --tokenizer nowhere &&
 		"$compile" "$work/notok" -o "$work/withtok" --tokenizer "$demo/tokenizer.model" &&
 		[ ! -e "$work/x" ]
 }
@@ -109,7 +90,7 @@ wrong_tokenizer()
 {
 	local tiny=$work/tiny
 	printf 'no tokenizer at all\n' >"$work/text.model"
-	line 1 "text.model: not a sentencepiece model" -- "$compile" "$demo" -o "$work/x" --tokenizer "$work/text.model" ||
+	tap_line 1 "text.model: not a sentencepiece model" -- "$compile" "$demo" -o "$work/x" --tokenizer "$work/text.model" ||
 		return 1
 	# Three pieces as llama2.c keeps them: the longest's length; score, length, bytes of each
 	python3 -c '
@@ -117,15 +98,15 @@ import struct, sys
 pieces = [b"<unk>", b"a", b"bc"]
 open(sys.argv[1], "wb").write(struct.pack("<i", 5) + b"".join(struct.pack("<fi", 0, len(p)) + p for p in pieces))
 ' "$work/tok3.bin" || return 1
-	line 1 "tok3.bin: is in llama2.c's format" "tok3.model" -- \
+	tap_line 1 "tok3.bin: is in llama2.c's format" "tok3.model" -- \
 		"$compile" "$demo" -o "$work/x" --tokenizer "$work/tok3.bin" || return 1
 	printf 'version https://git-lfs.github.com/spec/v1\noid sha256:0\n' >"$work/pointer.model"
-	line 1 "pointer.model: a git-lfs pointer" -- "$compile" "$demo" -o "$work/x" --tokenizer "$work/pointer.model" ||
+	tap_line 1 "pointer.model: a git-lfs pointer" -- "$compile" "$demo" -o "$work/x" --tokenizer "$work/pointer.model" ||
 		return 1
 	[ ! -e "$work/x" ] && zero_model "$tiny-less" 40 && zero_model "$tiny-more" 40000 || return 1
-	line 1 "the model's vocabulary is 40: the tokenizer of another model" -- \
+	tap_line 1 "the model's vocabulary is 40: the tokenizer of another model" -- \
 		"$compile" "$tiny-less" -o "$work/x" --tokenizer "$demo/tokenizer.model" || return 1
-	[ ! -e "$work/x" ] && line 0 "warning" "the model's vocabulary is 40000" -- \
+	[ ! -e "$work/x" ] && tap_line 0 "warning" "the model's vocabulary is 40000" -- \
 		"$compile" "$tiny-more" -o "$work/padded" --tokenizer "$demo/tokenizer.model" &&
 		"$qpc" verify "$work/padded" >/dev/null
 }
@@ -165,7 +146,7 @@ other_architecture()
 {
 	mkdir "$work/other" && cp "$demo"/model.safetensors "$demo/tokenizer.model" "$work/other/" || return 1
 	sed 's/"llama"/"qwen2"/' "$demo/config.json" >"$work/other/config.json"
-	line 1 "model_type is qwen2: only llama" -- "$compile" "$work/other" -o "$work/x" && [ ! -e "$work/x" ]
+	tap_line 1 "model_type is qwen2: only llama" -- "$compile" "$work/other" -o "$work/x" && [ ! -e "$work/x" ]
 }
 
 # A tmpfs of one megabyte: the container has two.
@@ -181,7 +162,7 @@ disk_full()
 file_limit()
 {
 	mkdir "$work/limit" || return 1
-	line 1 "limit/x/model.qpc: cannot write it: File too large" -- prlimit --fsize=1048576 "$compile" "$demo" -o "$work/limit/x" && only "$work/limit"
+	tap_line 1 "limit/x/model.qpc: cannot write it: File too large" -- prlimit --fsize=1048576 "$compile" "$demo" -o "$work/limit/x" && only "$work/limit"
 }
 
 
@@ -255,13 +236,13 @@ import json, sys
 print([s["offset"] for s in json.load(sys.stdin)["sections"] if s["kind"] == "weights"][0])') || return 1
 	"$qpc" verify "$work/a" | grep -q undamaged || return 1
 	"$qpc" verify "$work/a/model.qpc" >"$work/out" || return 1
-	flip f1 100 && line 1 "header's digest" -- "$qpc" verify "$work/f1" || return 1
-	flip f2 8200 && line 1 "digest of section PROGRAM" -- "$qpc" verify "$work/f2" || return 1
-	flip f3 $((weights + 5)) && line 1 "section WEIGHTS do not match" -- "$qpc" verify "$work/f3" || return 1
+	flip f1 100 && tap_line 1 "header's digest" -- "$qpc" verify "$work/f1" || return 1
+	flip f2 8200 && tap_line 1 "digest of section PROGRAM" -- "$qpc" verify "$work/f2" || return 1
+	flip f3 $((weights + 5)) && tap_line 1 "section WEIGHTS do not match" -- "$qpc" verify "$work/f3" || return 1
 	cp -r "$work/a" "$work/f4" && truncate -s -5000 "$work/f4/model.qpc" &&
-		line 1 truncated -- "$qpc" verify "$work/f4" || return 1
-	flip f5 8 && line 1 "container version 255" "upgrade the runtime" -- "$qpc" verify "$work/f5" || return 1
-	line 1 "No such file" -- "$qpc" verify "$work/nowhere"
+		tap_line 1 truncated -- "$qpc" verify "$work/f4" || return 1
+	flip f5 8 && tap_line 1 "container version 255" "upgrade the runtime" -- "$qpc" verify "$work/f5" || return 1
+	tap_line 1 "No such file" -- "$qpc" verify "$work/nowhere"
 }
 
 show()
@@ -289,27 +270,27 @@ sys.exit(subprocess.run(sys.argv[1:], stdout=w).returncode != 141)' "$qpc" show 
 
 usage()
 {
-	line 2 "MODEL is missing" -- "$compile" &&
-		line 2 "unknown option '--frob'" -- "$compile" --frob "$demo" &&
-		line 2 "unknown option '-x'" -- "$compile" -vx "$demo" &&
-		line 2 "missing after '--ctx-len'" -- "$compile" "$demo" --ctx-len &&
-		line 2 "missing after '-o'" -- "$compile" "$demo" -o &&
-		line 2 "unknown option '--frob'" -- "$qpc" show --frob &&
-		line 2 "one MODEL" -- "$compile" "$demo" more &&
-		line 2 "int8, fp16 or fp32" -- "$compile" "$demo" --precision int4 &&
-		line 2 "with --precision fp32 the KV cache is fp32" -- "$compile" "$demo" --precision fp32 --kv-precision fp16 &&
-		line 2 "--prompt-len '0'" -- "$compile" "$demo" --prompt-len 0 &&
-		line 2 "--batch-size 'x'" -- "$compile" "$demo" --batch-size x &&
-		line 2 "--name" -- "$compile" "$demo" --name a/b &&
-		line 1 "--ctx-len 1024 is longer than the model's context, 512" -- "$compile" "$demo" --ctx-len 1024 &&
-		line 1 "--prompt-len 64 is longer than the context, 32" -- "$compile" "$demo" --prompt-len 64 --ctx-len 32 &&
-		line 2 "MODEL ''" -- "$compile" '' &&
-		line 2 "--tokenizer ''" -- "$compile" "$demo" --tokenizer '' &&
-		line 2 "'': a directory or a file" -- "$qpc" show '' &&
-		line 1 "No such file" -- "$compile" "$work/nowhere" &&
-		line 1 "No such file" -- "$compile" "$demo" -o "$work/nowhere/x" &&
-		line 2 "show or verify" -- "$qpc" dance "$work/a" &&
-		line 2 "verify: unknown option '--json'" -- "$qpc" verify --json "$work/a"
+	tap_line 2 "MODEL is missing" -- "$compile" &&
+		tap_line 2 "unknown option '--frob'" -- "$compile" --frob "$demo" &&
+		tap_line 2 "unknown option '-x'" -- "$compile" -vx "$demo" &&
+		tap_line 2 "missing after '--ctx-len'" -- "$compile" "$demo" --ctx-len &&
+		tap_line 2 "missing after '-o'" -- "$compile" "$demo" -o &&
+		tap_line 2 "unknown option '--frob'" -- "$qpc" show --frob &&
+		tap_line 2 "one MODEL" -- "$compile" "$demo" more &&
+		tap_line 2 "int8, fp16 or fp32" -- "$compile" "$demo" --precision int4 &&
+		tap_line 2 "with --precision fp32 the KV cache is fp32" -- "$compile" "$demo" --precision fp32 --kv-precision fp16 &&
+		tap_line 2 "--prompt-len '0'" -- "$compile" "$demo" --prompt-len 0 &&
+		tap_line 2 "--batch-size 'x'" -- "$compile" "$demo" --batch-size x &&
+		tap_line 2 "--name" -- "$compile" "$demo" --name a/b &&
+		tap_line 1 "--ctx-len 1024 is longer than the model's context, 512" -- "$compile" "$demo" --ctx-len 1024 &&
+		tap_line 1 "--prompt-len 64 is longer than the context, 32" -- "$compile" "$demo" --prompt-len 64 --ctx-len 32 &&
+		tap_line 2 "MODEL ''" -- "$compile" '' &&
+		tap_line 2 "--tokenizer ''" -- "$compile" "$demo" --tokenizer '' &&
+		tap_line 2 "'': a directory or a file" -- "$qpc" show '' &&
+		tap_line 1 "No such file" -- "$compile" "$work/nowhere" &&
+		tap_line 1 "No such file" -- "$compile" "$demo" -o "$work/nowhere/x" &&
+		tap_line 2 "show or verify" -- "$qpc" dance "$work/a" &&
+		tap_line 2 "verify: unknown option '--json'" -- "$qpc" verify --json "$work/a"
 }
 
 help_and_version()
@@ -342,16 +323,16 @@ else
 	tap_skip "disk full: nothing is left" "cannot mount a tmpfs here"
 fi
 if mount -t tmpfs -o ro none "$work/readonly" 2>/dev/null; then
-	tap_ok "read-only file system" line 1 "Read-only file system" -- "$compile" "$demo" -o "$work/readonly/x"
+	tap_ok "read-only file system" tap_line 1 "Read-only file system" -- "$compile" "$demo" -o "$work/readonly/x"
 	umount "$work/readonly"
 else
 	tap_skip "read-only file system" "cannot mount a tmpfs here"
 fi
 chmod 555 "$work/readonly"
 if [ "$(id -u)" -ne 0 ]; then
-	tap_ok "read-only directory" line 4 "Permission denied" -- "$compile" "$demo" -o "$work/readonly/x"
+	tap_ok "read-only directory" tap_line 4 "Permission denied" -- "$compile" "$demo" -o "$work/readonly/x"
 elif chmod 755 "$work" && setpriv --reuid=65534 --clear-groups test -x "$compile" -a -r "$demo/config.json" 2>/dev/null; then
-	tap_ok "read-only directory" line 4 "Permission denied" -- \
+	tap_ok "read-only directory" tap_line 4 "Permission denied" -- \
 		setpriv --reuid=65534 --clear-groups "$compile" "$demo" -o "$work/readonly/x"
 else
 	tap_skip "read-only directory" "root writes everywhere and cannot become another user here"

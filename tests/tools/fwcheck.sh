@@ -5,6 +5,8 @@
 set -u
 # shellcheck source=tests/tools/_tap.sh
 . "$(dirname "$0")/_tap.sh"
+# shellcheck source=tests/tools/_machine.sh
+. "$(dirname "$0")/_machine.sh"
 
 check=$BUILD/bin/aipu-fwcheck
 fw=$BUILD/bin/aipu-fw
@@ -280,37 +282,24 @@ tap_ok "control characters, and keys of later versions" hostile
 
 le32()
 {
-	local i value
-	for value; do
-		for ((i = 0; i < 32; i += 8)); do
-			# shellcheck disable=SC2059
-			printf "\\x$(printf %02x $((value >> i & 255)))"
-		done
-	done
+	local word
+	for word; do le 4 "$word"; done
 }
 
-# machine NAME DRIVER: a machine with one card at 0000:01:00.0; DRIVER has it ("": none); $root and $card are theirs
+# machine NAME DRIVER: a machine with one card at 0000:01:00.0; DRIVER has it ("": none); $root and $card are theirs. Nobody may read
+# the card's registers, and the driver is not loaded.
 machine()
 {
-	root=$work/$1
-	card=$root/sys/bus/pci/devices/0000:01:00.0
-	mkdir -p "$card" "$root/sys/bus/pci/drivers"
-	echo 0x1af4 >"$card/vendor"
-	echo 0x10f0 >"$card/device"
-	echo 0x120000 >"$card/class"
-	echo 16 >"$card/irq"
-	{
-		echo "0x00000000fe000000 0x00000000fe04ffff 0x0000000000040200"
-		echo "0x0000000000000000 0x0000000000000000 0x0000000000000000"
-		echo "0x0000003800000000 0x000000383fffffff 0x000000000014220c"
-		for _ in 3 4 5 6; do echo "0x0000000000000000 0x0000000000000000 0x0000000000000000"; done
-	} >"$card/resource"
-	echo "16.0 GT/s PCIe" | tee "$card/max_link_speed" >"$card/current_link_speed"
-	echo 16 >"$card/max_link_width"
+	machine_new "$work/$1"
+	rmdir "$root/sys/bus/pci/drivers/aipu_accel"
+	machine_card 0000:01:00.0
+	card=$device
+	rm "$card/resource0"
+	machine_bars 0x00000000fe000000 0x00000000fe04ffff 0x0000003800000000 0x000000383fffffff
 	echo 8 >"$card/current_link_width"
 	# ids, memory decoding, revision 3 and class, BARs, subsystem
 	{ le32 0x10f01af4 0x00100006 0x12000003 0 0xfe000000 0 0x0000000c 0x38 0 0 0 0x11001af4; head -c 16 /dev/zero; } >"$card/config"
-	[ -z "$2" ] || { mkdir "$root/sys/bus/pci/drivers/$2" && ln -s "../../drivers/$2" "$card/driver"; }
+	[ -z "$2" ] || machine_bind "$2"
 }
 
 # loaded CONTRACT USER-API: the driver is
@@ -383,21 +372,16 @@ pack counted --rollback 2
 image "" counted
 tap_ok "one that fits: then the driver's reason is another" here says 6 "ok       image: /lib/firmware/aipu/534f4654.fw: 0.9.0, speaks 1.0" \
 	"0000:01:00.0: not answering: the driver did not take the card: aipu-smi doctor looks for the reason" --
-mkdir "$root/dev"
-logged()
-{
-	printf '%d,100,5000000,-;aipu_accel %s\n SUBSYSTEM=pci\n' "$1" "$2" >>"$root/dev/kmsg"
-}
-logged 6 "0000:01:00.0: [drm] Example card, firmware 0.9.0, contract 1.0, 64 MiB, 3 vectors"
-logged 3 "0000:02:00.0: [drm] *ERROR* another card"
-logged 3 "0000:01:00.0: [drm] *ERROR* a job took too long"
+machine_log 6 "aipu_accel 0000:01:00.0: [drm] Example card, firmware 0.9.0, contract 1.0, 64 MiB, 3 vectors"
+machine_log 3 "aipu_accel 0000:02:00.0: [drm] *ERROR* another card"
+machine_log 3 "aipu_accel 0000:01:00.0: [drm] *ERROR* a job took too long"
 tap_ok "the driver had it: somebody unbound it" here says 5 \
 	"0000:01:00.0: not bound: the card was unbound from its driver: echo 0000:01:00.0 >/sys/bus/pci/drivers/aipu_accel/bind" --
-logged 3 "0000:01:00.0: [drm] *ERROR* firmware 0.9.0: refused: its signature"
-logged 3 "0000:01:00.0: [drm] *ERROR* boot failed (-5)"
+machine_log 3 "aipu_accel 0000:01:00.0: [drm] *ERROR* firmware 0.9.0: refused: its signature"
+machine_log 3 "aipu_accel 0000:01:00.0: [drm] *ERROR* boot failed (-5)"
 tap_ok "the log says why it was not taken" here says 6 \
 	"0000:01:00.0: not answering: the driver did not take the card: firmware 0.9.0: refused: its signature" --
-rm -r "$root/dev"
+: >"$root/dev/kmsg"
 image updates/ board
 tap_ok "the kernel looks in updates/ first" here says 1 "/lib/firmware/updates/aipu/534f4654.fw is for board 0x00001234" --
 "$fw" pack --default -o "$work/plain.fw" --rollback 2 --version 0.9.9

@@ -17,25 +17,6 @@ setup()
 	[ -f "$qpc/model.qpc" ]
 }
 
-# line STATUS WORD... -- COMMAND: one line on stderr with all words, nothing on stdout, that exit status
-line()
-{
-	local status=$1 words=() got=0 word
-	shift
-	while [ "$1" != -- ]; do
-		words+=("$1")
-		shift
-	done
-	shift
-	"$@" >"$work/out" 2>"$work/err" </dev/null || got=$?
-	[ "$got" -eq "$status" ] || { echo "exit status $got, expected $status"; cat "$work/err"; return 1; }
-	[ -s "$work/out" ] && { echo "something on stdout"; return 1; }
-	[ "$(grep -c . "$work/err")" -eq 1 ] || { echo "not one line:"; cat "$work/err"; return 1; }
-	for word in "${words[@]}"; do
-		grep -qF -- "$word" "$work/err" || { echo "no '$word' in:"; cat "$work/err"; return 1; }
-	done
-}
-
 field()
 {
 	python3 -c 'import json,sys
@@ -216,7 +197,7 @@ truncated()
 {
 	cp -r "$qpc" "$work/short"
 	truncate -s -8192 "$work/short/model.qpc"
-	line 1 "model.qpc" -- "$gen" --qpc "$work/short" --prompt x
+	tap_line 1 "model.qpc" -- "$gen" --qpc "$work/short" --prompt x
 }
 
 flipped()
@@ -229,7 +210,7 @@ with open(sys.argv[1], "r+b") as f:
     f.seek(int(sys.argv[2])); b = f.read(1); f.seek(int(sys.argv[2])); f.write(bytes([b[0] ^ 4]))
 PY
 	shift
-	line "$@"
+	tap_line "$@"
 }
 
 # Offset of the middle of the largest section: the weights
@@ -257,7 +238,7 @@ closed_stdout()
 nul_byte()
 {
 	printf 'ab\0cd' >"$work/nul"
-	line 1 "NUL byte at 2" -- "$gen" --qpc "$qpc" --prompt-file "$work/nul"
+	tap_line 1 "NUL byte at 2" -- "$gen" --qpc "$qpc" --prompt-file "$work/nul"
 }
 
 fifo_tokenizer()
@@ -265,7 +246,7 @@ fifo_tokenizer()
 	cp -r "$qpc" "$work/piped"
 	rm "$work/piped/tokenizer.model"
 	mkfifo "$work/piped/tokenizer.model"
-	line 1 "not a regular file" -- timeout 20 "$gen" --qpc "$work/piped" --prompt x
+	tap_line 1 "not a regular file" -- timeout 20 "$gen" --qpc "$work/piped" --prompt x
 }
 
 long_prompt=$(printf 'word %.0s' $(seq 600))
@@ -289,23 +270,23 @@ tap_ok "SIGTERM while generating: 130, no noise" interrupted TERM
 tap_ok "Ctrl-C with --json: finish_reason is abort" interrupted INT --json
 tap_ok "Ctrl-C while the prompt is read: 130, no noise" interrupted_prompt INT
 tap_ok "SIGTERM while the prompt is read: 130, no noise" interrupted_prompt TERM
-tap_ok "an unknown option" line 2 "aipu-gen: unknown option '--bogus'; see aipu-gen --help" -- "$gen" --bogus
-tap_ok "an unknown letter" line 2 "aipu-gen: unknown option '-x'" -- "$gen" -x
-tap_ok "an option without its value" line 2 "aipu-gen: a value is missing after '--seed'" -- "$gen" --seed
-tap_ok "no --qpc" line 2 --qpc -- "$gen" --prompt x
-tap_ok "no prompt" line 2 --prompt -- "$gen" --qpc "$qpc"
-tap_ok "a stray argument" line 2 "'stray'" -- "$gen" --qpc "$qpc" --prompt x stray
-tap_ok "a bad number" line 2 --max-tokens "'12x'" "integer" -- "$gen" --qpc "$qpc" --prompt x --max-tokens 12x
-tap_ok "a number out of range" line 2 --top-p "'1.5'" "from 0 to 1" -- "$gen" --qpc "$qpc" --prompt x --top-p 1.5
-tap_ok "no such device" line 3 accel7 -- "$gen" --qpc "$qpc" --prompt x --device accel7
-tap_ok "no such container" line 1 "$work/none" -- "$gen" --qpc "$work/none" --prompt x
-tap_ok "prompt longer than the context says both numbers" line 1 512 tokens -- "$gen" --qpc "$qpc" --prompt "$long_prompt"
-tap_ok "prompt that is not UTF-8" line 1 UTF-8 -- "$gen" --qpc "$qpc" --prompt $'a\xffb'
+tap_ok "an unknown option" tap_line 2 "aipu-gen: unknown option '--bogus'; see aipu-gen --help" -- "$gen" --bogus
+tap_ok "an unknown letter" tap_line 2 "aipu-gen: unknown option '-x'" -- "$gen" -x
+tap_ok "an option without its value" tap_line 2 "aipu-gen: a value is missing after '--seed'" -- "$gen" --seed
+tap_ok "no --qpc" tap_line 2 --qpc -- "$gen" --prompt x
+tap_ok "no prompt" tap_line 2 --prompt -- "$gen" --qpc "$qpc"
+tap_ok "a stray argument" tap_line 2 "'stray'" -- "$gen" --qpc "$qpc" --prompt x stray
+tap_ok "a bad number" tap_line 2 --max-tokens "'12x'" "integer" -- "$gen" --qpc "$qpc" --prompt x --max-tokens 12x
+tap_ok "a number out of range" tap_line 2 --top-p "'1.5'" "from 0 to 1" -- "$gen" --qpc "$qpc" --prompt x --top-p 1.5
+tap_ok "no such device" tap_line 3 accel7 -- "$gen" --qpc "$qpc" --prompt x --device accel7
+tap_ok "no such container" tap_line 1 "$work/none" -- "$gen" --qpc "$work/none" --prompt x
+tap_ok "prompt longer than the context says both numbers" tap_line 1 512 tokens -- "$gen" --qpc "$qpc" --prompt "$long_prompt"
+tap_ok "prompt that is not UTF-8" tap_line 1 UTF-8 -- "$gen" --qpc "$qpc" --prompt $'a\xffb'
 tap_ok "prompt with a NUL byte" nul_byte
-tap_ok "prompt without end" line 1 "more than" -- "$gen" --qpc "$qpc" --prompt-file /dev/zero
-tap_ok "both kinds of prompt" line 2 "only one" -- "$gen" --qpc "$qpc" --prompt x --prompt-file y
-tap_ok "empty --qpc" line 2 --qpc -- "$gen" --qpc "" --prompt x
-tap_ok "the container's file instead of its directory" line 1 "directory" -- "$gen" --qpc "$qpc/model.qpc" --prompt x
+tap_ok "prompt without end" tap_line 1 "more than" -- "$gen" --qpc "$qpc" --prompt-file /dev/zero
+tap_ok "both kinds of prompt" tap_line 2 "only one" -- "$gen" --qpc "$qpc" --prompt x --prompt-file y
+tap_ok "empty --qpc" tap_line 2 --qpc -- "$gen" --qpc "" --prompt x
+tap_ok "the container's file instead of its directory" tap_line 1 "directory" -- "$gen" --qpc "$qpc/model.qpc" --prompt x
 tap_ok "closed standard output" closed_stdout
 tap_ok "closed standard output, --json" closed_stdout --json
 tap_ok "a FIFO as tokenizer" fifo_tokenizer
