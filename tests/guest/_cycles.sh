@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 # Runs in a guest, for tests/guest/cycles.sh: _cycles.sh MODULE FIRMWARE AIPU-GEN QPC EXPECTED CLEAN CYCLES
 # One card. TAP on stdout; what was measured, as comments.
-# shellcheck source=tests/guest/_ok.sh
-. "${0%/*}/_ok.sh"
+# shellcheck source=tests/guest/_guest.sh
+. "${0%/*}/_guest.sh"
 module=$1 firmware=$2 gen=$3 qpc=$4 expected=$5 clean=$6 cycles=$7
 driver=/sys/bus/pci/drivers/aipu_accel
 debug=/sys/kernel/debug
@@ -102,9 +102,7 @@ same_dma_entries()
 	[ "$(value /tmp/start free-dma-entries)" = "$(value /tmp/end free-dma-entries)" ]
 }
 
-for device in /sys/bus/pci/devices/*; do
-	[ "$(cat "$device/vendor" "$device/device" | tr '\n' ' ')" = "0x1af4 0x10f0 " ] && card=${device##*/}
-done
+card=$(cards_of)
 mkdir -p /lib/firmware/aipu
 cp "$firmware" /lib/firmware/aipu/534f4654.fw
 done_cycles=0

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 # Runs in a guest, for tests/guest/doctor.sh: _doctor.sh PCI-STUB|none BUILD WORK; WORK has the images, modules and the model. The
 # cards in the order of their PCI addresses are those that doctor.sh asked for. TAP on stdout.
-# shellcheck source=tests/guest/_ok.sh
-. "${0%/*}/_ok.sh"
+# shellcheck source=tests/guest/_guest.sh
+. "${0%/*}/_guest.sh"
 stub=$1 build=$2 work=$3
 smi=$build/bin/aipu-smi
 devices=/sys/bus/pci/devices
@@ -83,9 +83,7 @@ if [ "$stub" = none ]; then
 fi
 
 # shellcheck disable=SC2046
-set -- $(for device in "$devices"/*; do
-	[ "$(cat "$device/vendor" "$device/device" | tr '\n' ' ')" = "0x1af4 0x10f0 " ] && echo "${device##*/}"
-done)
+set -- $(cards_of)
 newer=$2 older=$3 small=$4 gone=$5 stuck=$6 hot=$7
 card=$1
 echo 0 >/sys/bus/pci/drivers_autoprobe

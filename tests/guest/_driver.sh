@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: MIT
 # Runs in a guest, for tests/guest/driver.sh: _driver.sh MODULE FIRMWARE AIPU-GEN WORK SAMPLING...
 # WORK has the compiled models and what is to come out; one line of text a result.
+# shellcheck source=tests/guest/_guest.sh
+. "${0%/*}/_guest.sh"
 module=$1 firmware=$2 gen=$3 work=$4
 shift 4
 
@@ -23,9 +25,7 @@ answers()
 insmod "$module" || exit 1
 dmesg | grep -q 'firmware.*aipu/534f4654.fw' && echo "no firmware: named"
 rmmod aipu_accel
-mkdir -p /lib/firmware/aipu
-cp "$firmware" /lib/firmware/aipu/534f4654.fw
-insmod "$module" || exit 1
+driver_loads "$module" "$firmware" || exit 1
 
 i=0
 while [ -e "/dev/accel/accel$i" ]; do

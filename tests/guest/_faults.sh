@@ -3,13 +3,15 @@
 # Runs in a guest, for tests/guest/faults.sh: _faults.sh MODULE FIRMWARE AIPU-GEN OVERDUE QPC EXPECTED CASE...
 # One card for each CASE, in the order of their PCI addresses; all of them at once, since most of them wait most of the time.
 # TAP on stdout when all have ended; what the kernel said, as comments.
+# shellcheck source=tests/guest/_guest.sh
+. "${0%/*}/_guest.sh"
 module=$1 firmware=$2 gen=$3 overdue=$4 qpc=$5 expected=$6
 shift 6
 driver=/sys/bus/pci/drivers/aipu_accel
 
 # --- in a case: its card is $card, it stands in a directory of its own, its stdout is its report, 3 the script's ---
 
-# ok NAME COMMAND...
+# ok NAME COMMAND...: in place of that of _guest.sh; all results are numbered at the end
 ok()
 {
 	name=$1
@@ -20,17 +22,6 @@ ok()
 		echo "not ok - $name"
 		sed 's/^/# /' why
 	fi
-}
-
-# until_ok COMMAND...: within two minutes
-until_ok()
-{
-	for try in $(seq 600); do
-		"$@" && return
-		sleep 0.2
-	done
-	echo "not after $try attempts: $*"
-	return 1
 }
 
 # run TOKENS [COMMAND...]: the process becomes aipu-gen, or the command that starts it
@@ -127,12 +118,6 @@ recovers()
 	ok "$faults: a coredump tells of the first" dumped "$1"
 }
 
-# The card is driven
-bound()
-{
-	[ -e "/sys/bus/pci/devices/$card/accel" ]
-}
-
 node()
 {
 	echo "/dev/accel/$(basename "/sys/bus/pci/devices/$card"/accel/accel*)"
@@ -186,11 +171,6 @@ while_busy()
 rebind()
 {
 	echo "$card" >$driver/unbind && echo "$card" >$driver/bind && bound
-}
-
-function_reset()
-{
-	echo 1 >"/sys/bus/pci/devices/$card/reset"
 }
 
 remove_rescan()
@@ -392,13 +372,6 @@ case_aer()
 
 # --- the cards ---
 
-cards_of()
-{
-	for device in /sys/bus/pci/devices/*; do
-		[ "$(cat "$device/vendor" "$device/device" | tr '\n' ' ')" != "0x1af4 0x10f0 " ] || echo "${device##*/}"
-	done
-}
-
 # begin CASE CARD
 begin()
 {
@@ -413,17 +386,8 @@ begin()
 	dmesg | grep "$card" | sed 's/^/# /' >>report
 }
 
-# As far as drivers are concerned the machine sleeps for a second.
-sleep_and_wake()
-{
-	echo 1 >/sys/module/suspend/parameters/pm_test_delay
-	echo devices >/sys/power/pm_test && echo freeze >/sys/power/state
-}
-
 exec 3>&1
-mkdir -p /lib/firmware/aipu
-cp "$firmware" /lib/firmware/aipu/534f4654.fw
-insmod "$module" async_probe=1 || exit 1
+driver_loads "$module" "$firmware" async_probe=1 || exit 1
 cases=$*
 pids=
 busy_card=

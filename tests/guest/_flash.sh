@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 # Runs in a guest, for tests/guest/flash.sh: _flash.sh PART MODULE AIPU-FW WORK AIPU-GEN SETPRIV BIN. WORK has images, a model and
 # what it answers, and another that answers at length. TAP on stdout.
-# shellcheck source=tests/guest/_ok.sh
-. "${0%/*}/_ok.sh"
+# shellcheck source=tests/guest/_guest.sh
+. "${0%/*}/_guest.sh"
 part=$1 module=$2 fw=$3 work=$4 gen=$5 setpriv=$6 bin=$7
 images=$work/images
 host=/lib/firmware/aipu/534f4654.fw

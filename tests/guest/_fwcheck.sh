@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 # Runs in a guest, for tests/guest/fwcheck.sh, which says what is the matter with each card: _fwcheck.sh WORK AIPU-FWCHECK AIPU-GEN
 # SETPRIV; WORK has modules/NAME, images/NAME.fw and qpc. TAP on stdout.
-# shellcheck source=tests/guest/_ok.sh
-. "${0%/*}/_ok.sh"
+# shellcheck source=tests/guest/_guest.sh
+. "${0%/*}/_guest.sh"
 work=$1 check=$2 gen=$3 setpriv=$4
 bus=/sys/bus/pci
 driver=$bus/drivers/aipu_accel
@@ -28,23 +28,6 @@ says()
 	while IFS= read -r text; do grep -qF -- "$text" /tmp/said || return 1; done </tmp/texts
 }
 as=
-
-# until_ok COMMAND...: within two minutes
-until_ok()
-{
-	for try in $(seq 600); do
-		"$@" >/tmp/until 2>&1 && return
-		sleep 0.2
-	done
-	cat /tmp/until
-	echo "not after $try attempts: $*"
-	return 1
-}
-
-bound()
-{
-	[ -e "$bus/devices/$card/accel" ]
-}
 
 bind()
 {

@@ -3,12 +3,10 @@
 # Runs in a guest with two cards, for tests/guest/monitors.sh: _monitors.sh MODULE FIRMWARE AIPU-GEN QPC BYTES KV; BYTES is what the
 # software device read of its memory for 20 tokens, KV the size of the model's KV cache in KiB
 module=$1 firmware=$2 gen=$3 qpc=$4 bytes=$5 kv=$6
-# shellcheck source=tests/guest/_ok.sh
-. "$(dirname "$0")/_ok.sh"
+# shellcheck source=tests/guest/_guest.sh
+. "${0%/*}/_guest.sh"
 
-mkdir -p /lib/firmware/aipu
-cp "$firmware" /lib/firmware/aipu/534f4654.fw
-insmod "$module" || exit 1
+driver_loads "$module" "$firmware" || exit 1
 pci=$(readlink -f /sys/class/accel/accel0/device)
 other=$(readlink -f /sys/class/accel/accel1/device)
 weights=1500000 # the demo model has more
@@ -68,17 +66,6 @@ start()
 	"$gen" --device "$1" --qpc "$qpc" --prompt-file "/tmp/$2.prompt" --max-tokens 400 --temperature 0.8 --seed 1 \
 		>"/tmp/$2.text" 2>"/tmp/$2.err" 6>&- 7>&- 8>&- 9>&- &
 	echo $! >"/tmp/$2.pid"
-}
-
-# until_true COMMAND...: within a minute
-until_true()
-{
-	for try in $(seq 600); do
-		"$@" && return
-		sleep 0.1
-	done
-	echo "not within $try tries: $*"
-	return 1
 }
 
 # fdinfo NAME: of the process' only open card, on stdout
@@ -167,8 +154,8 @@ mkfifo /tmp/one.prompt /tmp/one.text /tmp/two.prompt /tmp/two.text
 exec 7<>/tmp/one.prompt 8<>/tmp/one.text 9<>/tmp/two.prompt 6<>/tmp/two.text
 start 0 one
 start 1 two
-ok "aipu-gen is loaded and waits" until_true loaded one
-ok "another one too" until_true loaded two
+ok "aipu-gen is loaded and waits" until_ok loaded one
+ok "another one too" until_ok loaded two
 ok "fdinfo has the keys that monitors read" has_keys
 ok "the file holds the model" holds_model
 ok "and as much of it in the KV cache as the model wants" labels_kv
@@ -183,10 +170,10 @@ ns=$(key one drm-engine-compute)
 idle=$(key two drm-engine-compute)
 echo "Once upon a time" >&7
 exec 7>&-
-ok "engine time moves while it works" until_true busier one "$ns"
-ok "npu_busy_time_us moves" until_true eval '[ "$(attribute busy_time_us)" -gt "$busy" ]'
+ok "engine time moves while it works" until_ok busier one "$ns"
+ok "npu_busy_time_us moves" until_ok eval '[ "$(attribute busy_time_us)" -gt "$busy" ]'
 ok "that of who waits stands still" eval '[ "$(key two drm-engine-compute)" -eq "$idle" ]'
-ok "energy moves" until_true eval \
+ok "energy moves" until_ok eval \
 	'awk -v a="$joules" -v b="$(raw "$(chip "$pci")" energy1_input)" "BEGIN { exit !(b > a) }"'
 
 # finish NAME: it ends by itself, with 0, when somebody reads its text and its prompt has an end
@@ -202,7 +189,7 @@ exec 8>&-
 ok "the text goes on when somebody reads it" finish one
 wait "$reader"
 ok "all of it" eval '[ "$(wc -c </tmp/answer)" -gt $((65536 + 200)) ]'
-ok "memory is free again" until_true memory_is "$memory"
+ok "memory is free again" until_ok memory_is "$memory"
 echo "Once" >&9
 exec 9>&-
 ok "so does the other" finish two

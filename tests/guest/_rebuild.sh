@@ -3,8 +3,8 @@
 # Runs in a guest, for tests/guest/rebuild.sh: _rebuild.sh MODULE FIRMWARE AIPU-GEN WORK CASE...
 # WORK has the compiled model, the prompt, and what is to come out.
 # One card for each CASE, in the order of their PCI addresses. TAP on stdout; what the kernel said, as comments.
-# shellcheck source=tests/guest/_ok.sh
-. "${0%/*}/_ok.sh"
+# shellcheck source=tests/guest/_guest.sh
+. "${0%/*}/_guest.sh"
 module=$1 firmware=$2 gen=$3 qpc=$4/qpc prompt=$4/prompt expected=$4/expected
 shift 4
 total=$(wc -c <"$expected")
@@ -60,18 +60,6 @@ resets()
 said()
 {
 	dmesg | grep "$card" | grep -F -- "$1"
-}
-
-function_reset()
-{
-	echo 1 >"/sys/bus/pci/devices/$card/reset"
-}
-
-# As far as drivers are concerned the machine sleeps for a second.
-sleep_and_wake()
-{
-	echo 1 >/sys/module/suspend/parameters/pm_test_delay
-	echo devices >/sys/power/pm_test && echo freeze >/sys/power/state
 }
 
 # once WHAT COMMAND...: in the middle of a run
@@ -138,12 +126,8 @@ case_always()
 	ok "a card that fails each time: four resets" resets 4
 }
 
-mkdir -p /lib/firmware/aipu
-cp "$firmware" /lib/firmware/aipu/534f4654.fw
-insmod "$module" || exit 1
-for device in /sys/bus/pci/devices/*; do
-	[ "$(cat "$device/vendor" "$device/device" | tr '\n' ' ')" = "0x1af4 0x10f0 " ] || continue
-	card=${device##*/}
+driver_loads "$module" "$firmware" || exit 1
+for card in $(cards_of); do
 	"case_$1"
 	dmesg | grep "aipu.*$card" | sed 's/^/# /'
 	shift

@@ -2,16 +2,11 @@
 # SPDX-License-Identifier: MIT
 # Runs in a guest, for tests/guest/smi.sh, which says what is the matter with each card: _smi.sh MODULE FIRMWARE AIPU-GEN AIPU-SMI
 # SETPRIV WORK KV; KV: bytes of the model's KV cache. TAP on stdout.
-# shellcheck source=tests/guest/_ok.sh
-. "${0%/*}/_ok.sh"
+# shellcheck source=tests/guest/_guest.sh
+. "${0%/*}/_guest.sh"
 module=$1 firmware=$2 gen=$3 smi=$4 setpriv=$5 work=$6 kv=$7
-set -- /sys/bus/pci/devices/0000:*
-for at; do
-	[ "$(cat "$at/vendor" "$at/device")" != "0x1af4
-0x10f0" ] || cards="${cards-} ${at##*/}"
-done
-# shellcheck disable=SC2086
-set -- $cards
+# shellcheck disable=SC2046
+set -- $(cards_of)
 plain=$1 slow=$2 slower=$3 dying=$4 ailing=$5 stuck=$6
 
 # says STATUS TEXT ARGUMENT...: of aipu-smi
@@ -45,17 +40,6 @@ not()
 	! "$@"
 }
 
-# until_ok COMMAND...: within two minutes
-until_ok()
-{
-	for try in $(seq 600); do
-		"$@" && return
-		sleep 0.2
-	done
-	echo "not after $try attempts: $*"
-	return 1
-}
-
 # as a user who is in no group: COMMAND...
 ordinary()
 {
@@ -87,9 +71,7 @@ ok "no driver: status 5" says 5 "$plain: no driver is bound to it"
 ok "no driver: not reset" says 5 "$slow: not reset: no driver" reset
 ok "no driver: nobody uses them" says 0 "share: of" ps
 
-mkdir -p /lib/firmware/aipu
-cp "$firmware" /lib/firmware/aipu/534f4654.fw
-insmod "$module" || exit 1
+driver_loads "$module" "$firmware" || exit 1
 # Cards are probed all at once: their nodes are in no order
 for at in "/sys/bus/pci/devices/$plain/accel"/accel*; do
 	node=/dev/accel/${at##*/}

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Runs in a guest with two cards or none, for tests/guest/tools.sh: _tools.sh MODULE FIRMWARE BIN SETPRIV QPC. TAP on stdout.
-# shellcheck source=tests/guest/_ok.sh
-. "${0%/*}/_ok.sh"
+# shellcheck source=tests/guest/_guest.sh
+. "${0%/*}/_guest.sh"
 module=$1 firmware=$2 bin=$3 setpriv=$4 qpc=$5
 
 # A tool's shortest work
@@ -63,9 +63,7 @@ fi
 for tool in aipu-gen aipu-bench; do
 	ok "$tool: driver not loaded" exits 3 $tool 0 "no such device"
 done
-mkdir -p /lib/firmware/aipu
-cp "$firmware" /lib/firmware/aipu/534f4654.fw
-insmod "$module" || exit 1
+driver_loads "$module" "$firmware" || exit 1
 chmod 660 /dev/accel/accel*
 chmod 1777 /tmp
 for tool in aipu-gen aipu-bench; do

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 # Runs in a guest, for tests/guest/versions.sh: _versions.sh MODULE IMAGES ABI-TEST; IMAGES is a directory with the
 # firmware images, ABI-TEST boots a card without the driver. The cards in the order of their PCI addresses are those that versions.sh asked for. TAP on stdout.
-# shellcheck source=tests/guest/_ok.sh
-. "${0%/*}/_ok.sh"
+# shellcheck source=tests/guest/_guest.sh
+. "${0%/*}/_guest.sh"
 module=$1 images=$2 abi=$3
 driver=/sys/bus/pci/drivers/aipu_accel
 image=/lib/firmware/aipu/534f4654.fw
@@ -17,11 +17,6 @@ attempt()
 	dmesg -c >/dev/null
 	echo "$card" >$driver/bind
 	dmesg | grep "$card" >/tmp/said
-}
-
-bound()
-{
-	[ -e "/sys/bus/pci/devices/$card/accel" ]
 }
 
 # fails IMAGE TEXT...: the card is not bound, and one line of the kernel's has all of the texts
@@ -60,9 +55,7 @@ power_on()
 }
 
 # shellcheck disable=SC2046
-set -- $(for device in /sys/bus/pci/devices/*; do
-	[ "$(cat "$device/vendor" "$device/device" | tr '\n' ' ')" = "0x1af4 0x10f0 " ] && echo "${device##*/}"
-done)
+set -- $(cards_of)
 echo 0 >/sys/bus/pci/drivers_autoprobe
 mkdir -p /lib/firmware/aipu
 insmod "$module" || exit 1

@@ -4,38 +4,27 @@
 # The contract's tests, and whole generations with the tokens that aipu-gen gives on this machine, inside guests: through
 # sysfs and a huge page where there is no IOMMU, through VFIO where there is one.
 set -u
-# shellcheck source=tests/tools/_tap.sh
-. "$(dirname "$0")/../tools/_tap.sh"
+# shellcheck source=tests/guest/_host.sh
+. "$(dirname "$0")/_host.sh"
 # shellcheck source=tests/guest/_tokens.sh
-. "$SRC/tests/guest/_tokens.sh"
-
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+. "$guest/_tokens.sh"
 
 # boot WAY VM-OPTION...
 boot()
 {
 	local way=$1
 	shift
-	: >"$work/out"
 	# The second card is as the tests want theirs, the first as it comes.
-	"$SRC/scripts/vm" "$@" --timeout 600 --cards 2 --card --unsigned \
+	runs "$@" --timeout 600 --cards 2 --file "$guest/_guest.sh" --card --unsigned \
 		--card "1:--memory 64M --queues 4 --vectors 8 --rollback 1" -- \
-		sh "$SRC/tests/guest/_abi.sh" "$BUILD/tests/abi/aipu-abi-test-$way" "$BUILD/tests/guest/generate-$way" \
-		"$work/rollback.fw" "$work/qpc/model.qpc" "$work"/*.arguments >"$work/out" 2>"$work/err" && return
-	echo "exit status $?"
-	cat "$work/out"
-	tail -n 40 "$work/err"
-	return 1
+		sh "$guest/_abi.sh" "$BUILD/tests/abi/aipu-abi-test-$way" "$BUILD/tests/guest/generate-$way" \
+		"$work/rollback.fw" "$work/qpc/model.qpc" "$work"/*.arguments
 }
 
 # It came to its end, and what it printed is all there.
 complete()
 {
-	cat "$work/err"
-	tail -n 5 "$work/out"
-	grep -x 'abi exit status [01]' "$work/out" &&
-		tap_whole "$work/out"
+	grep -x 'abi exit status [01]' "$work/out" && whole
 }
 
 # same CASE

@@ -4,19 +4,14 @@
 # The kernel driver in guests: it is built for their kernels, binds to a card, and aipu-gen answers through it what it
 # answers on the software device, by io_uring and by ioctls alone, on two cards, with and without an IOMMU.
 set -u
-# shellcheck source=tests/tools/_tap.sh
-. "$(dirname "$0")/../tools/_tap.sh"
+# shellcheck source=tests/guest/_host.sh
+. "$(dirname "$0")/_host.sh"
 
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-prompt="Once upon a time"
 sampling="--temperature 0.8 --seed 1 --max-tokens 60"
 
 prepare()
 {
-	"$BUILD/bin/aipu-compile" "$SRC/models/demo" -o "$work/qpc" &&
-		"$BUILD/bin/aipu-gen" --device soft --qpc "$work/qpc" --prompt "$prompt" $sampling >"$work/expected" &&
-		[ "$(wc -c <"$work/expected")" -gt 100 ]
+	demo_answers $sampling && [ "$(wc -c <"$work/expected")" -gt 100 ]
 }
 
 # The four transcripts of a model that others made, where it is there
@@ -38,30 +33,9 @@ boot()
 {
 	local kernel=$1
 	shift
-	: >"$work/out"
-	[ -e "$work/$kernel/aipu_accel.ko" ] ||
-		"$SRC/scripts/kernel" --modules "$kernel" "$SRC" "$work/$kernel" >"$work/build.log" 2>&1 || {
-		cat "$work/build.log"
-		return 1
-	}
-	"$SRC/scripts/vm" --kernel "$kernel" "$@" --module drm_shmem_helper --file "$work/$kernel" --file "$work/qpc" \
-		--file "$BUILD/bin/aipu-gen" --file "$BUILD/lib/libaipu-drm.so" \
-		--file "$BUILD/firmware/aipu-soft.fw" --file "$work" -- \
-		sh "$SRC/tests/guest/_driver.sh" "$work/$kernel/aipu_accel.ko" "$BUILD/firmware/aipu-soft.fw" \
-		"$BUILD/bin/aipu-gen" "$work" $sampling >"$work/out" 2>"$work/err" && return
-	echo "exit status $?"
-	cat "$work/out"
-	tail -n 40 "$work/err"
-	return 1
-}
-
-# said TEXT: a line of the guest's
-said()
-{
-	grep -qxF -- "$1" "$work/out" && return
-	cat "$work/out"
-	tail -n 40 "$work/err"
-	return 1
+	[ -e "$work/$kernel/aipu_accel.ko" ] || driver_for "$kernel" || return
+	runs --kernel "$kernel" "$@" "${with_driver[@]}" --file "$BUILD/bin/aipu-gen" --file "$firmware" --file "$work" -- \
+		sh "$guest/_driver.sh" "$work/$kernel/aipu_accel.ko" "$firmware" "$BUILD/bin/aipu-gen" "$work" $sampling
 }
 
 # on NAME KERNEL CARDS VM-OPTION...
@@ -94,8 +68,8 @@ fi
 # As in the README: nothing but the command. Its stdout is a serial line, so the text ends with a line break.
 plainly()
 {
-	"$SRC/scripts/vm" --driver -- "$BUILD/bin/aipu-gen" --device 0 --qpc "$work/qpc" --prompt "$prompt" $sampling \
-		>"$work/out" 2>"$work/err" && [ "$(cat "$work/out")" = "$(cat "$work/expected")" ] && return
+	runs --driver -- "$BUILD/bin/aipu-gen" --device 0 --qpc "$work/qpc" --prompt "Once upon a time" $sampling &&
+		[ "$(cat "$work/out")" = "$(cat "$work/expected")" ] && return
 	cat "$work/out" "$work/err"
 	return 1
 }

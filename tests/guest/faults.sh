@@ -6,11 +6,8 @@
 # each case of _faults.sh, all at once.
 # FAULTS_GUESTS, FAULTS_CASES: only these, by the first words of their names.
 set -u
-# shellcheck source=tests/tools/_tap.sh
-. "$(dirname "$0")/../tools/_tap.sh"
-
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+# shellcheck source=tests/guest/_host.sh
+. "$(dirname "$0")/_host.sh"
 
 # CASE=CARD-OPTIONS. A run on a fresh card: jobs 1 to 7 clear and copy, 8 reads the prompt, 9 generates. Hot-unplug is without
 # MSI-X, whose removal ends QEMU.
@@ -29,14 +26,6 @@ all=(
 	"aer="
 	"busy="
 )
-
-# Of aipu-gen the answer, for the guests to compare with
-prepare()
-{
-	"$BUILD/bin/aipu-compile" "$SRC/models/demo" -o "$work/qpc" &&
-		"$BUILD/bin/aipu-gen" --qpc "$work/qpc" --prompt "Once upon a time" --temperature 0 --max-tokens 20 \
-			>"$work/expected" && [ -s "$work/expected" ]
-}
 
 choose()
 {
@@ -59,22 +48,11 @@ boot()
 	done
 	rm -rf "$work/log" "$work/qmp"
 	# No addresses are kept free: the kernel may put the window of a removed card back where the machine's firmware had it.
-	"$SRC/scripts/vm" --kernel "$kernel" "$@" --append pci=no_e820 --timeout 1500 --cards "${#cases[@]}" "${cards[@]}" \
-		--allow-card-death --qmp "$work/qmp" --log "$work/log" --module drm --module drm_shmem_helper --module '?aer_inject' \
-		--file "$work" --file "$BUILD/firmware/aipu-soft.fw" --file "$BUILD/bin/aipu-gen" \
-		--file "$BUILD/lib/libaipu-drm.so" --file "$BUILD/tests/guest/overdue" -- \
-		sh "$SRC/tests/guest/_faults.sh" "$work/$kernel/aipu_accel.ko" "$BUILD/firmware/aipu-soft.fw" \
-		"$BUILD/bin/aipu-gen" "$BUILD/tests/guest/overdue" "$work/qpc" "$work/expected" "${cases[@]}" \
-		>"$work/out" 2>"$work/err" && return
-	echo "exit status $?"
-	tail -n 60 "$work/err"
-	return 1
-}
-
-complete()
-{
-	tail -n 5 "$work/out"
-	tap_whole "$work/out"
+	runs --kernel "$kernel" "$@" --append pci=no_e820 --timeout 1500 --cards "${#cases[@]}" "${cards[@]}" \
+		--allow-card-death --qmp "$work/qmp" --log "$work/log" "${with_driver[@]}" --module '?aer_inject' \
+		--file "$work" --file "$firmware" --file "$BUILD/bin/aipu-gen" --file "$BUILD/tests/guest/overdue" -- \
+		sh "$guest/_faults.sh" "$work/$kernel/aipu_accel.ko" "$firmware" "$BUILD/bin/aipu-gen" "$BUILD/tests/guest/overdue" \
+		"$work/qpc" "$work/expected" "${cases[@]}"
 }
 
 # Every fault that was ordered has come: the cards' traces tell.
@@ -122,7 +100,7 @@ on()
 	local name=$1 kernel=$2 helper="" i
 	shift 2
 	[[ " ${FAULTS_GUESTS-${name%% *}} " == *" ${name%% *} "* ]] || return 0
-	tap_ok "$name: the module" "$SRC/scripts/kernel" --modules "$kernel" "$SRC" "$work/$kernel"
+	tap_ok "$name: the module" driver_for "$kernel"
 	: >"$work/out"
 	for i in "${!chosen[@]}"; do
 		[[ ${chosen[i]} != unplugged=* ]] || {
@@ -135,12 +113,11 @@ on()
 		kill "$helper" 2>/dev/null
 		wait "$helper"
 	}
-	tap_pass_on "$name" "$work/out"
-	tap_ok "$name: came to its end" complete
+	results "$name"
 	tap_ok "$name: every fault was met" struck
 }
 
-tap_ok "what aipu-gen answers" prepare
+tap_ok "what aipu-gen answers" demo_answers --temperature 0 --max-tokens 20
 choose
 on "6.12" 6.12
 on "intel IOMMU, 6.12" 6.12 --iommu=intel

@@ -5,12 +5,10 @@
 # may; cards that work; and cards whose power goes at each write to their flash, which all start again. A flash is a file of
 # aipu-emu's.
 set -u
-# shellcheck source=tests/tools/_tap.sh
-. "$(dirname "$0")/../tools/_tap.sh"
+# shellcheck source=tests/guest/_host.sh
+. "$(dirname "$0")/_host.sh"
 
 fw=$BUILD/bin/aipu-fw
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
 # Where a power cut is tried: before the Nth write to flash, and with so many bytes of it done. The writes: the slot is empty, two
 # pieces, it is good, it is on trial; then by the boot ROM: a try is taken, it is confirmed.
 cuts=(1 1:80 2 2:30000 3 3:20000 4 4:100 5 5:100 6 6:100 7 7:100)
@@ -33,13 +31,11 @@ prepare()
 		pack board --payload "$work/payload" --version 1.5.0 --board 0x1234 &&
 		"$fw" pack -o "$work/images/unsigned.fw" --payload "$work/payload" --version 1.5.0 &&
 		cp "$BUILD/firmware/aipu-soft.fw" "$work/images/host.fw" &&
-		"$BUILD/bin/aipu-compile" "$SRC/models/demo" -o "$work/qpc" &&
-		"$BUILD/bin/aipu-gen" --device soft --qpc "$work/qpc" --prompt "Once upon a time" --temperature 0 \
-			--max-tokens 40 >"$work/expected" && [ "$(wc -c <"$work/expected")" -gt 50 ] &&
+		demo_answers --temperature 0 --max-tokens 40 &&
 		python3 "$SRC/tests/tools/_slow_model.py" "$work/model" 64 176 2 5 &&
 		cp "$SRC/models/demo/tokenizer.model" "$work/model/" &&
 		"$BUILD/bin/aipu-compile" "$work/model" -o "$work/long" --ctx-len 900 --prompt-len 4 &&
-		"$SRC/scripts/kernel" --modules 6.12 "$SRC" "$work/module"
+		driver_for 6.12
 }
 
 # boot PART VM-OPTION...: the part of _flash.sh in a guest; its results become ours
@@ -47,18 +43,11 @@ boot()
 {
 	local part=$1
 	shift
-	: >"$work/out"
-	"$SRC/scripts/vm" --timeout 1500 "$@" --module drm --module drm_shmem_helper --file "$work/images" --file "$work/qpc" --file "$work/long" \
-		--file "$work/expected" --file "$work/module/aipu_accel.ko" --file "$fw" --file "$BUILD/bin/aipu-gen" \
-		--file "$BUILD/bin/aipu-fwcheck" --file "$BUILD/bin/aipu-smi" \
-		--file "$BUILD/lib/libaipu-drm.so" --file "$SRC/tests/guest/_ok.sh" -- \
-		sh "$SRC/tests/guest/_flash.sh" "$part" "$work/module/aipu_accel.ko" "$fw" "$work" "$BUILD/bin/aipu-gen" "$(command -v setpriv)" \
-		"$BUILD/bin" \
-		>"$work/out" 2>"$work/err" && return
-	echo "exit status $?"
-	tail -n 30 "$work/out"
-	tail -n 40 "$work/err"
-	return 1
+	runs --timeout 1500 "$@" "${with_driver[@]}" --file "$work/images" --file "$work/qpc" --file "$work/long" \
+		--file "$work/expected" --file "$work/6.12/aipu_accel.ko" --file "$fw" --file "$BUILD/bin/aipu-gen" \
+		--file "$BUILD/bin/aipu-fwcheck" --file "$BUILD/bin/aipu-smi" -- \
+		sh "$guest/_flash.sh" "$part" "$work/6.12/aipu_accel.ko" "$fw" "$work" "$BUILD/bin/aipu-gen" \
+		"$(command -v setpriv)" "$BUILD/bin"
 }
 
 part()
@@ -66,8 +55,7 @@ part()
 	local name=$1
 	shift
 	tap_ok "$name: the guest runs to its end" boot "$@"
-	tap_pass_on "$name" "$work/out"
-	tap_ok "$name: all of it" tap_whole "$work/out"
+	results "$name"
 }
 
 # A card for each cut, all flashed alike: slot A runs 1.1.0, slot B holds 1.2.0

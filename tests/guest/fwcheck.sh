@@ -5,11 +5,8 @@
 # card it says whether it will take it, and afterwards whether a model loads. Then no card, one, two, no driver, no permission, cards
 # that do not answer, slots in flash. One boot.
 set -u
-# shellcheck source=tests/tools/_tap.sh
-. "$(dirname "$0")/../tools/_tap.sh"
-
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+# shellcheck source=tests/guest/_host.sh
+. "$(dirname "$0")/_host.sh"
 
 # Cards, in the order of their addresses
 cards=(
@@ -70,22 +67,15 @@ boot()
 {
 	local options=() i
 	for i in "${!cards[@]}"; do options+=(--card "$i:--memory 64M --cores 1 ${cards[i]}"); done
-	"$SRC/scripts/vm" --timeout 1500 --cards "${#cards[@]}" "${options[@]}" --module drm --module drm_shmem_helper \
-		--file "$work/modules" --file "$work/images" --file "$work/qpc" --file "$BUILD/bin/aipu-gen" \
-		--file "$BUILD/lib/libaipu-drm.so" --file "$BUILD/lib/libaipu-soft.so" --file "$(command -v setpriv)" \
-		--file "$SRC/tests/guest/_ok.sh" -- sh "$SRC/tests/guest/_fwcheck.sh" "$work" "$BUILD/bin/aipu-fwcheck" \
-		"$BUILD/bin/aipu-gen" "$(command -v setpriv)" >"$work/out" 2>"$work/err" && return
-	echo "exit status $?"
-	cat "$work/out"
-	tail -n 40 "$work/err"
-	return 1
+	runs --timeout 1500 --cards "${#cards[@]}" "${options[@]}" "${with_driver[@]}" --file "$work/modules" \
+		--file "$work/images" --file "$work/qpc" --file "$BUILD/bin/aipu-gen" --file "$BUILD/lib/libaipu-soft.so" \
+		--file "$(command -v setpriv)" -- \
+		sh "$guest/_fwcheck.sh" "$work" "$BUILD/bin/aipu-fwcheck" "$BUILD/bin/aipu-gen" "$(command -v setpriv)"
 }
 
-: >"$work/out"
 tap_ok "drivers of five versions" drivers
 tap_ok "images and a model" images
 tap_ok "a flash with an image" flash
 tap_ok "the guest runs to its end" boot
-tap_pass_on guest "$work/out"
-tap_ok "all of it" tap_whole "$work/out"
+results guest
 tap_done

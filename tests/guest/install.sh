@@ -5,14 +5,11 @@
 # headers, installed where modprobe finds it by its name and by a card's alias, its firmware where it looks for it. Builds in a
 # copy of the source. The program of docs/uapi.md runs on the card.
 set -u
-# shellcheck source=tests/tools/_tap.sh
-. "$(dirname "$0")/../tools/_tap.sh"
+# shellcheck source=tests/guest/_host.sh
+. "$(dirname "$0")/_host.sh"
 
 PATH=$PATH:/usr/sbin:/sbin
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
 root=$work/root
-image=$BUILD/firmware/aipu-soft.fw
 
 # Debian's own headers where their compiler is here, else those of the debug kernel, which is built by what is here
 headers()
@@ -29,7 +26,7 @@ headers()
 # mk ARGUMENT...: make in the copy
 mk()
 {
-	env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS make -C "$work/src" --no-print-directory BUILD="$work/build" FW_IMAGE="$image" \
+	env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS make -C "$work/src" --no-print-directory BUILD="$work/build" FW_IMAGE="$firmware" \
 		KDIR="$headers" "$@"
 }
 
@@ -67,7 +64,7 @@ quiet_install()
 installed()
 {
 	find "$root" -type f
-	compgen -G "$root/lib/modules/$release/updates/aipu_accel.ko*" && cmp "$image" "$root/lib/firmware/aipu/534f4654.fw" &&
+	compgen -G "$root/lib/modules/$release/updates/aipu_accel.ko*" && cmp "$firmware" "$root/lib/firmware/aipu/534f4654.fw" &&
 		cmp "$SRC/udev/60-aipu.rules" "$root/usr/local/lib/udev/rules.d/60-aipu.rules"
 }
 
@@ -113,15 +110,7 @@ T
 
 boots()
 {
-	"$SRC/scripts/vm" --kernel "$kernel" --file "$root" --file "$(command -v modprobe)" -- bash "$work/guest.sh" "$root" \
-		"$work/example" >"$work/out" 2>"$work/err" && return
-	cat "$work/out" "$work/err"
-	return 1
-}
-
-said()
-{
-	grep -qxF -- "$1" "$work/out" || { cat "$work/out"; return 1; }
+	runs --kernel "$kernel" --file "$root" --file "$(command -v modprobe)" -- bash "$work/guest.sh" "$root" "$work/example"
 }
 
 # By the name that kernels have for a staging directory: all of it is there, nothing in the places themselves
@@ -133,7 +122,7 @@ below()
 		return 1
 	}
 	find "$other" -type f
-	cmp "$image" "$other/firmware$work/aipu/534f4654.fw" &&
+	cmp "$firmware" "$other/firmware$work/aipu/534f4654.fw" &&
 		cmp "$SRC/udev/60-aipu.rules" "$other/opt$work/lib/udev/rules.d/60-aipu.rules" &&
 		compgen -G "$other/lib/modules/*/updates/aipu_accel.ko*" && [ ! -e "/opt$work" ] && [ ! -e "/firmware$work" ] || return
 	mk -s INSTALL_MOD_PATH="$other" PREFIX="/opt$work" FIRMWAREDIR="/firmware$work" modules_uninstall >/dev/null || return

@@ -8,11 +8,9 @@
 # IOMMU it is slow enough to meet a card that goes while memory is mapped for it.
 # OBJECTS_GUESTS: only these, by the first words of their names.
 set -u
-# shellcheck source=tests/tools/_tap.sh
-. "$(dirname "$0")/../tools/_tap.sh"
+# shellcheck source=tests/guest/_host.sh
+. "$(dirname "$0")/_host.sh"
 
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
 objects="selftest_buffers selftest_objects selftest_sensors selftest_flash selftest_events selftest_heat selftest_arguments"
 # Errors of memory, the second one not corrected; hot air, and cool again: as selftest_events.c has it
 events_card="--fault memory-error@2 --fault memory-error@4:1 --fault ambient@6:100 --fault ambient@8:25"
@@ -23,17 +21,15 @@ jobs="selftest_jobs selftest_fills selftest_uring selftest_priorities"
 build()
 {
 	# shellcheck disable=SC2046,SC2086
-	env -u MAKEFLAGS -u MAKELEVEL make -s -C "$SRC" BUILD="$BUILD" WERROR=1 \
-		$(printf "$BUILD/tests/guest/%s " $objects $jobs)
+	made $(printf "$BUILD/tests/guest/%s " $objects $jobs)
 }
 
-# In the guest: MODULE FIRMWARE CLEAN PROGRAM...; a line after each program, and at the end what the kernel still has
+# In the guest: _guest.sh CLEAN MODULE FIRMWARE PROGRAM...; a line after each program, and at the end what the kernel still has
 cat >"$work/guest.sh" <<'T'
-mkdir -p /lib/firmware/aipu
-cp "$2" /lib/firmware/aipu/534f4654.fw
-insmod "$1" || exit 1
-module=$1 clean=$3
-shift 3
+. "$1"
+clean=$2 module=$3
+driver_loads "$module" "$4" || exit 1
+shift 4
 for program; do
 	case $program in
 	*_flash) export AIPU_FIRST_CARD=3 ;;
@@ -50,8 +46,8 @@ rmmod aipu_accel && insmod "$module" && rmmod aipu_accel && echo "# unloaded"
 sh "$clean" --leaks && echo "# clean"
 T
 
-# whole NAME: the program NAME ran to its end, and every result that it planned is there
-whole()
+# part_whole NAME: the program NAME ran to its end, and every result that it planned is there
+part_whole()
 {
 	sed -n "/^# program $1\$/,/^# status/p" "$work/out" >"$work/part"
 	grep -qE '^# status [0-4]$' "$work/part" && tap_whole "$work/part" && return
@@ -65,31 +61,15 @@ boots()
 {
 	local kernel=$1
 	shift
-	"$SRC/scripts/kernel" --modules "$kernel" "$SRC" "$work/$kernel" >"$work/build.log" 2>&1 || {
-		cat "$work/build.log"
-		return 1
-	}
-	# shellcheck disable=SC2046,SC2086
+	driver_for "$kernel" || return
 	rm -f "$work/flash" "$work/flash.heat"
-	"$SRC/scripts/vm" --kernel "$kernel" "$@" --cards 6 --card "1:--memory 64M" --card "2:--memory 64M" \
+	# shellcheck disable=SC2046,SC2086
+	runs --kernel "$kernel" "$@" --cards 6 --card "1:--memory 64M" --card "2:--memory 64M" \
 		--card "3:--memory 64M --flash $work/flash" --card "4:--memory 64M $events_card" \
 		--card "5:--memory 64M --flash $work/flash.heat $heat_card" \
-		--file "$work/low.fw" --env AIPU_LOW_LIMITS="$work/low.fw" --module drm_shmem_helper --timeout 900 -- \
-		sh "$work/guest.sh" "$work/$kernel/aipu_accel.ko" "$BUILD/firmware/aipu-soft.fw" \
-		"$SRC/tests/guest/clean.sh" $(printf "$BUILD/tests/guest/%s " $programs) \
-		>"$work/out" 2>"$work/err" && return
-	echo "exit status $?"
-	tail -n 60 "$work/out"
-	tail -n 60 "$work/err"
-	return 1
-}
-
-said()
-{
-	grep -qxF -- "$1" "$work/out" || {
-		tail -n 60 "$work/out"
-		return 1
-	}
+		--file "$work/low.fw" --env AIPU_LOW_LIMITS="$work/low.fw" "${with_driver[@]}" --timeout 900 -- \
+		sh "$work/guest.sh" "$guest/_guest.sh" "$guest/clean.sh" "$work/$kernel/aipu_accel.ko" "$firmware" \
+		$(printf "$BUILD/tests/guest/%s " $programs)
 }
 
 # An image that the software device never starts, signed as those that it does
@@ -117,10 +97,9 @@ on()
 	local name=$1 program programs=${only:-$objects $jobs}
 	shift
 	[[ " ${OBJECTS_GUESTS-${name%% *}} " == *" ${name%% *} "* ]] || return 0
-	: >"$work/out"
 	tap_ok "$name: the guest runs to its end" boots "$@"
 	for program in $programs; do
-		tap_ok "$name: $program, all of it" whole "$program"
+		tap_ok "$name: $program, all of it" part_whole "$program"
 		tap_pass_on "$name, $program" "$work/part"
 	done
 	tap_ok "$name: the module can be unloaded and loaded again" said "# unloaded"

@@ -5,11 +5,8 @@
 # card hung or failed; through both doors, two processes at a time. The text is the software device's. A card that fails each
 # time is given up. REBUILD_KERNELS: on which kernels.
 set -u
-# shellcheck source=tests/tools/_tap.sh
-. "$(dirname "$0")/../tools/_tap.sh"
-
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+# shellcheck source=tests/guest/_host.sh
+. "$(dirname "$0")/_host.sh"
 
 # 27 M parameters: most of a second for the text on one core. The prompt takes 60 jobs of four tokens.
 prepare()
@@ -31,22 +28,10 @@ boot()
 		cards+=("--card" "${#cases[@]}:--memory 128M --cores 1 ${one#*=}")
 		cases+=("${one%%=*}")
 	done
-	"$SRC/scripts/kernel" --modules "$kernel" "$SRC" "$work/$kernel" &&
-		"$SRC/scripts/vm" --kernel "$kernel" --timeout 1500 --cards "${#cases[@]}" "${cards[@]}" --module drm \
-			--module drm_shmem_helper --file "$work/qpc" --file "$work/prompt" --file "$work/expected" \
-			--file "$work/$kernel/aipu_accel.ko" --file "$BUILD/firmware/aipu-soft.fw" --file "$BUILD/bin/aipu-gen" --file "$BUILD/lib/libaipu-drm.so" \
-			--file "$SRC/tests/guest/_ok.sh" -- \
-			sh "$SRC/tests/guest/_rebuild.sh" "$work/$kernel/aipu_accel.ko" "$BUILD/firmware/aipu-soft.fw" \
-			"$BUILD/bin/aipu-gen" "$work" "${cases[@]}" >"$work/out" 2>"$work/err" && return
-	echo "exit status $?"
-	tail -n 60 "$work/err"
-	return 1
-}
-
-complete()
-{
-	tail -n 5 "$work/out"
-	tap_whole "$work/out"
+	driver_for "$kernel" &&
+		runs --kernel "$kernel" --timeout 1500 --cards "${#cases[@]}" "${cards[@]}" "${with_driver[@]}" --file "$work/qpc" \
+			--file "$work/prompt" --file "$work/expected" -- \
+			sh "$guest/_rebuild.sh" "$work/$kernel/aipu_accel.ko" "$firmware" "$BUILD/bin/aipu-gen" "$work" "${cases[@]}"
 }
 
 # Jobs of a run on a fresh card: some 57 clear memory and load the model, 60 compute the prompt, one generates.
@@ -55,9 +40,7 @@ all=("resets=" "loading=--fault fatal-error@20" "fatal=--fault fatal-error@85" "
 
 tap_ok "a model and what aipu-gen answers" prepare
 for kernel in ${REBUILD_KERNELS:-6.12 debug}; do
-	: >"$work/out"
 	tap_ok "$kernel: runs" boot "$kernel" "${all[@]}"
-	tap_pass_on "$kernel" "$work/out"
-	tap_ok "$kernel: came to its end" complete
+	results "$kernel"
 done
 tap_done

@@ -4,19 +4,11 @@
 # The programs selftest_*.c, which are written with the kernel's own harness, in guests with a card: on
 # Debian's kernel, on the newest, and on the debug kernel. Those that need the driver are not run here.
 set -u
-# shellcheck source=tests/tools/_tap.sh
-. "$(dirname "$0")/../tools/_tap.sh"
+# shellcheck source=tests/guest/_host.sh
+. "$(dirname "$0")/_host.sh"
 
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-
-build()
-{
-	env -u MAKEFLAGS -u MAKELEVEL make -s -C "$SRC" BUILD="$BUILD" WERROR=1 guest-tests
-}
-
-# runs STATUS PROGRAM VM-OPTION...: to its end and with that exit status: all planned results are there.
-runs()
+# ends STATUS PROGRAM VM-OPTION...: to its end and with that exit status: all planned results are there.
+ends()
 {
 	local due=$1 program=$2 status=0
 	shift 2
@@ -34,16 +26,16 @@ on()
 {
 	local name=$1
 	shift
-	tap_ok "$1, $name" runs 0 "$@"
+	tap_ok "$1, $name" ends 0 "$@"
 	tap_pass_on "$name" "$work/out"
 }
 
 all_fail()
 {
-	runs 1 "$1" --cards 0 && ! grep '^ok ' "$work/out"
+	ends 1 "$1" --cards 0 && ! grep '^ok ' "$work/out"
 }
 
-tap_ok "they compile" build
+tap_ok "they compile" made guest-tests
 for source in "$SRC"/tests/guest/selftest_*.c; do
 	! grep -qE 'aipu_accel\.h|"(accel|jobs)\.h"' "$source" || continue
 	program=$(basename "$source" .c)

@@ -4,11 +4,8 @@
 # aipu-smi on cards behind the kernel driver: none, several, one of them dead, no driver, an ordinary user; who uses a card, resets
 # beside a running job, limits, events. SMI_KERNELS: on which kernels.
 set -u
-# shellcheck source=tests/tools/_tap.sh
-. "$(dirname "$0")/../tools/_tap.sh"
-
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+# shellcheck source=tests/guest/_host.sh
+. "$(dirname "$0")/_host.sh"
 
 # Cards, in the order of their addresses. A run on a fresh card has some nine jobs: most clear memory and load the model.
 cards=(
@@ -22,9 +19,7 @@ cards=(
 
 prepare()
 {
-	"$BUILD/bin/aipu-compile" "$SRC/models/demo" -o "$work/qpc" &&
-		"$BUILD/bin/aipu-gen" --device soft --qpc "$work/qpc" --prompt "Once upon a time" --temperature 0 \
-			--max-tokens 20 >"$work/expected" && [ -s "$work/expected" ] || return 1
+	demo_answers --temperature 0 --max-tokens 20 || return
 	# Of all lanes, in whole pages
 	"$BUILD/bin/aipu-qpc" show "$work/qpc" --json | /usr/bin/python3 -c 'import json, sys
 model = json.load(sys.stdin)["model"]
@@ -42,8 +37,8 @@ none()
 
 one()
 {
-	"$SRC/scripts/vm" --driver -- "$BUILD/bin/aipu-smi" --csv index,state,firmware_version --no-header >"$work/out" \
-		2>"$work/err" && grep -q '^0,ready,[0-9]' "$work/out" && [ "$(wc -l <"$work/out")" -eq 1 ] && return
+	runs --driver -- "$BUILD/bin/aipu-smi" --csv index,state,firmware_version --no-header &&
+		grep -q '^0,ready,[0-9]' "$work/out" && [ "$(wc -l <"$work/out")" -eq 1 ] && return
 	cat "$work/out" "$work/err"
 	return 1
 }
@@ -55,33 +50,18 @@ boot()
 	for i in "${!cards[@]}"; do
 		options+=("--card" "$i:--memory 64M --cores 1 ${cards[i]/FLASH/$work/flash}")
 	done
-	"$SRC/scripts/kernel" --modules "$kernel" "$SRC" "$work/$kernel" &&
-		"$SRC/scripts/vm" --kernel "$kernel" --timeout 1200 --cards "${#cards[@]}" "${options[@]}" --module drm \
-			--module drm_shmem_helper --file "$work/qpc" --file "$work/expected" \
-			--file "$work/$kernel/aipu_accel.ko" --file "$BUILD/firmware/aipu-soft.fw" \
-			--file "$BUILD/bin/aipu-gen" --file "$BUILD/bin/aipu-smi" --file "$BUILD/lib/libaipu-drm.so" \
-			--file "$(command -v setpriv)" --file "$SRC/tests/guest/_ok.sh" -- \
-			sh "$SRC/tests/guest/_smi.sh" "$work/$kernel/aipu_accel.ko" "$BUILD/firmware/aipu-soft.fw" \
-			"$BUILD/bin/aipu-gen" "$BUILD/bin/aipu-smi" "$(command -v setpriv)" "$work" "$(cat "$work/kv")" \
-			>"$work/out" 2>"$work/err" && return
-	echo "exit status $?"
-	tail -n 60 "$work/err"
-	return 1
-}
-
-complete()
-{
-	tail -n 5 "$work/out"
-	tap_whole "$work/out"
+	driver_for "$kernel" &&
+		runs --kernel "$kernel" --timeout 1200 --cards "${#cards[@]}" "${options[@]}" "${with_driver[@]}" \
+			--file "$work/qpc" --file "$work/expected" -- \
+			sh "$guest/_smi.sh" "$work/$kernel/aipu_accel.ko" "$firmware" "$BUILD/bin/aipu-gen" "$BUILD/bin/aipu-smi" \
+			"$(command -v setpriv)" "$work" "$(cat "$work/kv")"
 }
 
 tap_ok "no card" none
 tap_ok "one card, as in the README" one
 tap_ok "a model and what aipu-gen answers" prepare
 for kernel in ${SMI_KERNELS:-6.12 debug}; do
-	: >"$work/out"
 	tap_ok "$kernel: runs" boot "$kernel"
-	tap_pass_on "$kernel" "$work/out"
-	tap_ok "$kernel: all of it" complete
+	results "$kernel"
 done
 tap_done

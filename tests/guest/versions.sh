@@ -4,11 +4,8 @@
 # Versions of the contract at bring-up: no firmware, refused, too old, too new are told apart, each naming what both sides speak;
 # wider ranges work, and a card that runs firmware already needs no file. One boot with a card for each boot ROM.
 set -u
-# shellcheck source=tests/tools/_tap.sh
-. "$(dirname "$0")/../tools/_tap.sh"
-
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+# shellcheck source=tests/guest/_host.sh
+. "$(dirname "$0")/_host.sh"
 
 # The only version that this build speaks, as "1.0"
 version=$("$BUILD/bin/aipu-fw" inspect --json "$BUILD/firmware/aipu-soft.fw" | sed -n 's/.*"contract_newest": "\([0-9.]*\)".*/\1/p')
@@ -33,25 +30,18 @@ prepare()
 		pack new --version 3.0.0 --abi-oldest 2.0 --abi-newest 2.5 &&
 		pack wide --abi-oldest "$version" --abi-newest "$wide" &&
 		"$BUILD/bin/aipu-fw" pack --default --rollback 1 -o "$work/images/rollback.fw" &&
-		"$SRC/scripts/kernel" --modules 6.12 "$SRC" "$work/module"
+		driver_for 6.12
 }
 
 boot()
 {
-	VERSION=$version "$SRC/scripts/vm" --cards 5 --card "--memory 64M" --card "1:--abi 2.0-2.5" \
+	VERSION=$version runs --cards 5 --card "--memory 64M" --card "1:--abi 2.0-2.5" \
 		--card "2:--abi 0.1-0.8" --card "3:--abi $version-$wide" --card "4:--queues 4 --vectors 8 --rollback 1 --unsigned" \
-		--env VERSION --module drm --module drm_shmem_helper --file "$work" --file "$SRC/tests/guest/_ok.sh" -- \
-		sh "$SRC/tests/guest/_versions.sh" "$work/module/aipu_accel.ko" "$work/images" \
-		"$BUILD/tests/abi/aipu-abi-test-sysfs" >"$work/out" 2>"$work/err" && return
-	echo "exit status $?"
-	cat "$work/out"
-	tail -n 40 "$work/err"
-	return 1
+		--env VERSION "${with_driver[@]}" --file "$work" -- \
+		sh "$guest/_versions.sh" "$work/6.12/aipu_accel.ko" "$work/images" "$BUILD/tests/abi/aipu-abi-test-sysfs"
 }
 
-: >"$work/out"
 tap_ok "images and module" prepare
 tap_ok "the guest runs to its end" boot
-tap_pass_on "$version" "$work/out"
-tap_ok "all of it" tap_whole "$work/out"
+results "$version"
 tap_done
