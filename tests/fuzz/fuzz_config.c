@@ -11,25 +11,12 @@
 #include "aipu/qpc.h"
 #include "compile_fuzz.h"
 #include "compiler.h"
+#include "device_limits.h"
 #include "hf_config.h"
-#include "model.h"
 
 static void program_accepted(const struct aipu_qpc *qpc)
 {
-	const struct dm_limits limits = {
-		.operations = 0x3fe,
-		.formats = 1u << AIPU_FMT_F32 | 1u << AIPU_FMT_F16 | 1u << AIPU_FMT_I8_G32,
-		.kv_formats = 1u << AIPU_FMT_F32 | 1u << AIPU_FMT_F16,
-		.kv_kinds = 1u << AIPU_KV_SMART_MASK,
-		.numerics = 1u << AIPU_NUMERICS_1,
-		.layouts = 1u << AIPU_LAYOUT_ROWS | 1u << AIPU_LAYOUT_TILE16 |
-			   1u << AIPU_LAYOUT_KV_K | 1u << AIPU_LAYOUT_KV_V,
-		.activations = 1u << AIPU_ACT_PLAIN | 1u << AIPU_ACT_DYNAMIC_I8_G32,
-		.abi_oldest = AIPU_ABI_OLDEST,
-		.abi_newest = AIPU_ABI_CURRENT,
-		.max_lanes = COMPILE_MAX_BATCH,
-		.max_program_bytes = 1u << 20,
-	};
+	const struct dm_limits limits = device_limits();
 	const struct aipu_qpc_section *section = aipu_qpc_section(qpc, AIPU_QPC_PROGRAM, 0);
 	struct dm_program *program;
 	uint32_t detail = 0;

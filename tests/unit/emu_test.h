@@ -18,6 +18,9 @@
 #include "client.h"
 
 #define EMU_UNUSED __attribute__((unused))
+#define BAR0 VFIO_PCI_BAR0_REGION_INDEX
+#define BAR2 VFIO_PCI_BAR2_REGION_INDEX
+#define CONFIG VFIO_PCI_CONFIG_REGION_INDEX
 #define EMU_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 struct emu_fixture {

@@ -15,6 +15,7 @@
 #include "aipu_numerics_float.h"
 #include "choices.h"
 #include "compute/compute.h"
+#include "device_limits.h"
 #include "model.h"
 
 /* --- a context of plain memory ---------------------------------------------------------------- */
@@ -215,23 +216,12 @@ static inline void rig_close(struct dm_context *context)
 /* What a device offers that has everything the executor can do */
 static inline struct dm_limits rig_limits(void)
 {
-	return (struct dm_limits){
-		.capabilities = AIPU_CAP_MATMUL_BIAS | AIPU_CAP_HEAD_NORM | AIPU_CAP_GELU |
-				AIPU_CAP_PARTIAL_ROTARY | AIPU_CAP_SLIDING_WINDOW,
-		.operations = 0x3fe,
-		.formats = 1u << AIPU_FMT_F32 | 1u << AIPU_FMT_F16 | 1u << AIPU_FMT_BF16 |
-			   1u << AIPU_FMT_I8_G32,
-		.kv_formats = 1u << AIPU_FMT_F32 | 1u << AIPU_FMT_F16,
-		.kv_kinds = 1u << AIPU_KV_SMART_MASK,
-		.numerics = 1u << AIPU_NUMERICS_1,
-		.layouts = 1u << AIPU_LAYOUT_ROWS | 1u << AIPU_LAYOUT_TILE16 |
-			   1u << AIPU_LAYOUT_KV_K | 1u << AIPU_LAYOUT_KV_V,
-		.activations = 1u << AIPU_ACT_PLAIN | 1u << AIPU_ACT_DYNAMIC_I8_G32,
-		.abi_oldest = AIPU_ABI_OLDEST,
-		.abi_newest = AIPU_ABI_CURRENT,
-		.max_lanes = 64,
-		.max_program_bytes = 1u << 20,
-	};
+	struct dm_limits limits = device_limits();
+
+	limits.capabilities = AIPU_CAP_MATMUL_BIAS | AIPU_CAP_HEAD_NORM | AIPU_CAP_GELU |
+			      AIPU_CAP_PARTIAL_ROTARY | AIPU_CAP_SLIDING_WINDOW;
+	limits.formats |= 1u << AIPU_FMT_BF16;
+	return limits;
 }
 
 /* --- a builder of images ---------------------------------------------------------------------- */

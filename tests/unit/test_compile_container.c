@@ -16,6 +16,7 @@
 #include "aipu_numerics_float.h"
 #include "compile_fixture.h"
 #include "compute/compute.h"
+#include "device_limits.h"
 #include "graph.h"
 #include "model.h"
 
@@ -281,28 +282,10 @@ static void rotary_tables(void **state)
 
 /* --- programs --- */
 
-static struct dm_limits limits(void)
-{
-	return (struct dm_limits){
-		.operations = 0x3fe,
-		.formats = 1u << AIPU_FMT_F32 | 1u << AIPU_FMT_F16 | 1u << AIPU_FMT_I8_G32,
-		.kv_formats = 1u << AIPU_FMT_F32 | 1u << AIPU_FMT_F16,
-		.kv_kinds = 1u << AIPU_KV_SMART_MASK,
-		.numerics = 1u << AIPU_NUMERICS_1,
-		.layouts = 1u << AIPU_LAYOUT_ROWS | 1u << AIPU_LAYOUT_TILE16 |
-			   1u << AIPU_LAYOUT_KV_K | 1u << AIPU_LAYOUT_KV_V,
-		.activations = 1u << AIPU_ACT_PLAIN | 1u << AIPU_ACT_DYNAMIC_I8_G32,
-		.abi_oldest = AIPU_ABI_OLDEST,
-		.abi_newest = AIPU_ABI_CURRENT,
-		.max_lanes = COMPILE_MAX_BATCH,
-		.max_program_bytes = 1u << 20,
-	};
-}
-
 static void check_program(const struct compile_shape *shape, const struct compile_options *options)
 {
 	struct aipu_message message = { "" };
-	struct dm_limits offered = limits();
+	const struct dm_limits offered = device_limits();
 	const struct aipu_qpc_section *section;
 	struct dm_program *program;
 	struct aipu_qpc *qpc;

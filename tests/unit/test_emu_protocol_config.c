@@ -16,7 +16,6 @@
 #define MEMORY_BYTES (64ull << 20)
 #define SERIAL 0x123456789abcdef0ull
 #define SERIAL_TEXT "1311768467463790320"
-#define BAR0 VFIO_PCI_BAR0_REGION_INDEX
 #define BAR4 VFIO_PCI_BAR4_REGION_INDEX
 
 static int group_setup(void **state)

@@ -2,48 +2,16 @@
 /*
  * aipu-emu's counters, seen over its socket: known work, compared to the last byte, doorbell and interrupt.
  */
-#include "bench.h"
-#include "emu_test.h"
+#include "emu_bench.h"
 
 #include <stdio.h>
 #include <unistd.h>
 
 #include "aipu-emu/emu.h"
 
-#define BAR0 VFIO_PCI_BAR0_REGION_INDEX
-#define BAR2 VFIO_PCI_BAR2_REGION_INDEX
-#define NOP_OK(b, n) assert_int_equal(BENCH_JOB(b, n, NOP, .timeout_ms = 0), AIPU_STATUS_OK)
-
-static int setup_with(void **state, const char *const *options)
-{
-	struct bench *b = calloc(1, sizeof(*b));
-
-	assert_non_null(b);
-	bench_ready(b, options);
-	*state = b;
-	return 0;
-}
-
-static int setup(void **state)
-{
-	return setup_with(state, NULL);
-}
-
 static int setup_trapped(void **state)
 {
 	return setup_with(state, (const char *const[]){ "--trap-bar2", NULL });
-}
-
-static int teardown(void **state)
-{
-	bench_close(*state);
-	free(*state);
-	return 0;
-}
-
-static struct client *client_of(struct bench *b)
-{
-	return &b->guest->client;
 }
 
 struct count {

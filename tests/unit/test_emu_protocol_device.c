@@ -3,8 +3,7 @@
  * The emulated card at work, seen over aipu-emu's socket: interrupts, registers that are answered whatever the
  * engine does, resets, eventfds that are traps, memory of all sizes, servers side by side. Counters have a file of their own.
  */
-#include "bench.h"
-#include "emu_test.h"
+#include "emu_bench.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -14,42 +13,12 @@
 
 #include "aipu-emu/emu.h"
 
-#define BAR0 VFIO_PCI_BAR0_REGION_INDEX
-#define BAR2 VFIO_PCI_BAR2_REGION_INDEX
 #define MSIX VFIO_PCI_MSIX_IRQ_INDEX
 #define EVENTS (VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER)
-#define NOP_OK(b, n) assert_int_equal(BENCH_JOB(b, n, NOP, .timeout_ms = 0), AIPU_STATUS_OK)
-
-static int setup_with(void **state, const char *const *options)
-{
-	struct bench *b = calloc(1, sizeof(*b));
-
-	assert_non_null(b);
-	bench_ready(b, options);
-	*state = b;
-	return 0;
-}
-
-static int setup(void **state)
-{
-	return setup_with(state, NULL);
-}
 
 static int setup_msi(void **state)
 {
 	return setup_with(state, (const char *const[]){ "--msi", NULL });
-}
-
-static int teardown(void **state)
-{
-	bench_close(*state);
-	free(*state);
-	return 0;
-}
-
-static struct client *client_of(struct bench *b)
-{
-	return &b->guest->client;
 }
 
 /* --- interrupts ------------------------------------------------------------------------------------------ */

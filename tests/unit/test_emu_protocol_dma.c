@@ -3,8 +3,7 @@
  * aipu-emu's DMA: maps and unmaps, good, wrong and while a job runs, Bus Master, and what the memory of the client looks
  * like afterwards. What a job reaches shows what is mapped.
  */
-#include "bench.h"
-#include "emu_test.h"
+#include "emu_bench.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -16,28 +15,6 @@
 #define AREA_BYTES (1ull << 20)
 #define RW (VFU_MAP_READ | VFU_MAP_WRITE)
 #define BUS_MASTER 6u
-
-static int setup(void **state)
-{
-	struct bench *b = calloc(1, sizeof(*b));
-
-	assert_non_null(b);
-	bench_ready(b, NULL);
-	*state = b;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	bench_close(*state);
-	free(*state);
-	return 0;
-}
-
-static struct client *client_of(struct bench *b)
-{
-	return &b->guest->client;
-}
 
 /* Status of a write of one page from the device to this address, and of a read from it */
 static uint32_t write_to(struct bench *b, uint64_t address)

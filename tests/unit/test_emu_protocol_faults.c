@@ -3,15 +3,13 @@
  * Each --fault of aipu-emu as the host of the card meets it, over the socket: what it sees, that registers go on being
  * answered, and what brings the card back.
  */
-#include "bench.h"
-#include "emu_test.h"
+#include "emu_bench.h"
 
 #include <signal.h>
 #include <stdio.h>
 
 #include "aipu-emu/emu.h"
 
-#define NOP_OK(b, n) assert_int_equal(BENCH_JOB(b, n, NOP, .timeout_ms = 0), AIPU_STATUS_OK)
 #define NOP_START(b, n) BENCH_START(b, n, NOP, .timeout_ms = 0)
 
 static void with_fault(struct bench *b, const char *fault)

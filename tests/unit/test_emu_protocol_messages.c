@@ -13,9 +13,6 @@
 #define MEMORY_BYTES (64ull << 20)
 #define QUEUES 4u
 #define VECTORS 8u
-#define BAR0 VFIO_PCI_BAR0_REGION_INDEX
-#define BAR2 VFIO_PCI_BAR2_REGION_INDEX
-#define CONFIG VFIO_PCI_CONFIG_REGION_INDEX
 
 static int group_setup(void **state)
 {

@@ -3,8 +3,7 @@
  * aipu-emu under clients that do everything at once, leave in the midst of it, do not listen, or talk nonsense: it never
  * waits for them, never loses a reply, and serves the next one.
  */
-#include "bench.h"
-#include "emu_test.h"
+#include "emu_bench.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -13,38 +12,12 @@
 
 #include "aipu-emu/emu.h"
 
-#define BAR0 VFIO_PCI_BAR0_REGION_INDEX
-#define BAR2 VFIO_PCI_BAR2_REGION_INDEX
-#define CONFIG VFIO_PCI_CONFIG_REGION_INDEX
 #define AREA (1ull << 40)
-#define NOP_OK(b, n) assert_int_equal(BENCH_JOB(b, n, NOP, .timeout_ms = 0), AIPU_STATUS_OK)
 
 struct small_write {
 	struct vfu_access access;
 	uint32_t value;
 };
-
-static int setup(void **state)
-{
-	struct bench *b = calloc(1, sizeof(*b));
-
-	assert_non_null(b);
-	bench_ready(b, NULL);
-	*state = b;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	bench_close(*state);
-	free(*state);
-	return 0;
-}
-
-static struct client *client_of(struct bench *b)
-{
-	return &b->guest->client;
-}
 
 static int send_write(struct bench *b, uint32_t region, uint64_t offset, uint32_t bytes,
 		      uint32_t value)

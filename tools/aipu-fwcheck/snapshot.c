@@ -11,6 +11,16 @@
 	FIELD(type, name "_oldest", CONTRACT, member.oldest, NULL), \
 		FIELD(type, name "_newest", CONTRACT, member.newest, NULL)
 
+/* What a device offers and a program needs */
+#define MASKS(type)                                               \
+	FIELD(type, "capabilities", HEX, capabilities, NULL),     \
+		FIELD(type, "operations", HEX, operations, NULL), \
+		FIELD(type, "formats", HEX, formats, NULL),       \
+		FIELD(type, "kv_formats", HEX, kv_formats, NULL), \
+		FIELD(type, "kv_kinds", HEX, kv_kinds, NULL),     \
+		FIELD(type, "numerics", HEX, numerics, NULL),     \
+		FIELD(type, "activations", HEX, activations, NULL)
+
 static const char *const image_states[] = { "none",    "missing", "unreadable",
 					    "damaged", "whole",	  NULL };
 static const char *const signatures[] = { "unchecked", "good", "bad", NULL };
@@ -35,13 +45,7 @@ static const struct field image_fields[] = {
 	FIELD_END,
 };
 static const struct field offer_fields[] = {
-	FIELD(struct fw_offer, "capabilities", HEX, capabilities, NULL),
-	FIELD(struct fw_offer, "operations", HEX, operations, NULL),
-	FIELD(struct fw_offer, "formats", HEX, formats, NULL),
-	FIELD(struct fw_offer, "kv_formats", HEX, kv_formats, NULL),
-	FIELD(struct fw_offer, "kv_kinds", HEX, kv_kinds, NULL),
-	FIELD(struct fw_offer, "numerics", HEX, numerics, NULL),
-	FIELD(struct fw_offer, "activations", HEX, activations, NULL),
+	MASKS(struct fw_offer),
 	FIELD_END,
 };
 static const struct field program_fields[] = {
@@ -50,13 +54,7 @@ static const struct field program_fields[] = {
 	FIELD(struct fw_program, "container_version", NUMBER, container, NULL),
 	RANGE(struct fw_program, "contract", abi),
 	RANGE(struct fw_program, "program_contract", program_abi),
-	FIELD(struct fw_program, "capabilities", HEX, capabilities, NULL),
-	FIELD(struct fw_program, "operations", HEX, operations, NULL),
-	FIELD(struct fw_program, "formats", HEX, formats, NULL),
-	FIELD(struct fw_program, "kv_formats", HEX, kv_formats, NULL),
-	FIELD(struct fw_program, "kv_kinds", HEX, kv_kinds, NULL),
-	FIELD(struct fw_program, "numerics", HEX, numerics, NULL),
-	FIELD(struct fw_program, "activations", HEX, activations, NULL),
+	MASKS(struct fw_program),
 	FIELD(struct fw_program, "mapped_bytes", BYTES, mapped_bytes, NULL),
 	FIELD(struct fw_program, "memory_bytes", BYTES, memory_bytes, NULL),
 	FIELD_END,
