@@ -254,36 +254,18 @@ $(call say,AR,$@)
 $(Q)rm -f $@ && $(AR) qcs $@ $(filter %.o,$^)
 endef
 
-ifneq ($(dm_a),)
-$(dm_a): $(call objs,$(dm_src)) ; $(archive)
-endif
-ifneq ($(ref_a),)
-$(ref_a): $(call objs,$(ref_src)) ; $(archive)
-endif
-ifneq ($(parts_a),)
-$(parts_a): $(call objs,$(all_part_src)) ; $(archive)
-endif
-ifneq ($(common_a),)
-$(common_a): $(call objs,$(common_src)) ; $(archive)
-endif
-ifneq ($(cards_a),)
-$(cards_a): $(call objs,$(cards_src)) ; $(archive)
-endif
-ifneq ($(aipu_a),)
-$(aipu_a): $(call objs,$(aipu_src)) ; $(archive)
-endif
-ifneq ($(soft_a),)
-$(soft_a): $(call objs,$(soft_src)) ; $(archive)
-endif
-ifneq ($(llm_a),)
-$(llm_a): $(call objs,$(llm_src)) ; $(archive)
-endif
-ifneq ($(emu_a),)
-$(emu_a): $(call objs,$(emu_src) tests/abi/driver.c tests/abi/access_emu.c) ; $(archive)
-endif
-ifneq ($(tools_a),)
-$(tools_a): $(call objs,$(all_tool_src)) ; $(archive)
-endif
+# $(1): an archive, $(2): its sources, where there are any
+archive_of = $(if $(1),$(eval $(1): $(call objs,$(2)) ; $$(archive)))
+$(call archive_of,$(dm_a),$(dm_src))
+$(call archive_of,$(ref_a),$(ref_src))
+$(call archive_of,$(parts_a),$(all_part_src))
+$(call archive_of,$(common_a),$(common_src))
+$(call archive_of,$(cards_a),$(cards_src))
+$(call archive_of,$(aipu_a),$(aipu_src))
+$(call archive_of,$(soft_a),$(soft_src))
+$(call archive_of,$(llm_a),$(llm_src))
+$(call archive_of,$(emu_a),$(emu_src) tests/abi/driver.c tests/abi/access_emu.c)
+$(call archive_of,$(tools_a),$(all_tool_src))
 
 # -- the default firmware image --------------------------------------------------------------------
 
