@@ -258,12 +258,14 @@ static void tick(struct work_struct *work)
 	if (aipu_admin_rescue(aipu))
 		atomic64_inc(&watch->rescues);
 	busy = aipu_admin_busy(aipu);
-	/* Jobs in flight are nothing that whoever waits for the lock, or has it, leaves. */
 	if (down_read_trylock(&aipu->reset_lock)) {
 		busy |= watch_queues(aipu);
 		if (busy && aipu->state == AIPU_READY && watch->ticks % LOOK_TICKS == 0)
 			look(aipu);
 		up_read(&aipu->reset_lock);
+	} else {
+		/* Whoever waits for the lock, or has it, may leave the jobs in flight after all. */
+		busy = true;
 	}
 	watch->ticks++;
 	watch->watching = busy;

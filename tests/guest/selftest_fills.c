@@ -369,6 +369,42 @@ TEST_F_TIMEOUT(fills, cancel_beside_resets_of_an_idle_card, 240)
 	EXPECT_EQ(0, resetter.other);
 }
 
+/*
+ * Nor does it end the watch over the jobs that run, which looks at the card's registers now and then; nobody else does here. Two, since
+ * one that resets meets no watch on its own processor.
+ */
+TEST_F_TIMEOUT(fills, jobs_are_watched_after_refused_resets, 240)
+{
+	struct resetter resetters[2] = {
+		{ .fd = self->fd, .flags = DRM_AIPU_RESET_IDLE },
+		{ .fd = self->fd, .flags = DRM_AIPU_RESET_IDLE },
+	};
+	struct drm_aipu_result results[HELD];
+	int config = open_config();
+	pthread_t threads[2];
+	uint64_t reads;
+	uint32_t taken;
+
+	ASSERT_LE(0, config);
+	ASSERT_EQ(0, hold_segments(self->fd, self->context, self->queue, self->segment, &self->next,
+				   HELD));
+	for (int i = 0; i < 2; i++)
+		ASSERT_EQ(0, pthread_create(&threads[i], NULL, reset_thread, &resetters[i]));
+	sleep(1);
+	for (int i = 0; i < 2; i++)
+		__atomic_store_n(&resetters[i].stop, 1, __ATOMIC_RELAXED);
+	for (int i = 0; i < 2; i++)
+		pthread_join(threads[i], NULL);
+	ASSERT_EQ(0, resetters[0].other + resetters[1].other);
+	reads = counter(config, REGISTER_READS);
+	ASSERT_LT(0, reads);
+	for (int i = 0; i < 600 && counter(config, REGISTER_READS) == reads; i++)
+		ASSERT_EQ(ETIME, wait_for(self->fd, self->queue, results, HELD, HELD,
+					  now_ns() + 100000000, &taken));
+	EXPECT_NE(reads, counter(config, REGISTER_READS));
+	close(config);
+}
+
 /* Memory is cleared in a context that a reset takes away at any moment: then it is that which is told. */
 TEST_F_TIMEOUT(fills, buffers_beside_resets, 240)
 {
