@@ -361,6 +361,9 @@ int aipu_boot(struct aipu_device *aipu)
 	int err;
 
 	err = quiesce(aipu);
+	/* Not before: what the card knows of memory until then may be given back since long. */
+	if (!err)
+		pci_set_master(aipu->pdev);
 	if (!err && state_of(aipu_read(aipu, AIPU_REG_STATUS)) == AIPU_STATE_ROM)
 		err = load_firmware(aipu);
 	if (!err)

@@ -138,7 +138,6 @@ static int start_once(struct aipu_device *aipu)
 {
 	int err;
 
-	pci_set_master(aipu->pdev);
 	err = aipu_boot(aipu);
 	if (!err) {
 		aipu_admin_start(aipu);
@@ -199,7 +198,7 @@ static int quiet(struct aipu_device *aipu)
 		restore_config(aipu);
 		err = aipu_boot_reset(aipu);
 	}
-	/* Off in any case: nothing is started before aipu_start() puts it on. */
+	/* Off in any case: nothing is started before aipu_boot() puts it on. */
 	pci_clear_master(aipu->pdev);
 	return err == -ENODEV ? 0 : err;
 }
@@ -584,7 +583,8 @@ int aipu_reset_init(struct aipu_device *aipu)
 	err = drmm_add_action_or_reset(&aipu->drm, reset_release, reset);
 	if (err)
 		return err;
-	/* With the interrupts that are set up, and without Bus Master */
+	/* With the interrupts that are set up, and without Bus Master, whoever left it on */
+	pci_clear_master(aipu->pdev);
 	pci_save_state(aipu->pdev);
 	reset->config = pci_store_saved_state(aipu->pdev);
 	if (!reset->config)

@@ -315,6 +315,19 @@ case_overdue_long()
 	ok "a context that cannot be reset: one reset" resets 1
 }
 
+# A card as somebody left it: failed, and with Bus Master on. faults.sh looks in which order the driver took it.
+case_left()
+{
+	device=/sys/bus/pci/devices/$card
+	echo "$card" >$driver/unbind
+	# BOOT_COMMAND: LOAD, of no bytes
+	devmem $(($(sed -n '1s/ .*//p' $device/resource) + 0x10c)) 32 1
+	ok "left: with Bus Master on" sh -c "printf '\\6' | dd of=$device/config bs=1 seek=4 conv=notrunc"
+	echo "$card" >$driver/bind
+	ok "left: it is bound" bound
+	ok "left: a run is right" right
+}
+
 case_busy()
 {
 	while_busy "unbind and bind" rebind

@@ -23,6 +23,7 @@ all=(
 	"overdue=--fault slow-job@1:6500"
 	"overdue_long=--fault slow-job@1:100000"
 	"unplugged=--msi --fault bad-completion@5:2"
+	"left="
 	"aer="
 	"busy="
 )
@@ -70,6 +71,24 @@ struck()
 	return $bad
 }
 
+# A letter for each write to COMMAND and CONTROL: Bus Master on or off, RESET, ENABLE
+written()
+{
+	sed -nE 's/.*region-write config 0x4\+2 = 0x...[4-7c-f]\b.*/M/p; s/.*region-write config 0x4\+2 .*/m/p
+		s/.*region-write bar0 0xc0\+4 = 0x0*2\b.*/R/p; s/.*region-write bar0 0xc0\+4 = 0x0*1\b.*/E/p' "$1" | tr -d '\n'
+}
+
+# A card that was left with Bus Master on may know of memory that is another's now: it reaches none until it was reset.
+quiet_first()
+{
+	local i
+	for i in "${!chosen[@]}"; do
+		[[ ${chosen[i]} != left=* ]] || written "$work/log/card$i.trace" >"$work/written"
+	done
+	cat "$work/written"
+	grep -q mRME "$work/written" && ! grep -q MR "$work/written"
+}
+
 # take_out CARD: QEMU takes it out when the guest asks for it.
 take_out()
 {
@@ -115,6 +134,7 @@ on()
 	}
 	results "$name"
 	tap_ok "$name: every fault was met" struck
+	[[ " ${chosen[*]}" != *" left="* ]] || tap_ok "$name: a card that was left is reset before Bus Master is on" quiet_first
 }
 
 tap_ok "what aipu-gen answers" demo_answers --temperature 0 --max-tokens 20
