@@ -152,6 +152,12 @@ void aipu_admin_stop(struct aipu_device *aipu)
 	wake_up_all(&ring->room);
 }
 
+bool aipu_admin_stopped(struct aipu_device *aipu)
+{
+	guard(spinlock_irqsave)(&aipu->admin.lock);
+	return aipu->admin.stopped;
+}
+
 /* Under the lock */
 static bool visible(const struct aipu_admin_ring *ring)
 {

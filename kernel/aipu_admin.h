@@ -70,6 +70,7 @@ void aipu_admin_start(struct aipu_device *aipu); /* after ENABLE: takes commands
  * times.
  */
 void aipu_admin_stop(struct aipu_device *aipu);
+bool aipu_admin_stopped(struct aipu_device *aipu);
 /*
  * Takes completions; interrupt context. A card that answers what it was not asked has no say any
  * more: the queue is stopped, and a reset asked for.

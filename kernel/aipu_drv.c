@@ -399,7 +399,10 @@ static int aipu_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	err = aipu_sensors_init(aipu) ?: aipu_flash_init(aipu) ?: aipu_reset_init(aipu);
 	if (err)
 		return err;
+	/* An event that comes at once is looked after when the card is READY. */
+	down_write(&aipu->reset_lock);
 	err = aipu_start(aipu);
+	up_write(&aipu->reset_lock);
 	if (err)
 		goto fini;
 	err = aipu_sensors_start(aipu);
@@ -417,7 +420,9 @@ static int aipu_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 
 stop:
 	aipu_reset_fini(aipu);
+	down_write(&aipu->reset_lock);
 	aipu_stop(aipu, "not registered");
+	up_write(&aipu->reset_lock);
 	return err;
 fini:
 	aipu_reset_fini(aipu);

@@ -151,7 +151,11 @@ static int start_once(struct aipu_device *aipu)
 		err = make_own(aipu);
 	if (!err)
 		err = aipu_watch_events(aipu);
-	return err;
+	if (err)
+		return err;
+	WRITE_ONCE(aipu->state, AIPU_READY);
+	/* Whoever stopped it before that, for an answer without sense, could ask for no reset. */
+	return aipu_admin_stopped(aipu) ? -ECANCELED : 0;
 }
 
 /* Is it worth another attempt? A card that never ran this image will not do so now. */
@@ -170,10 +174,8 @@ int aipu_start(struct aipu_device *aipu)
 		return -EIO;
 	for (unsigned int i = 0; i < ATTEMPTS; i++) {
 		err = start_once(aipu);
-		if (!err) {
-			WRITE_ONCE(aipu->state, AIPU_READY);
+		if (!err)
 			return 0;
-		}
 		if (aipu_stop(aipu, "it did not start") || !may_pass(aipu, err))
 			break;
 	}

@@ -21,7 +21,7 @@ extern const struct dev_pm_ops aipu_pm_ops;
 
 /*
  * From power-on (or a reset) to READY with the kernel's own context and queue, in two attempts
- * where that may help; under reset_lock for writing, or at probe. On failure the card is stopped.
+ * where that may help; under reset_lock for writing. On failure the card is stopped.
  */
 int aipu_start(struct aipu_device *aipu);
 /*

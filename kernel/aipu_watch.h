@@ -13,7 +13,7 @@ void aipu_watch(struct aipu_device *aipu);
 u64 aipu_rescues(struct aipu_device *aipu);
 /* The card has just been started: it shall report events. 0, -ENOMEM, -errno of the command */
 int aipu_watch_events(struct aipu_device *aipu);
-/* The card was stopped, and the admin queue with it. Under reset_lock for writing, or at probe */
+/* The card was stopped, and the admin queue with it. Under reset_lock for writing */
 void aipu_watch_stopped(struct aipu_device *aipu);
 
 #endif

@@ -315,6 +315,39 @@ case_overdue_long()
 	ok "a context that cannot be reset: one reset" resets 1
 }
 
+# late_bind: the driver starts the card on one processor, is held up before READY, and meets what the card says on another
+late_bind()
+{
+	insmod "${module%/*}/late/late.ko" || return
+	read -r usual </proc/irq/default_smp_affinity
+	echo "$card" >$driver/unbind
+	echo 2 >/proc/irq/default_smp_affinity
+	taskset 1 sh -c "echo $card >$driver/bind"
+	echo "$usual" >/proc/irq/default_smp_affinity
+	rmmod late && bound
+}
+
+# admin PATTERN: of the admin queue's line in debugfs
+admin()
+{
+	grep '^admin: ' "/sys/kernel/debug/accel/$card/state" >line
+	cat line
+	grep -q "$1" line
+}
+
+# What the card says while the driver starts it: an event, then, at the next start, an answer to no command.
+case_early()
+{
+	ok "an event just before READY: bound" late_bind
+	# IDENTIFY, a context, a queue, and twice ASYNC_EVENT, of which the second one has no answer yet
+	ok "an event just before READY: the next one is asked for" until_ok admin "tail 5, head 4,"
+	ok "an answer to no command just before READY: bound" late_bind
+	ok "an answer to no command just before READY: the kernel says so" said "an answer that makes no sense"
+	ok "an answer to no command just before READY: a second attempt" admin "strange 1\$"
+	ok "an answer to no command just before READY: a run is right" right
+	ok "an answer to no command just before READY: no reset" resets 0
+}
+
 # A card as somebody left it: failed, and with Bus Master on. faults.sh looks in which order the driver took it.
 case_left()
 {

@@ -24,6 +24,7 @@ all=(
 	"overdue_long=--fault slow-job@1:100000"
 	"unplugged=--msi --fault bad-completion@5:2"
 	"left="
+	"early=--fault event@6 --fault event@10 --fault corrupt-reply@11:1"
 	"aer="
 	"busy="
 )
@@ -120,6 +121,8 @@ on()
 	shift 2
 	[[ " ${FAULTS_GUESTS-${name%% *}} " == *" ${name%% *} "* ]] || return 0
 	tap_ok "$name: the module" driver_for "$kernel"
+	tap_ok "$name: the module that holds it up" "$SRC/scripts/kernel" --modules "$kernel" "$SRC/tests/guest/modules/late" \
+		"$work/$kernel/late"
 	: >"$work/out"
 	for i in "${!chosen[@]}"; do
 		[[ ${chosen[i]} != unplugged=* ]] || {

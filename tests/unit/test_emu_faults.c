@@ -38,6 +38,7 @@ static void good_texts(void **state)
 		{ "bad-completion@9", { EMU_FAULT_BAD_COMPLETION, 9, 0 } },
 		{ "bad-completion@9:2", { EMU_FAULT_BAD_COMPLETION, 9, 2 } },
 		{ "corrupt-reply@4:1", { EMU_FAULT_CORRUPT_REPLY, 4, 1 } },
+		{ "event@6", { EMU_FAULT_EVENT, 6, 0 } },
 		{ "fatal-error@010", { EMU_FAULT_FATAL_ERROR, 10, 0 } },
 		{ "all-ones@100", { EMU_FAULT_ALL_ONES, 100, 0 } },
 		{ "slow-boot@1:600000", { EMU_FAULT_SLOW_BOOT, 1, 600000 } },
@@ -108,6 +109,7 @@ static void bad_texts(void **state)
 		{ "corrupt-reply@1:3", "sq_head" },
 		{ "boot-failure@1:0", "error code" },
 		{ "boot-failure@1:20", "error code" },
+		{ "event@1:0", "takes no VALUE" },
 		{ "memory-error@1:2", "corrected" },
 		{ "ambient@1:151", "Celsius from 0 to 150" },
 		{ "ambient@1:-1", "Celsius from 0 to 150" },
@@ -260,6 +262,24 @@ static void corrupt_reply(void **state)
 		assert_int_equal(completion.sq_head >= rig.mount.admin->entries, i == 2);
 		rig_close(&rig, queue);
 	}
+}
+
+static void event(void **state)
+{
+	struct aipu_admin create = { .opcode = AIPU_ADMIN_CREATE_CONTEXT,
+				     .context = { .context = 2 } };
+	struct aipu_admin command = { .opcode = AIPU_ADMIN_ASYNC_EVENT };
+	struct rig rig;
+	struct mount_queue *queue = rig_ready(&rig, "event@3");
+	uint32_t what;
+
+	(void)state;
+	assert_int_equal(rig_read(&rig, AIPU_REG_CORRECTED_ERRORS), 0);
+	assert_int_equal(mount_admin(&rig.mount, &create, NULL), AIPU_STATUS_OK);
+	assert_int_equal(mount_admin(&rig.mount, &command, &what), AIPU_STATUS_OK);
+	assert_int_equal(what, AIPU_EVENT_RAS);
+	assert_int_equal(rig_read(&rig, AIPU_REG_CORRECTED_ERRORS), 1);
+	rig_close(&rig, queue);
 }
 
 /* [FLT-2] */
@@ -434,11 +454,11 @@ int main(void)
 		cmocka_unit_test(power_cut),	   cmocka_unit_test(hang),
 		cmocka_unit_test(slow_job),	   cmocka_unit_test(lost_interrupt),
 		cmocka_unit_test(interrupt_storm), cmocka_unit_test(bad_completion),
-		cmocka_unit_test(corrupt_reply),   cmocka_unit_test(fatal_error),
-		cmocka_unit_test(all_ones),	   cmocka_unit_test(slow_boot),
-		cmocka_unit_test(boot_failure),	   cmocka_unit_test(the_trace_tells),
-		cmocka_unit_test(memory_error),	   cmocka_unit_test(ambient),
-		cmocka_unit_test(load_ambient),
+		cmocka_unit_test(corrupt_reply),   cmocka_unit_test(event),
+		cmocka_unit_test(fatal_error),	   cmocka_unit_test(all_ones),
+		cmocka_unit_test(slow_boot),	   cmocka_unit_test(boot_failure),
+		cmocka_unit_test(the_trace_tells), cmocka_unit_test(memory_error),
+		cmocka_unit_test(ambient),	   cmocka_unit_test(load_ambient),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -42,6 +42,7 @@ enum point {
 	  "0 (wrong id), 1 (sq_head beyond the ring) or 2 (unknown status)")                       \
 	X(CORRUPT_REPLY, "corrupt-reply", REPLY, 0, 2, 0,                                          \
 	  "0 (unknown status), 1 (wrong id) or 2 (sq_head beyond the ring)")                       \
+	X(EVENT, "event", REPLY, 0, 0, 0, "")                                                      \
 	X(FATAL_ERROR, "fatal-error", JOB, 0, 0, 0, "")                                            \
 	X(ALL_ONES, "all-ones", REGISTER, 0, 0, 0, "")                                             \
 	X(SLOW_BOOT, "slow-boot", LOAD, 1, MAX_MS, 5000, "milliseconds from 1 to 600000")          \
@@ -252,6 +253,7 @@ void emu_faults_model(struct emu_faults *faults, unsigned int point, struct aipu
 	case EMU_FAULT_POWER_CUT:
 		cut_power(faults);
 		break;
+	case EMU_FAULT_EVENT:
 	case EMU_FAULT_MEMORY_ERROR:
 		fault->kind = AIPU_DM_FAULT_MEMORY;
 		break;

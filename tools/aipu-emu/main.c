@@ -76,6 +76,8 @@ static const char help[] =
 	"                                               of the admin queue: 0 unknown status,\n"
 	"                                               1 wrong id, 2 sq_head beyond the ring;\n"
 	"                                               default 0\n"
+	"                      event@REPLY              an error of its memory, corrected, is to be\n"
+	"                                               reported from then on\n"
 	"                      fatal-error@JOB          the device fails\n"
 	"                      all-ones@ACCESS          from this register access on it is gone\n"
 	"                      slow-boot@LOAD[:MS]      takes MS; default 5000\n"

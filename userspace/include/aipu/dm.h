@@ -41,7 +41,8 @@ enum aipu_dm_fault_kind {
 	AIPU_DM_FAULT_FATAL, /* internal failure, FLT-2 of the specification */
 	AIPU_DM_FAULT_FAIL, /* LOAD: FAILED with ERROR = `value` */
 	AIPU_DM_FAULT_CORRUPT, /* COMPLETION, REPLY: `value` is enum aipu_dm_corrupt */
-	AIPU_DM_FAULT_MEMORY, /* JOB: an error of memory, corrected, or not where `value` is 1: in the job's data */
+	/* JOB, REPLY: an error of memory, corrected, or not where `value` is 1: in the job's data */
+	AIPU_DM_FAULT_MEMORY,
 	AIPU_DM_FAULT_AMBIENT /* JOB: from now on the air has `value` degrees Celsius, at most 150 */
 };
 
