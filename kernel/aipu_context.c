@@ -177,13 +177,15 @@ void aipu_context_destroy(struct aipu_context *context)
 		list_for_each_entry_safe(queue, next, &context->queues, in_context)
 			aipu_ioq_destroy(queue);
 		destroy->entry.context.context = cpu_to_le32(context->id);
-		err = aipu_command_run(aipu, destroy)
-			      ?: aipu_status_errno(le16_to_cpu(destroy->result.status));
+		/* Without an answer the card is about to be stopped. */
+		if (aipu_command_run(aipu, destroy))
+			break;
+		err = aipu_status_errno(le16_to_cpu(destroy->result.status));
 		if (!err)
 			context_forget(context);
 	}
-	/* Before another epoch can begin; not where one is about to, which is for no job of this */
-	if (err && err != -ECANCELED && err != -ENODEV)
+	/* Before another epoch can begin */
+	if (err)
 		aipu_reset_ask(aipu, "a context could not be destroyed");
 	up_read(&aipu->reset_lock);
 	drm_dev_exit(idx);

@@ -337,13 +337,14 @@ void aipu_ioq_destroy(struct aipu_ioq *queue)
 	aipu_ioq_freeze(queue);
 	command->entry.queue.context = cpu_to_le32(queue->context->id);
 	command->entry.queue.queue = cpu_to_le32(queue->id);
-	err = aipu_command_run(queue->aipu, command);
-	if (!err)
-		err = aipu_status_errno(le16_to_cpu(command->result.status));
+	/* Without an answer the card is about to be stopped. */
+	if (aipu_command_run(queue->aipu, command))
+		return;
+	err = aipu_status_errno(le16_to_cpu(command->result.status));
 	/* Not there: the card never made it. */
 	if (!err || err == -ENOENT)
 		aipu_ioq_forget(queue);
-	else if (err != -ECANCELED && err != -ENODEV)
+	else
 		aipu_reset_ask(queue->aipu, "a queue could not be destroyed");
 }
 

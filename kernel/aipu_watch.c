@@ -138,7 +138,7 @@ static int run_reset_context(struct aipu_context *context)
 	if (!err && !wait_for_completion_timeout(&command->done, CONTEXT_JIFFIES))
 		err = -ETIMEDOUT;
 	else if (!err)
-		err = command->error ?: aipu_status_errno(le16_to_cpu(command->result.status));
+		err = command->error ?: command->result.status ? -EIO : 0;
 	aipu_command_put(command);
 	return err;
 }

@@ -202,6 +202,17 @@ case_replies()
 	recovers "reply of unknown status, reply to no command" 2 "the card answers what it was not asked"
 }
 
+# A context that the card refuses to destroy keeps its memory, so it goes with a reset. The first seven commands of a card: IDENTIFY,
+# a context and a queue of the kernel's, and two that are made and destroyed.
+case_refused()
+{
+	ok "a context's end is refused: its jobs are right" overdue_ends '^job [123] error 0 status 0 flags 0$'
+	ok "a context's end is refused: the kernel says so" \
+		until_ok said "a context could not be destroyed: resetting the card"
+	ok "a context's end is refused: the next run is right" right
+	ok "a context's end is refused: one reset" resets 1
+}
+
 # Nothing of it is left but what the host remembers
 is_lost()
 {

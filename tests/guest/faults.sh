@@ -16,6 +16,7 @@ all=(
 		--fault interrupt-storm@30:5000 --fault bad-completion@4:1 --fault corrupt-reply@9:2"
 	"jobs=--fault hang@9 --fault fatal-error@26 --fault bad-completion@42:0"
 	"replies=--fault corrupt-reply@9:0 --fault corrupt-reply@60:1"
+	"refused=--fault corrupt-reply@7:3"
 	"gone=--fault all-ones@100"
 	"power_cut=--fault power-cut@18"
 	"boot=--fault boot-failure@1 --fault boot-failure@3"

@@ -106,7 +106,7 @@ static void bad_texts(void **state)
 		{ "slow-job@1:5:5", "1 to 600000" },
 		{ "interrupt-storm@1:1000001", "1 to 1000000" },
 		{ "bad-completion@1:3", "sq_head" },
-		{ "corrupt-reply@1:3", "sq_head" },
+		{ "corrupt-reply@1:4", "ABORTED" },
 		{ "boot-failure@1:0", "error code" },
 		{ "boot-failure@1:20", "error code" },
 		{ "event@1:0", "takes no VALUE" },
@@ -244,13 +244,13 @@ static void bad_completion(void **state)
 static void corrupt_reply(void **state)
 {
 	static const char *const faults[] = { "corrupt-reply@3", "corrupt-reply@3:1",
-					      "corrupt-reply@3:2" };
+					      "corrupt-reply@3:2", "corrupt-reply@3:3" };
 	struct aipu_admin command = { .opcode = AIPU_ADMIN_CREATE_CONTEXT,
 				      .id = 4,
 				      .context = { .context = 2 } };
 
 	(void)state;
-	for (unsigned int i = 0; i < 3; i++) {
+	for (unsigned int i = 0; i < 4; i++) {
 		struct aipu_completion completion;
 		struct rig rig;
 		struct mount_queue *queue = rig_ready(&rig, faults[i]);
@@ -260,6 +260,7 @@ static void corrupt_reply(void **state)
 		assert_int_equal(completion.status >= AIPU_STATUS_COUNT, i == 0);
 		assert_int_equal(completion.id != 4, i == 1);
 		assert_int_equal(completion.sq_head >= rig.mount.admin->entries, i == 2);
+		assert_int_equal(completion.status == AIPU_STATUS_ABORTED, i == 3);
 		rig_close(&rig, queue);
 	}
 }

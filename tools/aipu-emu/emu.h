@@ -26,7 +26,7 @@ enum emu_fault_kind {
 	EMU_FAULT_LOST_INTERRUPT, /* interrupt N is not raised */
 	EMU_FAULT_INTERRUPT_STORM, /* interrupt N is raised VALUE times more (default 100000) */
 	EMU_FAULT_BAD_COMPLETION, /* I/O completion N: VALUE 0 wrong id, 1 sq_head beyond the ring, 2 unknown status */
-	EMU_FAULT_CORRUPT_REPLY, /* admin completion N: VALUE 0 unknown status, 1 wrong id, 2 sq_head beyond the ring */
+	EMU_FAULT_CORRUPT_REPLY, /* admin completion N: VALUE 0 unknown status, 1 wrong id, 2 sq_head beyond the ring, 3 ABORTED */
 	EMU_FAULT_EVENT, /* with admin completion N an error of memory is to be reported, corrected */
 	EMU_FAULT_FATAL_ERROR, /* at job N the state goes to FAILED with ERROR = FATAL */
 	EMU_FAULT_ALL_ONES, /* from register access N on the function is gone: all ones, no interrupt, no DMA */

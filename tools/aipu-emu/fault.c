@@ -40,8 +40,8 @@ enum point {
 	  "interrupts from 1 to 1000000")                                                          \
 	X(BAD_COMPLETION, "bad-completion", COMPLETION, 0, 2, 0,                                   \
 	  "0 (wrong id), 1 (sq_head beyond the ring) or 2 (unknown status)")                       \
-	X(CORRUPT_REPLY, "corrupt-reply", REPLY, 0, 2, 0,                                          \
-	  "0 (unknown status), 1 (wrong id) or 2 (sq_head beyond the ring)")                       \
+	X(CORRUPT_REPLY, "corrupt-reply", REPLY, 0, 3, 0,                                          \
+	  "0 (unknown status), 1 (wrong id), 2 (sq_head beyond the ring) or 3 (ABORTED)")          \
 	X(EVENT, "event", REPLY, 0, 0, 0, "")                                                      \
 	X(FATAL_ERROR, "fatal-error", JOB, 0, 0, 0, "")                                            \
 	X(ALL_ONES, "all-ones", REGISTER, 0, 0, 0, "")                                             \
@@ -221,7 +221,8 @@ void emu_faults_model(struct emu_faults *faults, unsigned int point, struct aipu
 	static const enum aipu_dm_corrupt bad[] = { AIPU_DM_CORRUPT_ID, AIPU_DM_CORRUPT_SQ_HEAD,
 						    AIPU_DM_CORRUPT_STATUS };
 	static const enum aipu_dm_corrupt corrupt[] = { AIPU_DM_CORRUPT_STATUS, AIPU_DM_CORRUPT_ID,
-							AIPU_DM_CORRUPT_SQ_HEAD };
+							AIPU_DM_CORRUPT_SQ_HEAD,
+							AIPU_DM_CORRUPT_ABORTED };
 	const struct emu_fault *due = strike(faults, points[point]);
 
 	*fault = (struct aipu_dm_fault){ .kind = AIPU_DM_FAULT_NONE };

@@ -61,5 +61,6 @@ void dm_fault_completion(struct dm_queue *queue, struct aipu_completion *complet
 	else if (fault.value == AIPU_DM_CORRUPT_SQ_HEAD)
 		completion->sq_head = (uint16_t)(completion->sq_head + queue->entries);
 	else
-		completion->status = UINT16_MAX;
+		completion->status = fault.value == AIPU_DM_CORRUPT_ABORTED ? AIPU_STATUS_ABORTED
+									    : UINT16_MAX;
 }

@@ -49,7 +49,8 @@ enum aipu_dm_fault_kind {
 enum aipu_dm_corrupt {
 	AIPU_DM_CORRUPT_ID, /* of no job or command that was submitted: its bits inverted */
 	AIPU_DM_CORRUPT_SQ_HEAD, /* beyond the ring */
-	AIPU_DM_CORRUPT_STATUS /* no status that there is */
+	AIPU_DM_CORRUPT_STATUS, /* no status that there is */
+	AIPU_DM_CORRUPT_ABORTED /* ABORTED, whatever was done */
 };
 
 struct aipu_dm_fault {
