@@ -5,7 +5,6 @@
  * interrupt or recovery needs, and never waits for the card.
  */
 #include <linux/uaccess.h>
-#include <drm/drm_drv.h>
 #include <drm/drm_file.h>
 
 #include "aipu_check.h"
@@ -445,21 +444,14 @@ static bool abort_next(struct aipu_ioq *queue, u64 *sequence)
  */
 static bool abort_give(struct aipu_ioq *queue, u64 *sequence)
 {
-	struct aipu_device *aipu = queue->aipu;
 	struct aipu_command *command = queue->abort;
-	bool given = false;
-	int idx;
 
-	if (!drm_dev_enter(&aipu->drm, &idx))
+	if (!abort_next(queue, sequence))
 		return false;
-	if (abort_next(queue, sequence)) {
-		command->entry.abort.queue = cpu_to_le32(queue->id);
-		command->entry.abort.job = cpu_to_le32(aipu_job_id(*sequence));
-		reinit_completion(&command->done);
-		given = !aipu_command_give(aipu, command);
-	}
-	drm_dev_exit(idx);
-	return given;
+	command->entry.abort.queue = cpu_to_le32(queue->id);
+	command->entry.abort.job = cpu_to_le32(aipu_job_id(*sequence));
+	reinit_completion(&command->done);
+	return !aipu_command_give(queue->aipu, command);
 }
 
 /* The answer may be NOT_FOUND, and that is fine: the job's completion is out. */

@@ -3,7 +3,6 @@
  * Queues as a file has them: handles, and the ioctls that make, end and kick them. What a queue is
  * and does is in aipu_ioq.c. A handle is published last, and dropped by one of those who drop it.
  */
-#include <drm/drm_drv.h>
 #include <drm/drm_file.h>
 
 #include "aipu_ioq.h"
@@ -115,28 +114,23 @@ int aipu_ioq_destroy_ioctl(struct drm_device *drm, void *data, struct drm_file *
 
 int aipu_kick_ioctl(struct drm_device *drm, void *data, struct drm_file *drm_file)
 {
-	struct aipu_device *aipu = to_aipu(drm);
 	struct drm_aipu_queue *args = data;
 	struct aipu_ioq *queue;
-	int idx, err = 0;
+	int err = 0;
 
 	if (args->pad)
 		return -EINVAL;
-	if (!drm_dev_enter(drm, &idx))
-		return -ENODEV;
 	queue = aipu_ioq_get(drm_file->driver_priv, args->queue);
-	if (!queue) {
-		drm_dev_exit(idx);
+	if (!queue)
 		return -ENOENT;
-	}
 	scoped_guard(spinlock_irqsave, &queue->lock) {
 		if (queue->dead)
 			err = aipu_ioq_error(queue);
 		else
-			aipu_write(aipu, AIPU_DOORBELL_PAGE(queue->id) + AIPU_DOORBELL_KICK, 1);
+			aipu_write(queue->aipu, AIPU_DOORBELL_PAGE(queue->id) + AIPU_DOORBELL_KICK,
+				   1);
 	}
 	aipu_ioq_put(queue);
-	drm_dev_exit(idx);
 	return err;
 }
 
