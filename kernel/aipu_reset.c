@@ -252,6 +252,8 @@ int aipu_stop(struct aipu_device *aipu, const char *why)
 	trace_aipu_reset(aipu, 0, why, guilt);
 	WRITE_ONCE(aipu->state, AIPU_RESETTING);
 	aipu_admin_stop(aipu);
+	/* No process touches device memory meanwhile: see its fault. */
+	unmap_mapping_range(aipu->drm.anon_inode->i_mapping, 0, 0, 1);
 	aipu_sensors_stopping(aipu);
 	err = quiet(aipu);
 	aipu->epoch++;
@@ -284,8 +286,6 @@ static void hold(struct aipu_device *aipu)
 	/* Whoever waits for the card under reset_lock lets go of it now. */
 	aipu_admin_stop(aipu);
 	down_write(&aipu->reset_lock);
-	/* No process touches device memory meanwhile: see its fault. */
-	unmap_mapping_range(aipu->drm.anon_inode->i_mapping, 0, 0, 1);
 }
 
 /* Adds the jobs that a queue ever got. false: one of them has not ended. */
@@ -320,11 +320,8 @@ static int hold_idle(struct aipu_device *aipu)
 {
 	if (down_write_killable(&aipu->reset_lock))
 		return -ERESTARTSYS;
-	if (idle(aipu)) {
-		aipu_admin_stop(aipu);
-		unmap_mapping_range(aipu->drm.anon_inode->i_mapping, 0, 0, 1);
+	if (idle(aipu))
 		return 0;
-	}
 	up_write(&aipu->reset_lock);
 	return -EBUSY;
 }
