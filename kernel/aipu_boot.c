@@ -48,7 +48,8 @@ static int wait_state(struct aipu_device *aipu, u32 states, u32 timeout_ms, u32 
 	return err;
 }
 
-int aipu_boot_disable(struct aipu_device *aipu)
+/* CONTROL.ENABLE off; as aipu_boot_reset() */
+static int disable(struct aipu_device *aipu)
 {
 	u32 state;
 	int err;
@@ -314,7 +315,7 @@ static int quiesce(struct aipu_device *aipu)
 	case AIPU_STATE_RUNNING:
 		return 0;
 	case AIPU_STATE_READY:
-		return aipu_boot_disable(aipu);
+		return disable(aipu);
 	case AIPU_STATE_LOADING:
 		/* From flash: a reset would take another try off its slot. Else it only reads. */
 		if (!wait_loaded(aipu, ~(u32)BIT(AIPU_STATE_LOADING), &state) &&

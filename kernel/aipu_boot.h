@@ -12,9 +12,10 @@ struct aipu_device;
  * -EPROTONOSUPPORT: too new; -EAGAIN: too hot; -ETIMEDOUT, -ENOMEM, -EIO. Says why in the log.
  */
 int aipu_boot(struct aipu_device *aipu);
-/* CONTROL.ENABLE off; returns when the card does no DMA. -ETIMEDOUT, -ENODEV: it may still. */
-int aipu_boot_disable(struct aipu_device *aipu);
-/* CONTROL.RESET; as above. It may have failed again, in heat, and is as quiet then. */
+/*
+ * CONTROL.RESET; returns when the card does no DMA. -ETIMEDOUT, -ENODEV: it may still. It may have
+ * failed again, in heat, and is as quiet then.
+ */
 int aipu_boot_reset(struct aipu_device *aipu);
 
 #endif

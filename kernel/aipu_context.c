@@ -159,7 +159,8 @@ static void context_forget(struct aipu_context *context)
 	aipu_context_put(context);
 }
 
-void aipu_context_destroy(struct aipu_context *context)
+/* Ends it on the card, with its queues, and frees what it held; enters the card itself */
+static void context_destroy(struct aipu_context *context)
 {
 	struct aipu_device *aipu = context->aipu;
 	struct aipu_command *destroy = context->destroy;
@@ -209,7 +210,7 @@ void aipu_contexts_close(struct aipu_file *file)
 
 	xa_for_each(&file->contexts, id, context) {
 		xa_erase(&file->contexts, id);
-		aipu_context_destroy(context);
+		context_destroy(context);
 		aipu_context_put(context);
 	}
 	xa_destroy(&file->contexts);
@@ -276,7 +277,7 @@ int aipu_context_create_ioctl(struct drm_device *drm, void *data, struct drm_fil
 						xa_limit_31b, GFP_KERNEL_ACCOUNT);
 	if (!err)
 		return 0;
-	aipu_context_destroy(context);
+	context_destroy(context);
 	aipu_context_put(context);
 	return err;
 }
@@ -292,7 +293,7 @@ int aipu_context_destroy_ioctl(struct drm_device *drm, void *data, struct drm_fi
 	context = xa_erase(&file->contexts, args->context);
 	if (!context)
 		return -ENOENT;
-	aipu_context_destroy(context);
+	context_destroy(context);
 	aipu_queues_drop(file, context);
 	aipu_context_put(context);
 	return 0;

@@ -65,11 +65,6 @@ struct aipu_context {
  */
 int aipu_context_create(struct aipu_device *aipu, struct aipu_file *file, u32 priority, u32 weight,
 			struct aipu_context **context);
-/*
- * Ends it on the card, with its queues, and frees what it held. Under aipu_enter(), or without a
- * card.
- */
-void aipu_context_destroy(struct aipu_context *context);
 void aipu_context_put(struct aipu_context *context);
 bool aipu_user_beyond(struct aipu_device *aipu); /* the caller's share of contexts and queues */
 /* A reference, or NULL: no such context in this file */

@@ -48,7 +48,7 @@ enum aipu_slot_state { AIPU_SLOT_FREE, AIPU_SLOT_QUEUED, AIPU_SLOT_ENDED };
  * @state: see above
  * @opcode: of the job
  * @quiet: nobody will take the result: to FREE at its end
- * @abort: is to be aborted; see aipu_job_abort()
+ * @abort: is to be aborted; see aipu_abort_work()
  * @blame: DRM_AIPU_RESULT_* of its result
  * @timeout_ms: of the job
  * @cmd: uring door: the command that waits; NULL: ioctl door, or cancelled, or the kernel's own
@@ -239,11 +239,9 @@ int aipu_submit_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
 int aipu_wait_ioctl(struct drm_device *drm, void *data, struct drm_file *file);
 int aipu_cancel_ioctl(struct drm_device *drm, void *data, struct drm_file *file);
 /*
- * Asks the card to abort a job, without waiting. 0, -ENOENT (it has ended). Sleeps not: the command
- * is given by a work.
+ * Asks the card to abort a job, without waiting, and nobody takes the job's end: `cmd` is taken off
+ * it. false: it is not there. Sleeps not: the command is given by a work.
  */
-int aipu_job_abort(struct aipu_ioq *queue, u64 sequence);
-/* The same, and nobody takes the job's end: `cmd` is taken off it. false: it is not there. */
 bool aipu_job_detach(struct aipu_ioq *queue, u64 sequence, struct io_uring_cmd *cmd);
 void aipu_abort_work(struct work_struct *work); /* of struct aipu_ioq.abort_work */
 

@@ -389,7 +389,8 @@ static void ask(struct aipu_ioq *queue, struct aipu_slot *slot)
 	queue_work(system_long_wq, &queue->abort_work);
 }
 
-int aipu_job_abort(struct aipu_ioq *queue, u64 sequence)
+/* Asks the card to abort a job, without waiting: 0, -ENOENT (it has ended) */
+static int job_abort(struct aipu_ioq *queue, u64 sequence)
 {
 	struct aipu_slot *slot;
 
@@ -483,7 +484,7 @@ int aipu_cancel_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
 	queue = aipu_ioq_get(file->driver_priv, args->queue);
 	if (!queue)
 		return -ENOENT;
-	err = aipu_job_abort(queue, args->sequence);
+	err = job_abort(queue, args->sequence);
 	aipu_ioq_put(queue);
 	return err;
 }
