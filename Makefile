@@ -384,7 +384,7 @@ endef
 $(foreach a,$(abi_access),$(eval $(call abi_rule,$(a))))
 
 define gen_rule
-$(call gen_program,$(1)): $(call objs,$(gen_src) $(filter-out %/abi_test.c,$(abi_common_src)) tests/abi/access_$(1).c) $(emu_a) $(dm_a) $(fw_a)
+$(call gen_program,$(1)): $(call objs,$(gen_src) $(filter-out %/abi_test.c %/image.c,$(abi_common_src)) tests/abi/access_$(1).c) $(emu_a) $(dm_a) $(fw_a)
 	$$(call say,LD,$$@)
 	@mkdir -p $$(@D)
 	$$(Q)$$(CC) $$(all_ld) -o $$@ $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) \

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
 /*
  * The tests of the contract, in TAP: what a device maker runs first. A line names what it shows of
- * firmware-abi/spec.md. Argument 1 or AIPU_FIRMWARE: the firmware image.
+ * firmware-abi/spec.md. How it is run: docs/conformance.md, --help.
  */
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "driver.h"
+#include "image.h"
 
 #define CHECK(t, cond) check(t, cond, #cond, __LINE__)
 #define IS(t, name, call) check(t, (call) == AIPU_STATUS_##name, #name " from " #call, __LINE__)
@@ -29,6 +29,8 @@
 #define PROGRAM_IMAGE WORK, sizeof(program), IN_WORK(program)
 #define PAGES (t->at + IN_WORK(page)) /* DMA address of w->page */
 #define FAR_AT(i) ((i) / FAR_PIECE * FAR_PIECE + (i))
+/* Failed checks after completions that did not come, with no test that passed between them */
+#define LOST_MOST 3u
 #define ANY 0xfffffffeu /* a detail that the contract leaves open */
 enum { FAR_PIECE = 52, FAR_BYTES = 300 * FAR_PIECE, BIG_BYTES = 16 << 20, LOGITS_AT = 4096 };
 enum { CTX_LEN = 64, KV = 16 * CTX_LEN * 2 /* bytes of K of one sequence */, ONE = 0x3f800000 };
@@ -60,14 +62,17 @@ struct work { /* everything that jobs name; segment WORK */
 	uint8_t data[65536], far[2 * FAR_BYTES];
 	_Alignas(4096) struct aipu_extent_page page[3];
 	struct aipu_firmware_header image; /* what LOAD reads */
-	uint8_t payload[65536 - sizeof(struct aipu_firmware_header)];
+	uint8_t payload[IMAGE_MAX_BYTES - sizeof(struct aipu_firmware_header)];
 };
+
+/* Of the MiB that access.h gives: this, and four rings of three pages */
+_Static_assert(sizeof(struct work) + 4 * 3 * 4096 <= 1 << 20, "host memory");
 
 struct test {
 	struct device d;
 	struct ring q[4]; /* 1 and 2 of context 1, 3 of context 2 */
-	uint32_t number, failed, bad, file_bytes;
-	uint8_t file[65536]; /* the firmware image */
+	struct image image; /* the firmware */
+	uint32_t number, failed, bad, lost; /* bad: checks of one test */
 	uint64_t at; /* DMA address of w */
 	struct work *w;
 };
@@ -78,10 +83,26 @@ struct change { /* values of one field of a good structure, each of which the de
 	uint64_t values[4];
 };
 
+/* The end of all tests: the device is not as the rest of them needs it. What it shows follows */
+static void bail(struct test *t, const char *what)
+{
+	printf("# STATUS %#x, ERROR %u (enum aipu_error in aipu_registers.h)\nBail out! %s\n",
+	       REG(t, STATUS), REG(t, ERROR), what);
+	access_close(&t->d.access);
+	image_close(&t->image);
+	exit(1);
+}
+
 static void check(struct test *t, bool good, const char *what, int line)
 {
-	if (!good && t->bad++ < 4)
+	if (good)
+		return;
+	if (t->bad++ < 4)
 		printf("# line %d: %s; last status %u\n", line, what, t->d.done.status);
+	if (REG(t, MAGIC) != AIPU_MAGIC)
+		bail(t, "it is gone: MAGIC does not read AIPU_MAGIC any more");
+	if (t->d.done.status == STATUS_LOST && ++t->lost == LOST_MOST)
+		bail(t, "it does not answer: each entry is waited for 10 seconds");
 }
 
 /* The end of one test: failed if a check since the last one failed */
@@ -89,6 +110,7 @@ static void done(struct test *t, const char *text)
 {
 	printf("%sok %u - %s\n", t->bad ? "not " : "", ++t->number, text);
 	t->failed += t->bad != 0;
+	t->lost = t->bad ? t->lost : 0;
 	t->bad = 0;
 }
 
@@ -102,17 +124,28 @@ static bool poll(const uint32_t *word, uint32_t value)
 	return tries < DEVICE_TIMEOUT_MS;
 }
 
-/* The interrupts of vector 1 so far, when those of completions that were polled for have come too: none for 200 ms */
+/* The vector of a queue of that id: one of its own, or one that it shares */
+static uint16_t vector_of(struct test *t, uint32_t id)
+{
+	return (uint16_t)(id % (REG(t, VECTORS) ? REG(t, VECTORS) : 1));
+}
+
+/* The count of interrupts of queue 1's vector */
+static const uint32_t *interrupts(struct test *t)
+{
+	return &t->d.access.interrupts[vector_of(t, 1)];
+}
+
+/* It, when the interrupts of completions that were polled for have come too: none for 200 ms */
 static uint32_t interrupts_settled(struct test *t)
 {
+	const uint32_t *now = interrupts(t);
 	uint32_t count, still = 0;
 
 	do {
-		count = __atomic_load_n(&t->d.access.interrupts[1], __ATOMIC_ACQUIRE);
+		count = __atomic_load_n(now, __ATOMIC_ACQUIRE);
 		usleep(10000);
-		still = __atomic_load_n(&t->d.access.interrupts[1], __ATOMIC_ACQUIRE) == count
-				? still + 1
-				: 0;
+		still = __atomic_load_n(now, __ATOMIC_ACQUIRE) == count ? still + 1 : 0;
 	} while (still < 20);
 	return count;
 }
@@ -120,21 +153,19 @@ static uint32_t interrupts_settled(struct test *t)
 /* Load the good image, a field of it xored with a value; SEALED: with a digest that fits */
 static uint32_t image_boot(struct test *t, const struct change *c, uint64_t value)
 {
-	struct aipu_firmware_header *h = memcpy(&t->w->image, t->file, t->file_bytes);
+	struct aipu_firmware_header *h = memcpy(&t->w->image, t->image.file, t->image.bytes);
 	uint32_t i;
 
 	device_reset(&t->d);
 	h->rollback = REG(t, ROLLBACK);
-	/* The device under test takes what is not signed, so that what is checked after the signature is reached. */
-	h->signature_kind = AIPU_SIGNATURE_NONE;
-	memset(h->key_id, 0, sizeof(h->key_id));
-	memset(h->signature, 0, sizeof(h->signature));
+	/* As the device under test takes it, so that what is checked after the signature is reached */
+	image_sign(&t->image, h);
 	for (i = 0; c && i < c->bytes; i++)
 		((uint8_t *)t->w)[c->offset + i] ^= (uint8_t)(value >> 8 * i);
 	memset(h->digest, 0, sizeof(h->digest));
 	if (!c || c->base == SEALED)
-		EVP_Digest(h, t->file_bytes, h->digest, NULL, EVP_sha256(), NULL);
-	i = device_load(&t->d, t->at + IN_WORK(image), t->file_bytes);
+		image_seal(&t->image, h);
+	i = device_load(&t->d, t->at + IN_WORK(image), t->image.bytes);
 	return i == (c ? AIPU_STATE_FAILED : AIPU_STATE_RUNNING) ? REG(t, ERROR) : ~0u;
 }
 
@@ -196,10 +227,12 @@ static const struct aipu_job jobs[] = {
 #define LANE(field) (1 << 16 | offsetof(struct aipu_lane, field))
 static const struct change images[] = {
 	FW(SEALED, signature_kind, FIRMWARE_SIGNATURE, 1), FW(SEALED, magic, FIRMWARE_MAGIC, 1),
-	FW(SEALED, header_version, FIRMWARE_HEADER, 3), FW(SEALED, rollback, FIRMWARE_ROLLBACK, 1),
+	FW(SEALED, header_version, FIRMWARE_HEADER, 3),
 	FW(SEALED, build[63], FIRMWARE_HEADER, 1), FW(SEALED, payload_bytes, FIRMWARE_SIZE, 1),
 	FW(SEALED, board_id, FIRMWARE_BOARD, 1), FW(IMAGE, board_id, FIRMWARE_DIGEST, 1),
 };
+/* The value is the device's counter xored with the one below */
+static const struct change rolled_back = FW(SEALED, rollback, FIRMWARE_ROLLBACK, 0);
 static const struct change refusals[] = {
 	A(ADM-3, CREATE_CONTEXT, context.context, INVALID_CONTEXT, 0, ~0u),
 	A(ADM-3, CREATE_CONTEXT, context.priority, INVALID_FIELD, 3, ~0u),
@@ -286,7 +319,7 @@ static void queue_create(struct test *t, struct ring *r, uint32_t context)
 	r->shadowed = offers_shadows(t);
 	ADMIN(t, OK, CREATE_QUEUE,
 	      .queue = { context, r->id, r->sq_address, r->cq_address,
-			 r->shadowed ? r->shadow_address : 0, 8, (uint16_t)r->id });
+			 r->shadowed ? r->shadow_address : 0, 8, vector_of(t, r->id) });
 }
 
 /* Bring the device up: two contexts, three queues, six segments, one program */
@@ -309,9 +342,11 @@ static void test_fresh(struct test *t)
 			(struct aipu_extent){ t->at + IN_WORK(far[2 * FAR_PIECE * i]), FAR_PIECE };
 	t->w->page[0].next = PAGES + 4096;
 	t->w->page[2].extents[0] = (struct aipu_extent){ t->at, sizeof(*t->w) };
-	CHECK(t, image_boot(t, NULL, 0) == AIPU_ERROR_NONE);
+	if (image_boot(t, NULL, 0) != AIPU_ERROR_NONE)
+		bail(t, "it does not start its firmware any more");
 	device_setup(&t->d);
-	CHECK(t, device_enable(&t->d) == AIPU_STATE_READY);
+	if (device_enable(&t->d) != AIPU_STATE_READY)
+		bail(t, "it does not become READY");
 	ADMIN(t, OK, CREATE_CONTEXT, .context = { 1 });
 	ADMIN(t, OK, CREATE_CONTEXT, .context = { 2 });
 	for (i = 1, r = &t->q[1]; i <= 3; i++, r++) {
@@ -329,10 +364,65 @@ static void test_fresh(struct test *t)
 	memset(&t->w->program, 0xff, sizeof(program));
 }
 
+/* What the tests need beyond the contract; they would end in riddles without it. */
+static void test_needs(struct test *t)
+{
+	const struct need {
+		uint32_t reg, least;
+		const char *text;
+	} needs[] = {
+		{ AIPU_REG_MAX_QUEUES, 4, "the tests need MAX_QUEUES of 4 or more" },
+		{ AIPU_REG_MAX_QUEUE_ENTRIES, 8, "the tests need MAX_QUEUE_ENTRIES of 8 or more" },
+		{ AIPU_REG_MAX_CONTEXTS, 3, "the tests need MAX_CONTEXTS of 3 or more" },
+		{ AIPU_REG_MAX_SEGMENTS, UNBOUND + 1, "the tests need MAX_SEGMENTS of 6 or more" },
+		{ AIPU_REG_MAX_PROGRAMS, 2, "the tests need MAX_PROGRAMS of 2 or more" },
+		{ AIPU_REG_MAX_LANES, 2, "the tests need MAX_LANES of 2 or more" },
+		{ AIPU_REG_MAX_EXTENTS, 300, "the tests need MAX_EXTENTS of 300 or more" },
+	};
+	const bool starts = image_boot(t, NULL, 0) == AIPU_ERROR_NONE;
+	size_t i;
+
+	if (!starts && REG(t, ERROR) == AIPU_ERROR_FIRMWARE_SIGNATURE)
+		bail(t,
+		     t->image.key
+			     ? "it does not take images that this key signed: --key needs one that it knows"
+			     : "it does not take images without a signature: --key KEY signs them");
+	if (!starts)
+		bail(t,
+		     "it does not start the image; aipu-fw verify and aipu-fw inspect look at that");
+	for (i = 0; i < sizeof(needs) / sizeof(*needs); i++)
+		if (access_read(&t->d.access, needs[i].reg) < needs[i].least)
+			bail(t, needs[i].text);
+	if (!REG(t, MEMORY_HI) && REG(t, MEMORY_LO) < 3 * BIG_BYTES)
+		bail(t, "the tests need 48 MiB of device memory or more (MEMORY)");
+}
+
+static void test_rollback(struct test *t)
+{
+	const uint32_t least = REG(t, ROLLBACK);
+	struct change c = rolled_back;
+
+	c.values[0] = least ^ (least - 1);
+	if (least)
+		test_changes(t, &c, 1);
+	else
+		printf("ok %u - %s # SKIP ROLLBACK is 0, and no counter is below\n", ++t->number,
+		       c.text);
+}
+
 static void test_boot(struct test *t)
 {
 	uint32_t old;
 
+	if (REG(t, MAGIC) != AIPU_MAGIC)
+		bail(t, REG(t, MAGIC) == ~0u
+				? "it is gone: MAGIC reads all ones"
+				: "no device of this contract: MAGIC is not AIPU_MAGIC");
+	if (device_wait(&t->d, AIPU_STATE_ROM, AIPU_STATE_RUNNING) != AIPU_STATE_ROM) {
+		printf("# it starts firmware of its own: each RESET is one with RECOVERY\n");
+		t->d.recovery = AIPU_CONTROL_RECOVERY;
+		device_reset(&t->d);
+	}
 	CHECK(t, REG(t, MAGIC) == AIPU_MAGIC && !(REG(t, STATUS) & AIPU_STATUS_STATE_MASK) &&
 			 !REG(t, FIRMWARE_VERSION));
 	SET(t, CONTROL, AIPU_CONTROL_ENABLE);
@@ -342,9 +432,13 @@ static void test_boot(struct test *t)
 	SET(t, BOOT_COMMAND, 7);
 	CHECK(t, REG(t, ERROR) == AIPU_ERROR_STATE && !(REG(t, STATUS) & AIPU_STATUS_STATE_MASK));
 	done(t, "[BOOT-1] [BOOT-5] [BOOT-8] [RST-6] [REG-2] [REG-3] boot ROM");
+	if (REG(t, STATUS) & AIPU_STATUS_STATE_MASK)
+		bail(t, "a RESET does not lead to the state ROM");
+	test_needs(t);
 	test_changes(t, images, sizeof(images) / sizeof(*images));
+	test_rollback(t);
 	device_reset(&t->d);
-	device_load(&t->d, 1ull << 60, t->file_bytes);
+	device_load(&t->d, 1ull << 60, t->image.bytes);
 	CHECK(t, REG(t, ERROR) == AIPU_ERROR_FIRMWARE_DMA);
 	image_boot(t, NULL, 0);
 	device_setup(&t->d);
@@ -398,7 +492,7 @@ static void test_rings(struct test *t)
 		CHECK(t, last->sq_head == r->tail && last->phase <= 1 && !last->detail);
 		CHECK(t, last->step_end == last->step_start + 1);
 	}
-	CHECK(t, poll(&t->d.access.interrupts[1], irq + i));
+	CHECK(t, poll(interrupts(t), irq + i));
 	for (r->hold = true, i = 0; i <= r->entries; i++) { /* one more than the ring holds */
 		id = ring_start(&t->d, r, ENTRY(NOP));
 		if (i < r->entries - 1)
@@ -511,7 +605,7 @@ static void test_generate(struct test *t)
 	done(t, "[PRG-1] [RUN-6] [GEN-2] [GEN-3] [GEN-4] logits; records, feedback, why lanes end");
 	irq = interrupts_settled(t);
 	id = generate_paused(t);
-	CHECK(t, poll(&t->d.access.interrupts[1], irq + 1));
+	CHECK(t, poll(interrupts(t), irq + 1));
 	usleep(700000);
 	CHECK(t, r[1].token == 5 && r[0].token == 6 && r[1].sequence == ~0u && !r[0].sequence);
 	__atomic_store_n(&ring->consumer, 1, __ATOMIC_RELEASE);
@@ -565,7 +659,7 @@ static void test_control(struct test *t)
 	CHECK(t, !ring_ended(d, r, id) && REG(t, MAGIC) == AIPU_MAGIC);
 	for (way = 0; way < 2; way++, id = copy_long(t, 0)) {
 		state = way ? AIPU_STATE_ROM : AIPU_STATE_RUNNING;
-		SET(t, CONTROL, way ? AIPU_CONTROL_RESET : 0);
+		SET(t, CONTROL, way ? AIPU_CONTROL_RESET | d->recovery : 0);
 		CHECK(t, device_wait(d, state, state) == state);
 		CHECK(t, REG(t, STATUS) & AIPU_STATUS_IDLE);
 		memset(t->d.access.memory + 2 * BIG_BYTES, 0xcc, BIG_BYTES);
@@ -712,19 +806,18 @@ static void test_limits(struct test *t)
 
 int main(int argc, char **argv)
 {
-	const char *build = getenv("BUILD"), *path = getenv("AIPU_FIRMWARE");
 	static struct test t;
-	char name[4096];
 	uint32_t i;
-	FILE *f;
+	int status;
 
-	snprintf(name, sizeof(name), "%s/firmware/aipu-soft.fw", build ? build : "build");
-	f = fopen(argc > 1 ? argv[1] : path ? path : name, "rb");
-	if (!f || access_open(&t.d.access)) {
-		printf("Bail out! no device, or no firmware image (argument 1)\n");
+	setvbuf(stdout, NULL, _IOLBF, 0); /* what is slow or stuck is seen */
+	if (!image_open(&t.image, argc, argv, &status))
+		return status;
+	if (access_open(&t.d.access)) {
+		printf("Bail out! no device can be reached\n");
+		image_close(&t.image);
 		return 1;
 	}
-	t.file_bytes = (uint32_t)fread(t.file, 1, sizeof(t.file), f);
 	t.w = dma_alloc(&t.d, sizeof(*t.w), &t.at);
 	ring_alloc(&t.d, &t.d.admin, 0, 32);
 	for (i = 1; i <= 3; i++)
@@ -739,6 +832,7 @@ int main(int argc, char **argv)
 	test_counters(&t);
 	test_limits(&t);
 	access_close(&t.d.access);
+	image_close(&t.image);
 	printf("1..%u\n", t.number);
 	return t.failed ? 1 : 0;
 }

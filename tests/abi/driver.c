@@ -23,7 +23,7 @@ uint32_t device_wait(struct device *d, uint32_t state, uint32_t other)
 
 uint32_t device_reset(struct device *d)
 {
-	access_write(&d->access, AIPU_REG_CONTROL, AIPU_CONTROL_RESET);
+	access_write(&d->access, AIPU_REG_CONTROL, AIPU_CONTROL_RESET | d->recovery);
 	return device_wait(d, AIPU_STATE_ROM, AIPU_STATE_ROM);
 }
 

@@ -28,6 +28,7 @@ struct ring {
 struct device {
 	struct access access;
 	uint64_t used; /* of host memory */
+	uint32_t recovery; /* 0, or the bit that each RESET of a device with firmware in flash has */
 	struct ring admin;
 	struct aipu_completion done; /* what ring_wait gave last */
 };
