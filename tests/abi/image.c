@@ -45,7 +45,9 @@ static bool file_read(struct image *i)
 	if (!f || errno)
 		return false;
 	if (more)
-		return bail(i->path, "has more than 720896 bytes, for which the tests have no memory: a shorter payload will do");
+		return bail(
+			i->path,
+			"has more than 720896 bytes, for which the tests have no memory: a shorter payload will do");
 	memcpy(&magic, i->file, sizeof(magic));
 	if (i->bytes < sizeof(struct aipu_firmware_header) || magic != AIPU_FIRMWARE_MAGIC)
 		return bail(i->path, "no firmware image: one of aipu-fw pack is expected");

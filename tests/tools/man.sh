@@ -44,6 +44,12 @@ bad_option()
 	esac
 }
 
+# A macro that alternates two fonts runs its arguments together: prose in its line loses the spaces.
+no_prose_in_macros()
+{
+	! sed 's/"[^"]*"/"/g' "$SRC/docs/man/$1.1" | grep -nE '^\.(BR|RB|BI|IB|IR|RI) (.* )?[a-z]+ [a-z]+ [a-z]+( |$)'
+}
+
 version()
 {
 	"$BUILD/bin/$1" --version | grep -Eq "^$1 [0-9]+\.[0-9]+\.[0-9]+"
@@ -54,6 +60,7 @@ for tool in "$BUILD"/bin/aipu-*; do
 	tap_ok "$tool: --help and man page name the same options" same_options "$tool"
 	tap_ok "$tool: exit status in both" exit_codes "$tool"
 	tap_ok "$tool: an unknown option is usage" bad_option "$tool"
+	tap_ok "$tool: no sentence in a macro's line" no_prose_in_macros "$tool"
 	tap_ok "$tool: --version" version "$tool"
 done
 tap_done

@@ -247,6 +247,7 @@ static int find_tokenizer(struct arguments *a, const struct compile_source *sour
 			  size_t bytes)
 {
 	struct aipu_message message = { "" };
+	char json[4096] = "";
 	struct stat st;
 	int err;
 
@@ -257,8 +258,15 @@ static int find_tokenizer(struct arguments *a, const struct compile_source *sour
 					"--tokenizer FILE",
 					a->model);
 		snprintf(path, bytes, "%s/tokenizer.model", a->model);
+		snprintf(json, sizeof(json), "%s/tokenizer.json", a->model);
 		a->tokenizer = path;
 	}
+	if (json[0] && access(a->tokenizer, F_OK) && !access(json, F_OK))
+		return cli_fail(
+			TOOL, CLI_FAILED,
+			"%s: tokenizer missing: tokenizer.json beside it is not read, a sentencepiece "
+			"model is needed (--tokenizer FILE names one)",
+			a->tokenizer);
 	if (stat(a->tokenizer, &st))
 		return cli_fail(TOOL, CLI_FAILED,
 				"%s: tokenizer missing: %s (--tokenizer FILE names another)",

@@ -282,6 +282,12 @@ static int load_config(const struct hf *hf, struct compile_shape *s, struct aipu
 	int err = load_text(hf, "config.json", CONFIG_LIMIT, path, sizeof(path), &text, &bytes,
 			    message);
 
+	if (err == -ENOENT)
+		return compile_fail(
+			message, err,
+			"%s: %s; a Hugging Face directory of a Llama model, or a llama2.c "
+			"checkpoint, is expected",
+			path, strerror(-err));
 	if (err)
 		return err;
 	err = hf_config_parse(path, text, bytes, s, message);

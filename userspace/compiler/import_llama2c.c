@@ -59,6 +59,19 @@ static void llama2c_close(struct compile_source *source)
 	source->data = NULL;
 }
 
+/* What people have of a model in other formats, told by its first bytes; NULL: none of them */
+static const char *other_format(const uint8_t bytes[HEADER_BYTES])
+{
+	if (!memcmp(bytes, "GGUF", 4))
+		return "a GGUF file, which is not read: name the Hugging Face directory that it was made from";
+	if (!memcmp(bytes, "PK\3\4", 4))
+		return "a file of PyTorch or another archive, which is not read: name a directory with safetensors";
+	/* JSON, or safetensors: JSON behind its length, which has 8 bytes */
+	if (bytes[0] == '{' || (!memcmp(bytes + 5, "\0\0", 3) && bytes[8] == '{'))
+		return "no checkpoint of llama2.c; of a Hugging Face model name the directory, not a file in it";
+	return NULL;
+}
+
 static int header_check(const char *path, const uint8_t *bytes, struct compile_shape *s,
 			struct aipu_message *message)
 {
@@ -132,21 +145,24 @@ static uint64_t lay_out(struct llama2c *file, const struct compile_shape *s)
 int compile_open_llama2c(const char *path, struct compile_source *source,
 			 struct aipu_message *message)
 {
-	uint8_t header[HEADER_BYTES];
+	uint8_t header[HEADER_BYTES] = { 0 };
 	struct llama2c *file;
 	uint64_t bytes, expected;
+	const char *other;
 	int err, fd;
 
 	memset(source, 0, sizeof(*source));
 	fd = input_open(path, &bytes, message);
 	if (fd < 0)
 		return fd;
-	if (bytes < HEADER_BYTES)
+	err = input_read(fd, header, bytes < HEADER_BYTES ? bytes : HEADER_BYTES, 0);
+	other = err ? NULL : other_format(header);
+	if (other)
+		err = compile_fail(message, -EINVAL, "%s: %s", path, other);
+	else if (!err && bytes < HEADER_BYTES)
 		err = compile_fail(message, -EINVAL,
 				   "%s: not a llama2.c checkpoint: only %llu bytes", path,
 				   (unsigned long long)bytes);
-	else
-		err = input_read(fd, header, sizeof(header), 0);
 	if (!err)
 		err = header_check(path, header, &source->shape, message);
 	/* Bounds every product of sizes below 2^64. */

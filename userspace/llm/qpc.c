@@ -242,6 +242,10 @@ static int container_open(struct aipu_qpc *qpc, const char *path, uint64_t *byte
 	qpc->fd = open(qpc->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (qpc->fd < 0) {
 		err = -errno;
+		if (err == -ENOENT && strcmp(qpc->path, path))
+			return fail(message, err,
+				    "%s: %s; a directory that aipu-compile made is expected",
+				    qpc->path, strerror(-err));
 		return fail(message, err, "%s: %s", qpc->path, strerror(-err));
 	}
 	if (fstat(qpc->fd, &st))
