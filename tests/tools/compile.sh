@@ -84,7 +84,7 @@ no_tokenizer()
 		"$compile" "$work/notok" -o "$work/withtok" --tokenizer "$demo/tokenizer.model" &&
 		[ ! -e "$work/x" ] || return 1
 	echo '{}' >"$work/notok/tokenizer.json"
-	line 1 "notok/tokenizer.model: tokenizer missing" "tokenizer.json beside it is not read" -- \
+	tap_line 1 "notok/tokenizer.model: tokenizer missing" "tokenizer.json beside it is not read" -- \
 		"$compile" "$work/notok" -o "$work/x"
 }
 
@@ -93,14 +93,14 @@ other_formats()
 {
 	printf 'GGUF\3\0\0\0' >"$work/m.gguf" && printf 'GGUF%0100d' 3 >"$work/long.gguf" &&
 		printf 'PK\3\4%0100d' 0 >"$work/pytorch_model.bin" || return 1
-	line 1 "m.gguf: a GGUF file" "Hugging Face directory" -- "$compile" "$work/m.gguf" -o "$work/x" &&
-		line 1 "long.gguf: a GGUF file" -- "$compile" "$work/long.gguf" -o "$work/x" &&
-		line 1 "pytorch_model.bin: a file of PyTorch" -- "$compile" "$work/pytorch_model.bin" -o "$work/x" &&
-		line 1 "name the directory" -- "$compile" "$demo/model.safetensors" -o "$work/x" &&
-		line 1 "name the directory" -- "$compile" "$demo/config.json" -o "$work/x" &&
+	tap_line 1 "m.gguf: a GGUF file" "Hugging Face directory" -- "$compile" "$work/m.gguf" -o "$work/x" &&
+		tap_line 1 "long.gguf: a GGUF file" -- "$compile" "$work/long.gguf" -o "$work/x" &&
+		tap_line 1 "pytorch_model.bin: a file of PyTorch" -- "$compile" "$work/pytorch_model.bin" -o "$work/x" &&
+		tap_line 1 "name the directory" -- "$compile" "$demo/model.safetensors" -o "$work/x" &&
+		tap_line 1 "name the directory" -- "$compile" "$demo/config.json" -o "$work/x" &&
 		mkdir "$work/nothing" &&
-		line 1 "nothing/config.json: No such file" "a Hugging Face directory" -- "$compile" "$work/nothing" -o "$work/x" &&
-		line 1 "model.qpc: No such file" "a directory that aipu-compile made" -- "$qpc" show "$demo"
+		tap_line 1 "nothing/config.json: No such file" "a Hugging Face directory" -- "$compile" "$work/nothing" -o "$work/x" &&
+		tap_line 1 "model.qpc: No such file" "a directory that aipu-compile made" -- "$qpc" show "$demo"
 }
 
 # Looked at before anything is written: what would only fail when the model is loaded
