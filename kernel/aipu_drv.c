@@ -29,11 +29,16 @@
 
 int aipu_enter(struct aipu_device *aipu, int *idx)
 {
+	int err;
+
 	if (!drm_dev_enter(&aipu->drm, idx))
 		return -ENODEV;
-	if (down_read_killable(&aipu->reset_lock)) {
+	err = aipu_reset_wait(aipu);
+	if (!err && down_read_killable(&aipu->reset_lock))
+		err = -ERESTARTSYS;
+	if (err) {
 		drm_dev_exit(*idx);
-		return -ERESTARTSYS;
+		return err;
 	}
 	if (aipu->state == AIPU_READY)
 		return 0;

@@ -176,7 +176,8 @@ void aipu_file_put(struct aipu_file *file);
 
 /*
  * For an ioctl that needs the card as it is: drm_dev_enter() and reset_lock for reading. 0, -ENODEV
- * (unplugged), -EIO (wedged), -ERESTARTSYS (killed while a reset was under way).
+ * (unplugged), -EIO (wedged), -ERESTARTSYS (killed while a reset was under way), -ECANCELED (a
+ * reset is about to begin).
  */
 int aipu_enter(struct aipu_device *aipu, int *idx);
 /*

@@ -390,6 +390,20 @@ void aipu_reset_ask(struct aipu_device *aipu, const char *why)
 	queue_work(system_unbound_wq, &reset->work);
 }
 
+int aipu_reset_wait(struct aipu_device *aipu)
+{
+	struct aipu_reset *reset = aipu->reset;
+
+	might_lock(&reset->turn);
+	if (!aipu_admin_stopped(aipu))
+		return 0;
+	if (mutex_lock_killable(&reset->turn))
+		return -ERESTARTSYS;
+	mutex_unlock(&reset->turn);
+	/* It may be one that was asked for, and has not begun. */
+	return READ_ONCE(aipu->state) == AIPU_READY && aipu_admin_stopped(aipu) ? -ECANCELED : 0;
+}
+
 bool aipu_reset_asked(struct aipu_device *aipu)
 {
 	return atomic_read(&aipu->reset->asked);

@@ -14,6 +14,11 @@ void aipu_reset_fini(struct aipu_device *aipu);
 /* Any context: asks for a device reset; `why` is a static text for the log and the coredump */
 void aipu_reset_ask(struct aipu_device *aipu, const char *why);
 bool aipu_reset_asked(struct aipu_device *aipu); /* and the card has not stopped since */
+/*
+ * Until the reset that has begun is over, so that nobody meets the same one twice. 0: none is under
+ * way; -ECANCELED: one has yet to begin; -ERESTARTSYS: killed
+ */
+int aipu_reset_wait(struct aipu_device *aipu);
 int aipu_reset_ioctl(struct drm_device *drm, void *data, struct drm_file *file);
 
 extern const struct pci_error_handlers aipu_error_handlers;

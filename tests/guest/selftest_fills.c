@@ -5,6 +5,7 @@
  * jobs fill device memory, a queue of them takes a second.
  */
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -330,13 +331,17 @@ TEST_F_TIMEOUT(fills, unbinds_left_by_signals, 240)
 struct resetter {
 	int fd, other, stop;
 	uint32_t flags;
+	bool held_up; /* runs when nobody else wants to */
 };
 
 static void *reset_thread(void *arg)
 {
 	struct resetter *resetter = arg;
 	struct drm_aipu_reset reset = { .flags = resetter->flags };
+	const struct sched_param none = {};
 
+	if (resetter->held_up)
+		pthread_setschedparam(pthread_self(), SCHED_IDLE, &none);
 	while (!__atomic_load_n(&resetter->stop, __ATOMIC_RELAXED))
 		resetter->other += call(resetter->fd, DRM_IOCTL_AIPU_RESET, &reset) != EBUSY;
 	return NULL;
@@ -405,32 +410,58 @@ TEST_F_TIMEOUT(fills, jobs_are_watched_after_refused_resets, 240)
 	close(config);
 }
 
+/* Buffers made beside resets: some, and some that a reset met; the error of one that failed otherwise, or 0 */
+static int buffers_beside(struct resetter *resetter, unsigned int *made, unsigned int *lost)
+{
+	pthread_t thread;
+	int other = 0;
+
+	if (pthread_create(&thread, NULL, reset_thread, resetter))
+		return EAGAIN;
+	for (int i = 0; i < 20000 && (i < 300 || !*made || !*lost); i++) {
+		struct drm_aipu_buffer_create create = { .kind = DRM_AIPU_BUFFER_DEVICE,
+							 .bytes = 4096 };
+		struct drm_gem_close close = {};
+		int err = call(resetter->fd, DRM_IOCTL_AIPU_BUFFER_CREATE, &create);
+
+		close.handle = create.handle;
+		if (!err)
+			err = call(resetter->fd, DRM_IOCTL_GEM_CLOSE, &close) ? EBADF : 0;
+		*made += !err;
+		*lost += err == ECANCELED;
+		if (err && err != ECANCELED)
+			other = err;
+	}
+	__atomic_store_n(&resetter->stop, 1, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	return other;
+}
+
 /* Memory is cleared in a context that a reset takes away at any moment: then it is that which is told. */
 TEST_F_TIMEOUT(fills, buffers_beside_resets, 240)
 {
 	struct resetter resetter = { .fd = self->fd };
-	unsigned int made = 0, lost = 0, other = 0;
-	pthread_t thread;
+	unsigned int made = 0, lost = 0;
 
-	ASSERT_EQ(0, pthread_create(&thread, NULL, reset_thread, &resetter));
-	for (int i = 0; i < 20000 && (i < 300 || !made || !lost); i++) {
-		struct drm_aipu_buffer_create create = { .kind = DRM_AIPU_BUFFER_DEVICE,
-							 .bytes = 4096 };
-		struct drm_gem_close close = {};
-		int err = call(self->fd, DRM_IOCTL_AIPU_BUFFER_CREATE, &create);
-
-		close.handle = create.handle;
-		if (!err)
-			EXPECT_EQ(0, call(self->fd, DRM_IOCTL_GEM_CLOSE, &close));
-		made += !err;
-		lost += err == ECANCELED;
-		other += err && err != ECANCELED;
-	}
-	__atomic_store_n(&resetter.stop, 1, __ATOMIC_RELAXED);
-	pthread_join(thread, NULL);
+	EXPECT_EQ(0, buffers_beside(&resetter, &made, &lost));
 	EXPECT_LT(0, made);
 	EXPECT_LT(0, lost);
-	EXPECT_EQ(0, other);
+}
+
+/* And none meets the same one twice, though who resets gets no processor between its first step and the second. */
+TEST_F_TIMEOUT(fills, buffers_beside_a_reset_that_is_held_up, 240)
+{
+	struct resetter resetter = { .fd = self->fd, .held_up = true };
+	unsigned int made = 0, lost = 0;
+	cpu_set_t first;
+
+	CPU_ZERO(&first);
+	CPU_SET(0, &first);
+	ASSERT_EQ(0, sched_setaffinity(0, sizeof(first), &first));
+	EXPECT_EQ(0, buffers_beside(&resetter, &made, &lost));
+	EXPECT_LT(0, made);
+	EXPECT_LT(0, lost);
+	EXPECT_LE(lost, resetter.other);
 }
 
 static void *contexts_thread(void *arg)
