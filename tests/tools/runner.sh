@@ -14,6 +14,7 @@ counts()
 	got=$("$SRC/tests/runner" --build "$work/build" --timeout "${limit:-60}" \
 		"$work/case.sh" 2>&1)
 	status=$?
+	printf '%s\n' "$got" >"$work/got"
 	last=$(printf '%s\n' "$got" | tail -n 1)
 	[ "$last" = "$1" ] && [ "$status" -eq "$2" ] && return 0
 	printf 'expected "%s" and exit status %d, got %d:\n%s\n' "$1" "$2" "$status" "$got"
@@ -29,6 +30,15 @@ T
 tap_ok one_fails counts "1 passed, 1 failed, 0 skipped" 1 <<'T'
 printf '1..2\nok 1 - a\nnot ok 2 - b\n'; exit 1
 T
+names_it()
+{
+	grep -A1 '# why, of 300' "$work/got" | grep 'not ok 300 - far' && grep '# and after it' "$work/got" && ! grep 'ok 200 -' "$work/got"
+}
+tap_ok one_far_from_the_end counts "599 passed, 1 failed, 0 skipped" 1 <<'T'
+for i in {1..600}; do [ $i = 300 ] && printf '# why, of 300\nnot ok 300 - far\n# and after it\n' || echo "ok $i - a"; done
+echo 1..600; exit 1
+T
+tap_ok and_why_is_shown names_it
 tap_ok failure_with_exit_0 counts "0 passed, 1 failed, 0 skipped" 1 <<'T'
 printf '1..1\nnot ok 1 - a\n'
 T
