@@ -16,6 +16,7 @@
 
 #include "aipu_boot.h"
 #include "aipu_buffer.h"
+#include "aipu_check.h"
 #include "aipu_compat.h"
 #include "aipu_context.h"
 #include "aipu_drv.h"
@@ -68,6 +69,19 @@ void aipu_exit(struct aipu_device *aipu, int idx)
 
 /* --- query ------------------------------------------------------------------------------------ */
 
+/* 0: not known just now */
+static u32 longest_step_us(struct aipu_device *aipu)
+{
+	s64 value;
+	int idx;
+
+	if (aipu_look(aipu, &idx))
+		return 0;
+	value = aipu_value(aipu_read(aipu, AIPU_REG_LONGEST_STEP_US));
+	aipu_exit(aipu, idx);
+	return value == DRM_AIPU_UNKNOWN ? 0 : value;
+}
+
 static void fill_device(struct aipu_device *aipu, struct drm_aipu_device *out)
 {
 	const struct aipu_limits *limits = &aipu->limits;
@@ -102,7 +116,7 @@ static void fill_device(struct aipu_device *aipu, struct drm_aipu_device *out)
 		.max_lanes = limits->max_lanes,
 		.max_program_bytes = limits->max_program_bytes,
 		.vectors = aipu->vectors,
-		.longest_step_us = aipu_read(aipu, AIPU_REG_LONGEST_STEP_US),
+		.longest_step_us = longest_step_us(aipu),
 		.rom_version = limits->rom_version,
 		.boot_source = limits->boot_source,
 		.slot_errors = { limits->slot_errors[0], limits->slot_errors[1] },

@@ -27,7 +27,7 @@
 #include "aipu_watch.h"
 
 #define ATTEMPTS 2u /* at starting a card, then it is wedged */
-#define OWN_ENTRIES 16u
+#define OWN_ENTRIES 1u /* one buffer is cleared at a time */
 #define BUS_JIFFIES (90 * HZ) /* for the PCI core to reset a slot, which it tries for 60 s itself */
 #define OWN_WEIGHT 16u /* who waits for cleared memory waits in the kernel: turns for sixteen */
 
