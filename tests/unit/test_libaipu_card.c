@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: MIT
 /*
  * What only a card can do to libaipu's callers, on the card that AIPU_TEST_DEVICE names: which door of the driver is taken, and
- * jobs whose device is reset under them. Run by tests/guest/libaipu.sh with io_uring and without, to the same results.
+ * jobs whose device is reset or taken away under them. Run by tests/guest/libaipu.sh with io_uring and without, to the same results.
  */
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 
 #include "aipu/manage.h"
 #include "aipu_firmware.h"
@@ -46,14 +50,126 @@ static void the_door_is_the_one_meant(void **state)
 	assert_int_equal(rings_open(), uring);
 }
 
+/* A ring of io_uring can be made from now on, by this thread, but nothing is done with it. */
+static bool refuse_enter(void)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_enter, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = { .len = sizeof(filter) / sizeof(filter[0]), .filter = filter };
+
+	return !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) &&
+	       !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+}
+
+/* A file of `bytes`, open and without a name; -1: there is none */
+static int some_file(uint64_t bytes)
+{
+	const char *directory = getenv("TMPDIR");
+	char path[256];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/aipu-XXXXXX", directory ? directory : "/tmp");
+	fd = mkostemp(path, O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	unlink(path);
+	return ftruncate(fd, (off_t)bytes) ? -1 : fd;
+}
+
+/* Three times eight jobs, with as many results; 0, or the line that failed */
+static int jobs_end_well(struct aipu_queue *queue)
+{
+	const struct aipu_result *result;
+
+	for (unsigned int n = 0; n < 3; n++) {
+		for (unsigned int i = 0; i < 8; i++)
+			aipu_prep_nop(aipu_queue_get_job(queue, i));
+		if (aipu_queue_submit(queue) != 8)
+			return __LINE__;
+		for (unsigned int i = 0; i < 8; i++) {
+			if (aipu_queue_wait(queue, &result, PATIENCE))
+				return __LINE__;
+			if (result->user_data != i || result->status)
+				return __LINE__;
+			aipu_queue_seen(queue, result);
+		}
+	}
+	return aipu_queue_peek(queue, &result) == -EAGAIN ? 0 : __LINE__;
+}
+
+/* Everything that a ring is used for; 0, or the line that failed */
+static int works_without_enter(struct aipu_device *device, bool late)
+{
+	struct aipu_load_report report;
+	struct aipu_load_options options = { .report = &report };
+	struct aipu_context *context;
+	struct aipu_queue *queue;
+	struct aipu_buffer *buffer;
+	int segment, line, fd = some_file(FILL_BYTES);
+
+	if (aipu_context_create(device, &context) || (!late && !refuse_enter()) ||
+	    aipu_queue_create(context, 8, &queue) || (late && !refuse_enter()))
+		return __LINE__;
+	line = jobs_end_well(queue);
+	if (line)
+		return line;
+	if (rings_open())
+		return __LINE__;
+	if (aipu_buffer_create(device, AIPU_BUFFER_DEVICE, FILL_BYTES, &buffer))
+		return __LINE__;
+	segment = aipu_segment_bind(context, buffer, 0, 0, AIPU_WRITE);
+	if (aipu_load(queue, segment, 0, fd, 0, FILL_BYTES, &options, NULL))
+		return __LINE__;
+	return report.bytes == FILL_BYTES && !report.uring ? 0 : __LINE__;
+}
+
+/* In a process of its own, since a filter stays */
+static void without_enter(bool late)
+{
+	struct aipu_device *device;
+	int status;
+	pid_t child = fork();
+
+	assert_true(child >= 0);
+	if (!child) {
+		/* That of the parent's bench is open here too. */
+		close_range(3, ~0u, 0);
+		status = aipu_device_open(&device, test_device(), NULL, NULL);
+		_exit(status ? 1 : works_without_enter(device, late) % 256);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}
+
+static void rings_that_are_of_no_use(void **state)
+{
+	(void)state;
+	without_enter(false);
+}
+
+static void a_ring_that_is_forbidden_later(void **state)
+{
+	(void)state;
+	without_enter(true);
+}
+
+static void tell_kernel(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	close(fd);
+}
+
 /* The first card's function-level reset, by hand */
 static void reset_card(void)
 {
-	int fd = open("/sys/class/accel/accel0/device/reset", O_WRONLY | O_CLOEXEC);
-
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, "1", 1), 1);
-	close(fd);
+	tell_kernel("/sys/class/accel/accel0/device/reset", "1");
 }
 
 /* Each of `count` jobs has a result; those that the reset took say so. Returns how many */
@@ -141,6 +257,82 @@ static void names_one_card(const char *name, const struct aipu_device_info *want
 	aipu_device_close(device);
 }
 
+#define DRIVER "/sys/bus/pci/drivers/aipu_accel/"
+
+static unsigned int mappings(void)
+{
+	FILE *maps = fopen("/proc/self/maps", "re");
+	unsigned int lines = 0;
+	char line[512];
+
+	assert_non_null(maps);
+	while (fgets(line, sizeof(line), maps))
+		lines += !!strchr(line, '\n');
+	fclose(maps);
+	return lines;
+}
+
+struct leaving {
+	const char *pci;
+	uint64_t at; /* bytes; 0: it is gone */
+};
+
+/* The driver lets go of the card in the middle of a load */
+static int leave(void *argument, uint64_t bytes)
+{
+	struct leaving *leaving = argument;
+
+	if (leaving->at && bytes >= leaving->at) {
+		tell_kernel(DRIVER "unbind", leaving->pci);
+		leaving->at = 0;
+	}
+	return 0;
+}
+
+/* Whatever was made of it can be ended, in the usual order; nothing of it stays behind. */
+static void a_card_that_goes(void **state)
+{
+	struct aipu_load_options options = { 0 };
+	struct leaving leaving = { .at = 0 };
+	struct aipu_buffer *memory, *host;
+	struct test_bench *bench = *state;
+	struct aipu_device_info info;
+	struct aipu_message message;
+	int far, near, fd = some_file(FILL_BYTES);
+	unsigned int before;
+
+	options.progress = leave;
+	options.argument = &leaving;
+	assert_true(fd >= 0);
+	assert_int_equal(aipu_device_query(bench->device, &info), 0);
+	leaving.pci = info.pci;
+	assert_int_equal(aipu_buffer_create(bench->device, AIPU_BUFFER_DEVICE, FILL_BYTES, &memory),
+			 0);
+	far = aipu_segment_bind(bench->context, memory, 0, 0, AIPU_WRITE);
+	assert_true(far >= 0);
+	/* All that the C library will ever map is there then. */
+	assert_int_equal(aipu_load(bench->queue, far, 0, fd, 0, FILL_BYTES, &options, &message), 0);
+	before = mappings();
+	host = test_buffer(bench->device, 4096);
+	near = aipu_segment_bind(bench->context, host, 0, 0, AIPU_WRITE);
+	assert_true(near >= 0);
+	leaving.at = FILL_BYTES / 4;
+	assert_int_not_equal(aipu_load(bench->queue, far, 0, fd, 0, FILL_BYTES, &options, &message),
+			     0);
+	assert_int_equal(leaving.at, 0);
+	/* What cannot be pinned is no matter of limits. */
+	assert_int_equal(aipu_load(bench->queue, far, 0, fd, 0, FILL_BYTES, &options, &message),
+			 -ENODEV);
+	assert_null(strstr(message.text, "ulimit"));
+	assert_int_equal(aipu_segment_unbind(bench->context, near), -ENODEV);
+	assert_int_equal(aipu_buffer_destroy(host), 0);
+	assert_int_equal(mappings(), before);
+	assert_int_equal(aipu_segment_unbind(bench->context, far), -ENODEV);
+	assert_int_equal(aipu_buffer_destroy(memory), 0);
+	tell_kernel(DRIVER "bind", info.pci);
+	close(fd);
+}
+
 /* Who it is, by all of its names */
 static void a_card_tells_who_it_is(void **state)
 {
@@ -207,10 +399,13 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, bench_up, bench_down)
 	const struct CMUnitTest tests[] = {
 		TEST(the_door_is_the_one_meant),
+		TEST(rings_that_are_of_no_use),
+		TEST(a_ring_that_is_forbidden_later),
 		TEST(a_card_tells_who_it_is),
 		TEST(what_operators_do),
 		TEST(jobs_of_a_lost_queue_end),
 		TEST(a_device_is_used_on_after_a_reset),
+		TEST(a_card_that_goes),
 	};
 
 	if (!test_is_card()) {

@@ -367,6 +367,12 @@ static void window_release(struct load *load, uint64_t bytes)
 	load->memory = NULL;
 }
 
+/* Less might be permitted. */
+static bool limited(int error)
+{
+	return error == -ENOMEM || error == -EPERM || error == -EAGAIN;
+}
+
 /* As large as wanted, useful and permitted; 0 or -errno */
 static int window_open(struct load *load)
 {
@@ -389,11 +395,12 @@ static int window_open(struct load *load)
 			break;
 		window_release(load, part * parts);
 		wanted /= 2;
-	} while ((error == -ENOMEM || error == -EPERM || error == -EAGAIN) && wanted >= BLOCK);
+	} while (limited(error) && wanted >= BLOCK);
 	if (error)
 		return aipu_message_set(load->message, error,
-					"%llu bytes of memory cannot be pinned: %s (ulimit -l)",
-					(unsigned long long)(part * parts), strerror(-error));
+					"%llu bytes of memory cannot be pinned: %s%s",
+					(unsigned long long)(part * parts), strerror(-error),
+					limited(error) ? " (ulimit -l)" : "");
 	load->part_bytes = (uint32_t)part;
 	load->part_count = parts;
 	load->report.window_bytes = part * parts;

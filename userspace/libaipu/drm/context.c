@@ -90,8 +90,9 @@ int card_segment_unbind(struct aipu_transport_context *context, uint32_t segment
 	struct drm_aipu_segment_unbind unbind = { .context = context->id, .segment = segment };
 	int err = card_ioctl(context->device, DRM_IOCTL_AIPU_SEGMENT_UNBIND, &unbind);
 
-	/* A context that a reset took has no binding either. */
-	if ((!err || err == -ECANCELED) && segment < context->device->info.max_segments)
+	/* A context that a reset took has no binding either, nor has a card that is gone; what it may reach is the driver's to keep. */
+	if ((!err || err == -ECANCELED || err == -ENODEV) &&
+	    segment < context->device->info.max_segments)
 		set_bound(context, segment, NULL);
 	return err;
 }

@@ -34,7 +34,9 @@ static bool ring_open(struct aipu_transport_queue *queue)
 		return false;
 	}
 	/* The device's file is not registered: the kernel would hold it, and its memory, for some time after this process ends. */
-	if (io_uring_register_eventfd(&queue->ring, queue->event)) {
+	/* A filter may permit rings and nothing that is done with them. */
+	if (io_uring_register_eventfd(&queue->ring, queue->event) ||
+	    io_uring_get_events(&queue->ring) < 0) {
 		io_uring_queue_exit(&queue->ring);
 		return false;
 	}
@@ -189,6 +191,17 @@ static int submit_ioctl(struct aipu_transport_queue *queue, uint32_t count)
 	return (int)submit.taken;
 }
 
+/* Leaves a ring that took none of `count` jobs, the first ones in flight, for the other door; false: it is not so */
+static bool ring_leave(struct aipu_transport_queue *queue, uint64_t first, uint32_t count)
+{
+	if (queue->oldest != first || io_uring_sq_ready(&queue->ring) != count)
+		return false;
+	io_uring_queue_exit(&queue->ring);
+	queue->uring = false;
+	queue->next = first;
+	return true;
+}
+
 static int submit_uring(struct aipu_transport_queue *queue, uint32_t count)
 {
 	struct drm_aipu_uring_submit payload = { .queue = queue->id };
@@ -210,6 +223,9 @@ static int submit_uring(struct aipu_transport_queue *queue, uint32_t count)
 	do {
 		ret = io_uring_submit(&queue->ring);
 	} while (ret == -EINTR || ret == -EAGAIN || (ret > 0 && io_uring_sq_ready(&queue->ring)));
+	/* It may be permitted no more: a process can forbid itself what it does not need any longer. */
+	if (ret < 0 && !queue->lost && ring_leave(queue, first, count))
+		return submit_ioctl(queue, count);
 	/* The ring itself failed: what it still has is never given. */
 	if (ret < 0 || queue->lost) {
 		queue->next = first + count;

@@ -26,6 +26,12 @@ int card_reader_open(struct aipu_transport_device *device, uint32_t depth,
 		free(reader);
 		return err;
 	}
+	/* A filter may permit rings and nothing that is done with them. */
+	err = io_uring_get_events(&reader->ring);
+	if (err < 0) {
+		card_reader_close(reader);
+		return err;
+	}
 	*out = reader;
 	return 0;
 }
