@@ -289,7 +289,7 @@ static int leave(void *argument, uint64_t bytes)
 	return 0;
 }
 
-/* Whatever was made of it can be ended, in the usual order; nothing of it stays behind. */
+/* Jobs have results and whatever was made of it can be ended, in the usual order; nothing of it stays behind. */
 static void a_card_that_goes(void **state)
 {
 	struct aipu_load_options options = { 0 };
@@ -320,6 +320,11 @@ static void a_card_that_goes(void **state)
 	assert_int_not_equal(aipu_load(bench->queue, far, 0, fd, 0, FILL_BYTES, &options, &message),
 			     0);
 	assert_int_equal(leaving.at, 0);
+	/* By both doors as those of a device that was reset: whoever makes all anew then learns that it is gone. */
+	for (unsigned int i = 0; i < 3; i++)
+		aipu_prep_nop(aipu_queue_get_job(bench->queue, i));
+	assert_int_equal(aipu_queue_submit(bench->queue), 3);
+	assert_int_equal(take_results(bench->queue, 3), 3);
 	/* What cannot be pinned is no matter of limits. */
 	assert_int_equal(aipu_load(bench->queue, far, 0, fd, 0, FILL_BYTES, &options, &message),
 			 -ENODEV);

@@ -251,12 +251,12 @@ int card_queue_submit(struct aipu_transport_queue *queue, const struct aipu_job 
 
 /* --- taking --------------------------------------------------------------------------------------- */
 
-/* What the driver refused or lost has no status of the card */
+/* What the driver refused or lost has no status of the card. One that is gone has lost all, as a reset does. */
 static uint16_t status_of(int error, uint16_t status)
 {
 	if (status || !error)
 		return status;
-	return error == -ECANCELED ? AIPU_STATUS_ABORTED : AIPU_STATUS_INTERNAL;
+	return error == -ECANCELED || error == -ENODEV ? AIPU_STATUS_ABORTED : AIPU_STATUS_INTERNAL;
 }
 
 /* value: the time of a job that ended well, else the detail of its status */
