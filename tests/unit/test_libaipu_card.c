@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -155,6 +156,44 @@ static void a_ring_that_is_forbidden_later(void **state)
 {
 	(void)state;
 	without_enter(true);
+}
+
+static void *submit_refused(void *argument)
+{
+	return (void *)(intptr_t)(refuse_enter() ? aipu_queue_submit(argument) : -1);
+}
+
+static void ends_with(struct aipu_queue *queue, uint64_t user_data, int error)
+{
+	const struct aipu_result *result = test_wait(queue);
+
+	assert_int_equal(result->user_data, user_data);
+	assert_int_equal(aipu_status_errno(result->status), error);
+	aipu_queue_seen(queue, result);
+}
+
+/* A job that was said to have failed, since the ring did not take it, is not given to it with a later one. */
+static void what_a_ring_did_not_take_never_runs(void **state)
+{
+	int error = test_uring_permitted() ? -EIO : 0;
+	struct test_bench *bench = *state;
+	const struct aipu_result *result;
+	pthread_t thread;
+	void *taken;
+
+	/* Not seen, so that the queue cannot take the other door */
+	aipu_prep_nop(aipu_queue_get_job(bench->queue, 1));
+	assert_int_equal(aipu_queue_submit(bench->queue), 1);
+	aipu_prep_nop(aipu_queue_get_job(bench->queue, 2));
+	assert_int_equal(pthread_create(&thread, NULL, submit_refused, bench->queue), 0);
+	pthread_join(thread, &taken);
+	assert_int_equal((intptr_t)taken, 1);
+	ends_with(bench->queue, 1, 0);
+	ends_with(bench->queue, 2, error);
+	aipu_prep_nop(aipu_queue_get_job(bench->queue, 3));
+	assert_int_equal(aipu_queue_submit(bench->queue), 1);
+	ends_with(bench->queue, 3, error);
+	assert_int_equal(aipu_queue_wait(bench->queue, &result, SECOND), -ETIME);
 }
 
 static void tell_kernel(const char *path, const char *text)
@@ -406,6 +445,7 @@ int main(void)
 		TEST(the_door_is_the_one_meant),
 		TEST(rings_that_are_of_no_use),
 		TEST(a_ring_that_is_forbidden_later),
+		TEST(what_a_ring_did_not_take_never_runs),
 		TEST(a_card_tells_who_it_is),
 		TEST(what_operators_do),
 		TEST(jobs_of_a_lost_queue_end),

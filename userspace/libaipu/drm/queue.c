@@ -210,7 +210,13 @@ static int submit_uring(struct aipu_transport_queue *queue, uint32_t count)
 	uint32_t taken = 0;
 	int ret;
 
-	while (taken < count && !queue->lost && (sqe = io_uring_get_sqe(&queue->ring))) {
+	/* What the ring still has is never given. */
+	if (queue->lost) {
+		queue->next += count;
+		lose(queue, first, queue->lost);
+		return (int)count;
+	}
+	while (taken < count && (sqe = io_uring_get_sqe(&queue->ring))) {
 		io_uring_prep_rw(IORING_OP_URING_CMD, sqe, queue->context->device->fd, NULL, 0, 0);
 		sqe->cmd_op = DRM_AIPU_URING_SUBMIT;
 		sqe->user_data = queue->next;
@@ -224,14 +230,10 @@ static int submit_uring(struct aipu_transport_queue *queue, uint32_t count)
 		ret = io_uring_submit(&queue->ring);
 	} while (ret == -EINTR || ret == -EAGAIN || (ret > 0 && io_uring_sq_ready(&queue->ring)));
 	/* It may be permitted no more: a process can forbid itself what it does not need any longer. */
-	if (ret < 0 && !queue->lost && ring_leave(queue, first, count))
+	if (ret < 0 && ring_leave(queue, first, count))
 		return submit_ioctl(queue, count);
-	/* The ring itself failed: what it still has is never given. */
-	if (ret < 0 || queue->lost) {
-		queue->next = first + count;
-		lose(queue, first, ret < 0 ? ret : queue->lost);
-		return (int)count;
-	}
+	if (ret < 0)
+		lose(queue, queue->next - io_uring_sq_ready(&queue->ring), ret);
 	return (int)taken;
 }
 
