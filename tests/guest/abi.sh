@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# guest test: runs scripts/vm
+# guest test: runs scripts/vm, for minutes
 # SPDX-License-Identifier: MIT
 # The contract's tests, and whole generations with the tokens that aipu-gen gives on this machine, inside guests: through
 # sysfs and a huge page where there is no IOMMU, through VFIO where there is one.

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# guest test: runs scripts/vm
+# guest test: runs scripts/vm, for minutes
 # SPDX-License-Identifier: MIT
 # The driver comes and goes on the debug kernel: loaded, used, unbound, bound, used, unloaded, many times, and nothing of it is
 # left: neither device memory, nor mappings for the card, nor pinned pages, nor memory that nobody points to, nor any that grows.

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# guest test: runs scripts/vm
+# guest test: runs scripts/vm, for minutes
 # SPDX-License-Identifier: MIT
 # The kernel driver and a card that fails, is killed, reset, unbound, removed or unplugged while it works, each fault of aipu-emu
 # among them, and errors on the bus: what is said, what survives, and that the next run is right. One boot a kernel, a card for

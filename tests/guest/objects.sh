@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# guest test: runs scripts/vm
+# guest test: runs scripts/vm, for minutes
 # SPDX-License-Identifier: MIT
 # The driver by its user API, and that a guest is clean behind it: the programs selftest_*.c that need the driver, of which each
 # result is one here. On every kernel and with every kind of IOMMU, in one boot: those of queues, jobs and io_uring on the first

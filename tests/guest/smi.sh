@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# guest test: runs scripts/vm
+# guest test: runs scripts/vm, for minutes
 # SPDX-License-Identifier: MIT
 # aipu-smi on cards behind the kernel driver: none, several, one of them dead, no driver, an ordinary user; who uses a card, resets
 # beside a running job, limits, events. SMI_KERNELS: on which kernels.

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# guest test: runs scripts/vm
+# guest test: runs scripts/vm, for minutes
 # SPDX-License-Identifier: MIT
 # The harness itself, with boots: what COMMAND gets and gives, and what becomes of runs that go wrong.
 # What needs no boot is in tests/tools/vm.sh, deaths are in vm_kills.sh.

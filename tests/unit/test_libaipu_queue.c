@@ -417,7 +417,8 @@ static void context_reset_ends_its_jobs_only(void **state)
 	assert_int_equal(aipu_queue_submit(bench->queue), 2);
 	assert_int_equal(aipu_context_reset(bench->context), 0);
 	for (unsigned int i = 1; i <= 2; i++) {
-		assert_int_equal(aipu_queue_peek(bench->queue, &result), 0);
+		/* A card's answer may be here before the interrupt of its jobs. */
+		result = test_wait(bench->queue);
 		assert_int_equal(result->user_data, i);
 		assert_int_equal(result->status, AIPU_STATUS_CONTEXT_RESET);
 		aipu_queue_seen(bench->queue, result);
