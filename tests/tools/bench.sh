@@ -19,6 +19,7 @@ import json, sys
 lines = json.load(open(sys.argv[1]))
 assert [(l["test"], l["cores"]) for l in lines] == [("pp16", 1), ("tg8", 1), ("pp16", 2), ("tg8", 2)], lines
 for l in lines:
+    assert l["precision"] == "int8", l
     assert l["schema_version"] == 1 and l["repetitions"] == 2 and l["tokens_per_s"] > 0
     assert l["limit_read_gb_per_s"] > 0 and l["load_ms"] > 0
     # dim 64: q, o 64x64; k, v 32x64; gate, up, down 96x64: of two layers, two operations each
@@ -48,7 +49,7 @@ csv()
 	python3 - "$work/c" <<'PY'
 import csv, sys
 rows = list(csv.DictReader(open(sys.argv[1])))
-assert [r["test"] for r in rows] == ["pp16", "tg8"] and all(None not in r for r in rows), rows
+assert [(r["test"], r["precision"]) for r in rows] == [("pp16", "int8"), ("tg8", "int8")] and all(None not in r for r in rows), rows
 assert rows[1]["fraction_of_bandwidth"] and not rows[0]["fraction_of_bandwidth"]
 PY
 }
@@ -64,7 +65,10 @@ precisions()
 compiled()
 {
 	"$BUILD/bin/aipu-compile" "$SRC/models/demo" -o "$work/demo" >/dev/null 2>&1 || return 1
-	"$bench" --qpc "$work/demo" -p 0 -n 8 -r 1 --cores 1 | grep -q tg8
+	"$bench" --qpc "$work/demo" -p 32 -n 8 -r 2 --cores 1 >"$work/t" || return 1
+	# Five digits before the point, and the columns are still straight.
+	grep -q '| pp32 ' "$work/t" && grep -q '| tg8 ' "$work/t" && [ "$(LC_ALL=C.UTF-8 wc -m <"$work/t")" -eq \
+		$((4 * $(head -n 1 "$work/t" | LC_ALL=C.UTF-8 wc -m))) ] || { cat "$work/t"; return 1; }
 }
 
 tap_ok "json" json

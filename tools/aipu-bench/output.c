@@ -11,6 +11,7 @@
 
 #include "bench.h"
 #include "cli.h"
+#include "names.h"
 
 static void cell(FILE *out, int width, int digits, double value)
 {
@@ -23,12 +24,12 @@ static void cell(FILE *out, int width, int digits, double value)
 static void table(const struct bench_model *model, const struct bench_line *l, bool first)
 {
 	if (first) {
-		printf("| model                | cores | test   |            t/s |   GB/s | of "
+		printf("| model                | cores | test   |                  t/s |   GB/s | of "
 		       "bandwidth |   GOP/s | of peak |  J/token |\n");
-		printf("| -------------------- | ----: | ------ | -------------: | -----: | "
+		printf("| -------------------- | ----: | ------ | -------------------: | -----: | "
 		       "-----------: | ------: | ------: | -------: |\n");
 	}
-	printf("| %-20.20s | %5u | %-6s | %7.2f ± %4.2f |", model->info.name, l->cores, l->test,
+	printf("| %-20.20s | %5u | %-6s | %9.2f ± %8.2f |", model->info.name, l->cores, l->test,
 	       l->mean, l->sd);
 	cell(stdout, 6, 2, l->gbs);
 	cell(stdout, 12, 3, l->fraction_of_bandwidth);
@@ -55,8 +56,9 @@ static void csv(const struct bench_model *model, const struct bench_line *l, boo
 		puts("model,precision,cores,test,repetitions,tokens_per_s,tokens_per_s_sd,gb_per_s,"
 		     "fraction_of_bandwidth,gop_per_s,fraction_of_peak,limit_read_gb_per_s,limit_"
 		     "gop_per_s,energy_j_per_token,memory_read_bytes_per_token");
-	printf("\"%s\",%u,%u,%s,%u,%.4f,%.4f", model->info.name, model->info.precision, l->cores,
-	       l->test, l->repetitions, l->mean, l->sd);
+	printf("\"%s\",%s,%u,%s,%u,%.4f,%.4f", model->info.name,
+	       precision_name(model->info.precision), l->cores, l->test, l->repetitions, l->mean,
+	       l->sd);
 	field(l->gbs);
 	field(l->fraction_of_bandwidth);
 	field(l->gops);
@@ -83,6 +85,7 @@ static void json(const struct bench_model *model, const struct bench_line *l, bo
 
 	json_object_set_new(o, "schema_version", json_integer(1));
 	json_object_set_new(o, "model", json_string(model->info.name));
+	json_object_set_new(o, "precision", json_string(precision_name(model->info.precision)));
 	json_object_set_new(o, "parameters", json_integer((json_int_t)model->info.parameters));
 	json_object_set_new(o, "device", json_string(model->device.name));
 	json_object_set_new(o, "cores", json_integer(l->cores));
