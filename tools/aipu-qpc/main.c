@@ -11,6 +11,7 @@
 
 #include <jansson.h>
 
+#include "aipu_program.h"
 #include "aipu/qpc.h"
 #include "cli.h"
 #include "names.h"
@@ -132,6 +133,19 @@ static void tensors_print(const struct aipu_qpc *qpc)
 	json_decref(root);
 }
 
+/* As aipu-compile --kv-precision names it, beside the precision of the weights */
+static const char *kv_precision(uint32_t format)
+{
+	switch (format) {
+	case AIPU_FMT_F32:
+		return precision_name(AIPU_PRECISION_FP32);
+	case AIPU_FMT_F16:
+		return precision_name(AIPU_PRECISION_FP16);
+	default:
+		return format_name(format);
+	}
+}
+
 static int show_text(const struct aipu_qpc *qpc, bool code)
 {
 	const struct aipu_qpc_model *m = aipu_qpc_model(qpc);
@@ -141,7 +155,7 @@ static int show_text(const struct aipu_qpc *qpc, bool code)
 	uint32_t i;
 
 	printf("%s: %s, %" PRIu64 " parameters, %s, KV cache %s\n", m->name, m->architecture,
-	       (uint64_t)m->parameters, precision_name(m->precision), format_name(m->kv_format));
+	       (uint64_t)m->parameters, precision_name(m->precision), kv_precision(m->kv_format));
 	printf("  %u layers, dim %u, hidden %u, %u heads of %u, %u KV heads, vocabulary %u\n",
 	       m->layers, m->dim, m->hidden_dim, m->heads, m->head_dim, m->kv_heads, m->vocabulary);
 	printf("  prompt %u, context %u, batch %u, cores %u, %" PRIu64
