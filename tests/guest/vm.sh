@@ -78,6 +78,16 @@ disks()
 }
 tap_ok "a large file, a disk, the directory, the environment" disks
 
+# The guest's stdout is a terminal, ours is none: nothing is coloured or drawn in place for a file or a pipe.
+terminal()
+{
+	# shellcheck disable=SC2016
+	TERM=xterm NO_COLOR=1 run 0 -- sh -c 'echo "$TERM $NO_COLOR"' && [ "$(cat "$work/out")" = "dumb 1" ] &&
+		TERM=xterm run 0 --env TERM -- sh -c 'echo "$TERM"' && [ "$(cat "$work/out")" = xterm ] ||
+		{ cat "$work/out"; return 1; }
+}
+tap_ok "TERM is dumb where stdout is no terminal, but with --env" terminal
+
 panics()
 {
 	run 125 -- sh -c 'echo before; echo c >/proc/sysrq-trigger' && says "ended while COMMAND ran" &&

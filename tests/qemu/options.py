@@ -20,7 +20,7 @@ Boots a virtual machine with emulated cards (aipu-emu) and runs COMMAND in it, w
 stdout and stderr and its exit status; without COMMAND, a shell on the terminal.
 
   --kernel KERNEL    6.12 (default), new: the newest in Debian's backports, or debug: 6.12 with
-                     KASAN, lockdep, kmemleak, KUnit and more (built once, ten minutes)
+                     KASAN, lockdep, kmemleak, KUnit and more (built once; see docs/testing.md)
   --cards N          0 to 24 (default 1)
   --card OPTIONS     further options of aipu-emu, for every card; N:OPTIONS for card N, from 0
   --iommu[=KIND]     an IOMMU for all devices: intel (default) or virtio
@@ -49,9 +49,10 @@ In the guest, at the same paths: COMMAND's program with its libraries, and every
 file or directory (also as --option=PATH), with their libraries if they are programs; in the text
 after sh -c, programs and paths that stand there plainly. More than 16 MiB go there on a disk. All
 else is busybox, sh too unless bash is named. COMMAND is root, stands in this directory, and has
-PATH, HOME, LANG, LC_ALL, TERM, LD_LIBRARY_PATH and AIPU_* of the environment. Its stdin is
-/dev/null; its stdout and stderr are serial lines, which carry every byte unchanged, 150 KB a
-second without KVM. Nothing is written back, except to --disk.
+PATH, HOME, LANG, LC_ALL, NO_COLOR, LD_LIBRARY_PATH, AIPU_* and TERM of the environment; TERM is
+dumb if stdout is no terminal. Its stdin is /dev/null; its stdout and stderr are serial lines (to
+COMMAND terminals), which carry every byte unchanged, 150 KB a second without KVM. Nothing is
+written back, except to --disk.
 
 Exit status: COMMAND's. 2: wrong usage. 125: the run failed: no boot, no end in time, a panic, a
 report of the kernel (unless COMMAND failed by itself), the end of QEMU or of an aipu-emu. 126:

@@ -24,7 +24,7 @@ from payload import Payload, applets, build_directory
 from rundir import RunDirectory
 from supervise import Run, handle_signals
 
-PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TERM", "LD_LIBRARY_PATH")
+PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TERM", "NO_COLOR", "LD_LIBRARY_PATH")
 FIRMWARE = "/lib/firmware/aipu/534f4654.fw"  # by the board id of the software device
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -45,6 +45,8 @@ def find_busybox():
 def environment(options):
     values = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     values.update({name: value for name, value in os.environ.items() if name.startswith("AIPU_")})
+    if not os.isatty(1):
+        values["TERM"] = "dumb"  # the guest's stdout is a terminal all the same
     values.setdefault("PATH", "/usr/bin:/bin")
     values["PATH"] += ":/usr/bin:/usr/sbin"
     values.update({name: value for name, value in options.env if value is not None})
