@@ -34,6 +34,7 @@ static int tensor_parse(const char *path, const char *name, const json_t *entry,
 	const json_t *shape = json_object_get(entry, "shape");
 	const json_t *offsets = json_object_get(entry, "data_offsets");
 	const json_t *first = json_array_get(offsets, 0), *last = json_array_get(offsets, 1);
+	json_int_t begin = json_integer_value(first), end = json_integer_value(last);
 	uint64_t bytes;
 	size_t i;
 
@@ -62,16 +63,15 @@ static int tensor_parse(const char *path, const char *name, const json_t *entry,
 			return compile_fail(message, -EINVAL,
 					    "%s: tensor %.200s: shape out of range", path, name);
 	}
-	if (json_integer_value(first) < 0 || json_integer_value(last) < json_integer_value(first) ||
-	    (uint64_t)json_integer_value(last) > data_bytes)
+	if (begin < 0 || end < begin || (uint64_t)end > data_bytes)
 		return compile_fail(message, -EINVAL,
 				    "%s: tensor %.200s: data_offsets %lld to %lld are out of "
-				    "range, there are %llu bytes",
-				    path, name, (long long)json_integer_value(first),
-				    (long long)json_integer_value(last),
-				    (unsigned long long)data_bytes);
-	t->offset = (uint64_t)json_integer_value(first);
-	t->bytes = (uint64_t)json_integer_value(last) - t->offset;
+				    "range, there are %llu bytes%s",
+				    path, name, (long long)begin, (long long)end,
+				    (unsigned long long)data_bytes,
+				    begin >= 0 && end >= begin ? ": is the file cut short?" : "");
+	t->offset = (uint64_t)begin;
+	t->bytes = (uint64_t)end - t->offset;
 	if (t->bytes != bytes)
 		return compile_fail(message, -EINVAL,
 				    "%s: tensor %.200s: its shape asks for %llu bytes, its "
