@@ -95,4 +95,12 @@ nothing_to_run()
 	[ $? -eq 1 ] && [ "$(tail -n 1 "$work/none")" = "0 passed, 1 failed, 0 skipped" ]
 }
 tap_ok nothing_to_run nothing_to_run
+# A name that is mistyped is no test that passed, and is named.
+one_of_two()
+{
+	printf "printf '1..1\\nok 1 - a\\n'\n" >"$work/case.sh"
+	"$SRC/tests/runner" --build "$work/build" "$work/case.sh" no_such_test >"$work/none"
+	[ $? -eq 1 ] && [ "$(tail -n 1 "$work/none")" = "1 passed, 1 failed, 0 skipped" ] && grep "'no_such_test'" "$work/none"
+}
+tap_ok one_of_two_is_none one_of_two
 tap_done
