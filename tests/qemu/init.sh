@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # The guest's first process, put there by tests/qemu: loads modules, runs COMMAND with its streams
 # on serial lines, looks at the kernel's log, ends the machine. What it tells the harness goes to
-# ttyS3, a word and a text a line: ready, failed (it ends without COMMAND), exit, report, end. It
+# ttyS3, a word and a text a line: init, ready, failed (it ends without COMMAND), exit, report, end. It
 # must end the machine whatever happens; an end without the last word counts as a failure.
 
 PATH=/usr/bin:/usr/sbin:/bin:/sbin
@@ -33,6 +33,8 @@ tell()
 {
 	echo "$*" >&5
 }
+
+tell init
 
 # Bytes still on their way out are lost with the machine.
 drain()

@@ -54,10 +54,10 @@ dumb if stdout is no terminal. Its stdin is /dev/null; its stdout and stderr are
 COMMAND terminals), which carry every byte unchanged, 150 KB a second without KVM. Nothing is
 written back, except to --disk.
 
-Exit status: COMMAND's. 2: wrong usage. 125: the run failed: no boot, no end in time, a panic, a
-report of the kernel (unless COMMAND failed by itself), the end of QEMU or of an aipu-emu. 126:
-COMMAND is not executable. 127: there is no COMMAND. 129, 130, 143: SIGHUP, SIGINT, SIGTERM. 141:
-nobody reads stdout.
+Exit status: COMMAND's. 2: wrong usage. 125: the run failed: no boot (tried twice), no end in time,
+a panic, a report of the kernel (unless COMMAND failed by itself), the end of QEMU or of an
+aipu-emu. 126: COMMAND is not executable. 127: there is no COMMAND. 129, 130, 143: SIGHUP, SIGINT,
+SIGTERM. 141: nobody reads stdout.
 
 QEMU (where this system's is older than 10.1) and kernels come from this machine's package sources
 into ${XDG_CACHE_HOME:-~/.cache}/aipu. BUILD names the build directory for aipu-emu and our other

@@ -18,6 +18,7 @@ from common import Failure, HARNESS, Interrupted, say, start, stop, tail
 
 CARD_READY_SECONDS = 20
 END_SECONDS = 30
+BOOT_SECONDS = 150  # to the guest's init, on a machine however busy
 READY_SECONDS = 300  # for a shell, where --timeout does not count
 TAIL = 30
 TROUBLE = r"BUG:|WARNING:|Oops|Kernel panic|KASAN:|INFO: "  # what came before a long trace
@@ -27,6 +28,12 @@ LIMIT = 1 << 16
 
 class ClosedPipe(Exception):
     """Nobody reads our stdout any more."""
+
+
+class NoBoot(Failure):
+    """The guest's kernel did not come to its init, so nothing of ours has run in it. Under TCG that
+    happens now and then: clocks that cannot be calibrated on a busy machine, code patched under the
+    other processor."""
 
 
 class Output:
@@ -103,6 +110,8 @@ class Run:
     # -- processes -------------------------------------------------------------------------------
 
     def start_cards(self, commands, sockets):
+        for path in filter(os.path.exists, sockets):  # of the attempt before
+            os.unlink(path)
         for index, command in enumerate(commands):
             with open(self.log(f"card{index}.log"), "wb") as log:
                 self.cards.append(start(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log))
@@ -230,7 +239,7 @@ class Run:
                 watched = self._watch(poll, open_lines, watched)
                 left = deadline() - time.monotonic()
                 if left <= 0 and open_lines:
-                    raise Failure(self._late())
+                    raise self._late()
                 for descriptor, _ in poll.poll(min(1000 * left, 1e6) if open_lines else None):
                     if descriptor in deaths:
                         poll.unregister(descriptor)
@@ -255,9 +264,12 @@ class Run:
         self._send_keys()
 
     def _late(self):
-        if self.options.command is None:
-            return f"no shell after {READY_SECONDS} s"
-        return f"no end after {self.options.timeout} s (--timeout)"
+        end = time.monotonic() - self.started
+        if self.options.command is not None and 0 < self.options.timeout <= end:
+            return Failure(f"no end after {self.options.timeout} s (--timeout)")
+        if "init" not in self.words:
+            return NoBoot(f"the guest's kernel did not boot in {BOOT_SECONDS} s")
+        return Failure(f"no shell after {READY_SECONDS} s")
 
     def _card_died(self, index):
         card = self.cards[index]
@@ -276,6 +288,8 @@ class Run:
             seconds = READY_SECONDS if "ready" not in self.words else 0
         else:
             seconds = self.options.timeout
+        if "init" not in self.words:
+            seconds = min(seconds or BOOT_SECONDS, BOOT_SECONDS)
         return self.started + seconds if seconds else float("inf")
 
     def carry(self):
@@ -315,7 +329,8 @@ class Run:
             what = "while COMMAND ran" if "ready" in words else "before COMMAND"
             if "exit" in words:
                 what = "after COMMAND"
-            raise Failure(f"the guest ended {what}, by a panic or by itself")
+            kind = Failure if "init" in words else NoBoot
+            raise kind(f"the guest ended {what}, by a panic or by itself")
         status = int(words["exit"])
         if self.reports:
             say("the kernel reports:")

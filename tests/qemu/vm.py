@@ -22,7 +22,7 @@ from common import Failure, HARNESS, Interrupted, TOP, USAGE, output_of, say, st
 from modules import Modules
 from payload import Payload, applets, build_directory
 from rundir import RunDirectory
-from supervise import Run, handle_signals
+from supervise import NoBoot, Run, handle_signals
 
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TERM", "NO_COLOR", "LD_LIBRARY_PATH")
 FIRMWARE = "/lib/firmware/aipu/534f4654.fw"  # by the board id of the software device
@@ -210,6 +210,20 @@ def keep_logs(directory, run):
                 shutil.copyfile(os.path.join(run, name), os.path.join(directory, name))
 
 
+def boot_once(options, run_directory, emu, qemu, files):
+    run = Run(options, run_directory.path)
+    files.serials = run.serials()
+    try:
+        run.start_cards(card_commands(options, emu, files.sockets), files.sockets)
+        run.start_qemu(machine.command_line(qemu, options, files), qemu.environment)
+        status = run.carry()
+        run.end_cards()
+        return status
+    finally:
+        run.stop()
+        keep_logs(options.log, run_directory.path)
+
+
 def boot(options, payload, busybox):
     qemu = machine.find_qemu()
     kernel = output_of([os.path.join(TOP, "scripts", "kernel"), options.kernel],
@@ -232,17 +246,11 @@ def boot(options, payload, busybox):
         images.write_cpio(payload.entries, files.initrd)
         if roots:
             images.write_disk(moved, roots, files.payload_disk)
-        run = Run(options, run_directory.path)
-        files.serials = run.serials()
         try:
-            run.start_cards(card_commands(options, emu, files.sockets), files.sockets)
-            run.start_qemu(machine.command_line(qemu, options, files), qemu.environment)
-            status = run.carry()
-            run.end_cards()
-            return status
-        finally:
-            run.stop()
-            keep_logs(options.log, run_directory.path)
+            return boot_once(options, run_directory, emu, qemu, files)
+        except NoBoot as failure:
+            say(f"{failure}; once more")
+        return boot_once(options, run_directory, emu, qemu, files)
 
 
 def install_packages():
