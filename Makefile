@@ -242,6 +242,7 @@ $(BUILD)/obj/tests/ref/%: INC = -Itests/ref
 $(BUILD)/obj/tests/abi/%: INC = -Itests/abi -Itests/emu -Itools
 $(BUILD)/obj/tests/emu/%: INC = -Itests/emu -Itests/abi
 $(BUILD)/obj/tests/guest/%: INC = -Itests/abi
+$(BUILD)/obj/tests/unit/test_libaipu_card.o: INC += -Itests/guest
 $(BUILD)/obj/tests/guest/overdue.o: INC = -Ikernel/include/uapi $(DRM_CFLAGS)
 $(BUILD)/obj/tests/bench/doors.o: INC = -Ikernel/include/uapi -Itests/guest $(DRM_CFLAGS)
 

@@ -4,16 +4,14 @@
  * jobs whose device is reset or taken away under them. Run by tests/guest/libaipu.sh with io_uring and without, to the same results.
  */
 #include <fcntl.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <pthread.h>
 #include <stdio.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include "aipu/manage.h"
 #include "aipu_firmware.h"
 #include "libaipu_test.h"
+#include "refuse_call.h"
 
 #define FILL_BYTES (16ull << 20)
 
@@ -54,16 +52,7 @@ static void the_door_is_the_one_meant(void **state)
 /* A ring of io_uring can be made from now on, by this thread, but nothing is done with it. */
 static bool refuse_enter(void)
 {
-	struct sock_filter filter[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_enter, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog program = { .len = sizeof(filter) / sizeof(filter[0]), .filter = filter };
-
-	return !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) &&
-	       !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+	return !refuse_call(SYS_io_uring_enter);
 }
 
 /* A file of `bytes`, open and without a name; -1: there is none */

@@ -171,7 +171,10 @@ struct drm_aipu_device {
 	__u32 max_program_bytes;
 	/** @vectors: interrupt vectors in use */
 	__u32 vectors;
-	/** @longest_step_us: longest step since boot; 0 while the card is being reset */
+	/**
+	 * @longest_step_us: longest step since boot, in microseconds; 0 while the card is being
+	 * reset
+	 */
 	__u32 longest_step_us;
 	/** @model: name of the card, ends with zero */
 	char model[64];
